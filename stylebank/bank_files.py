@@ -1,0 +1,132 @@
+"""Styles as files: taking them out of banks, putting them together, leaving them out. Works on bytes, not tensors.
+
+No bank is ever changed: every operation writes a new one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from stylebank.checkpoint import (
+    AUTOENCODER,
+    MANIFEST,
+    STYLES,
+    SUFFIXES,
+    Manifest,
+    Storage,
+    StyleInfo,
+    find_bank,
+    load_bank,
+    read_manifest,
+    read_style_record,
+    save_bank,
+    write_json,
+)
+from stylebank.errors import BankError, StyleBankError
+from stylebank.files import new_file, new_folder
+
+
+def extract_style(bank: Path, name: str, out: Path) -> Path:
+    """Copies a style's two files into the folder `out` and returns the path of its weights.
+
+    Raises:
+        BankError: there is no such style, or a file of that name exists in `out`.
+    """
+    manifest = read_manifest(bank)
+    _check_names(bank, manifest, [name])
+    read_style_record(bank, name, manifest.autoencoder_sha256)
+    for suffix in SUFFIXES:
+        target = out / f"{name}{suffix}"
+        if target.exists():
+            raise BankError(f"{target} exists; choose another --out.")
+        with new_file(target) as temporary:
+            shutil.copyfile(bank / STYLES / target.name, temporary)
+    return out / f"{name}.safetensors"
+
+
+def merge_banks(bank: Path, others: Sequence[Path], out: Path) -> list[str]:
+    """Writes `bank` plus the styles of `others` (banks, or extracted filters) to `out`; returns all names.
+
+    Raises:
+        BankError: a name is there twice, or a style belongs to another auto-encoder.
+    """
+    manifest = read_manifest(bank)
+    found = dict.fromkeys(manifest.styles, bank / STYLES)
+    for other in others:
+        for name, folder in _styles_in(other).items():
+            if name in found:
+                raise BankError(f"The style '{name}' is both in {found[name]} and in {folder}; remove one first.")
+            found[name] = folder
+    _write(manifest, bank, found, out)
+    return list(found)
+
+
+def remove_styles(bank: Path, names: Sequence[str], out: Path) -> list[str]:
+    """Writes `bank` without some styles to `out`; returns the names that are left.
+
+    Raises:
+        BankError: there is no such style.
+    """
+    manifest = read_manifest(bank)
+    _check_names(bank, manifest, names)
+    left = {name: bank / STYLES for name in manifest.styles if name not in names}
+    _write(manifest, bank, left, out)
+    return list(left)
+
+
+def rewrite_bank(bank: Path, out: Path, storage: Storage, licence: str | None = None) -> None:
+    """Writes `bank` to `out` in another number format. Its auto-encoder then has another hash: rounded weights
+    are other weights, and styles of the two banks are not exchanged.
+
+    Raises:
+        BankError: the bank is damaged, or `out` exists.
+    """
+    loaded = load_bank(bank)
+    _refuse_existing(out)
+    infos = {
+        name: StyleInfo(**record.model_dump(include=set(StyleInfo.model_fields)))
+        for name, record in loaded.records.items()
+    }
+    licence = loaded.manifest.licence if licence is None else licence
+    save_bank(loaded.model, out, infos, licence=licence, metrics=loaded.manifest.metrics, storage=storage)
+
+
+def _styles_in(path: Path) -> dict[str, Path]:
+    """Style name -> folder with its two files, for a bank or for one extracted filter."""
+    if path.suffix in SUFFIXES and path.is_file():
+        return {path.stem: path.parent}
+    bank = find_bank(path)
+    return dict.fromkeys(read_manifest(bank).styles, bank / STYLES)
+
+
+def _write(manifest: Manifest, bank: Path, styles: dict[str, Path], out: Path) -> None:
+    _refuse_existing(out)
+    with new_folder(out) as target:
+        shutil.copyfile(bank / AUTOENCODER, target / AUTOENCODER)
+        (target / STYLES).mkdir()
+        for name, folder in styles.items():
+            for suffix in SUFFIXES:
+                _copy(folder / f"{name}{suffix}", target / STYLES / f"{name}{suffix}")
+            read_style_record(target, name, manifest.autoencoder_sha256)
+        write_json(manifest.model_copy(update={"styles": list(styles)}), target / MANIFEST)
+        load_bank(target)  # every hash and shape once more, before the result gets its name
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError as error:
+        raise BankError(f"{source} is missing.") from error
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise StyleBankError(f"{out} exists; choose another --out.")
+
+
+def _check_names(bank: Path, manifest: Manifest, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in manifest.styles:
+            raise BankError(f"{bank} has no style '{name}'; it has {', '.join(manifest.styles) or 'none'}.")

@@ -1,0 +1,49 @@
+"""Stylize a sample photograph with every style of the shipped bank."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from stylebank.cli.stylize import DEFAULT_BANK
+from stylebank.contact_sheet import contact_sheet
+from stylebank.images import resize_short_side, save_picture
+from stylebank.stylizer import Stylizer
+
+PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")  # in scikit-image's own package, under free licences
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="the bank to show")
+    parser.add_argument("--out", type=Path, default=Path("outputs/demo"), metavar="DIR", help="folder for the pictures")
+    parser.add_argument("--size", type=int, default=384, metavar="N", help="short side in pixels")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes every picture and one contact sheet, and says where."""
+    stylizer = Stylizer.load(options.bank)
+    rows, started = [], time.monotonic()
+    for name in PHOTOGRAPHS:
+        photograph = resize_short_side(sample_photograph(name), options.size)
+        encoded = stylizer.encode(photograph)
+        pictures = {style: encoded.stylize(style) for style in stylizer.styles}
+        for style, picture in pictures.items():
+            save_picture(picture, options.out / style / f"{name}.png", overwrite=True)
+        rows.append([photograph, *pictures.values()])
+    sheet = options.out / "contact_sheet.png"
+    save_picture(contact_sheet(rows, ["photograph", *stylizer.styles]), sheet, overwrite=True)
+    count = len(PHOTOGRAPHS) * len(stylizer.styles)
+    print(f"Stylized {count} pictures in {time.monotonic() - started:.1f} s on {stylizer.device}.")
+    print(f"Pictures: {options.out}/STYLE/NAME.png\nContact sheet: {sheet}")
+    return 0
+
+
+def sample_photograph(name: str) -> Image.Image:
+    """A photograph that scikit-image ships."""
+    from skimage import data
+
+    return Image.fromarray(getattr(data, name)()).convert("RGB")

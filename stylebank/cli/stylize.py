@@ -1,0 +1,94 @@
+"""Stylize pictures with a bank."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stylebank.checkpoint import find_bank, load_bank
+from stylebank.cli.jobs import Job, plan
+from stylebank.errors import ConfigError, StyleBankError
+from stylebank.images import find_images, load_picture, resize_short_side, save_picture
+from stylebank.stylizer import Stylizer
+
+DEFAULT_BANK = Path("checkpoints/stylebank-4")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument(
+        "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
+    )
+    parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
+    parser.add_argument("--style", nargs="+", action="extend", default=[], metavar="NAME", help="styles, 'all', or 'identity'")
+    parser.add_argument("--input", nargs="+", action="extend", default=[], metavar="PATH", help="files, folders or glob patterns")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture, else a folder")
+    parser.add_argument("--size", type=_size, metavar="N", help="scale to this short side in pixels first")
+    parser.add_argument(
+        "--quality", type=int, choices=range(1, 101), default=95, metavar="1-100", help="of JPEG and WebP"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Stylizes every picture in every style asked for; 1 if any of them failed."""
+    if options.list:
+        return _list(options.bank)
+    for name in ("style", "input", "output"):
+        if not getattr(options, name):
+            raise ConfigError(f"--{name} is missing.")
+    stylizer = Stylizer.load(options.bank, options.device, options.precision)
+    styles = _expand(options.style, stylizer)
+    jobs = plan(find_images(options.input), styles, options.output, options.overwrite)
+    failures = _stylize_all(stylizer, jobs, options)
+    done = len(jobs) - len(failures)
+    print(f"Stylized {done} of {len(jobs)} picture(s) in {', '.join(styles)}: {options.output}")
+    if failures:
+        print("Failed:\n  " + "\n  ".join(failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _list(bank: Path) -> int:
+    for name, record in load_bank(find_bank(bank)).records.items():
+        print(f"{name:<32} {record.title}")
+    return 0
+
+
+def _expand(names: list[str], stylizer: Stylizer) -> list[str]:
+    """The styles asked for, each once; `all` stands for every style of the bank."""
+    expanded = [style for name in names for style in (stylizer.styles if name == "all" else [name])]
+    return list(dict.fromkeys(stylizer.check_style(style) for style in expanded))
+
+
+def _stylize_all(stylizer: Stylizer, jobs: list[Job], options: argparse.Namespace) -> list[str]:
+    """Does every job; a picture that fails is noted and the rest go on."""
+    failures = []
+    for job in tqdm(jobs, unit="picture", disable=None if len(jobs) > 1 else True):
+        try:
+            _stylize_one(stylizer, job, options)
+        except StyleBankError as error:
+            failures.append(str(error))
+    return failures
+
+
+def _stylize_one(stylizer: Stylizer, job: Job, options: argparse.Namespace) -> None:
+    picture = load_picture(job.source, draft_short_side=options.size)
+    rgb, alpha = picture.rgb, picture.alpha
+    if options.size:
+        rgb = resize_short_side(rgb, options.size)
+        alpha = alpha.resize(rgb.size) if alpha else None
+    encoded = stylizer.encode(rgb)
+    for style, target in job.targets.items():
+        image = encoded.stylize(style)
+        save_picture(image, target, alpha=alpha, overwrite=options.overwrite, quality=options.quality)
+
+
+def _size(text: str) -> int:
+    if not text.isdigit() or int(text) < 16:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of pixels from 16 up")
+    return int(text)

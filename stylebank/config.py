@@ -1,0 +1,274 @@
+"""The configuration of a training run: typed, strict, and every mistake in it reported at once with its place."""
+
+from __future__ import annotations
+
+import copy
+import io
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from stylebank.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Layers = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _in_order(scale: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < scale[0] <= scale[1] <= 8:
+        raise ValueError("must be two numbers with 0 < lowest <= highest <= 8")
+    return scale
+
+
+Scale = Annotated[tuple[float, float], AfterValidator(_in_order)]
+NormName = Literal["instance", "pixel", "none"]
+
+
+# Cuts while it writes: aliases can make a value of a few lines endless.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelConfig(_Section):
+    """The shared auto-encoder."""
+
+    channels: tuple[Positive, Positive, Positive] = (32, 64, 128)
+    """Widths of the encoder's three convolutions; the decoder mirrors them."""
+    norm: NormName = "pixel"
+    """Normalization after every convolution of encoder and decoder but the last."""
+    normalize_features: bool = True
+    """Instance-normalize the features once, before a style's filter."""
+
+
+class BankConfig(_Section):
+    """The form of every style's filter."""
+
+    kernel_size: Literal[1, 3, 5, 7] = 3
+    """Side of the kernels."""
+    depth: Annotated[int, Field(ge=1, le=4)] = 1
+    """Convolutions per filter; 1 is linear, so that kernels can be summed."""
+    width: Positive = 128
+    """Channels between the convolutions of deeper filters."""
+    norm: NormName = "none"
+    """Normalization between the convolutions of deeper filters."""
+
+
+class LossConfig(_Section):
+    """What is minimised, and the network it is measured with."""
+
+    network: Literal["vgg16", "vgg19"] = "vgg16"
+    """The loss network."""
+    pooling: Literal["max", "average"] = "max"
+    """Its pooling layers."""
+    content_layers: Layers = ("relu4_2",)
+    """Activations compared with the photograph's."""
+    style_layers: Layers = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")
+    """Activations whose Gram matrices are compared with the painting's."""
+    content_weight: Weight = 1.0
+    """Weight of the relative squared content distance."""
+    style_weight: Weight = 20.0
+    """Weight of the relative Gram distance."""
+    tv_weight: Weight = 0.3
+    """Weight of the total variation, in mean absolute difference of neighbouring pixels."""
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> LossConfig:
+        if self.content_weight == self.style_weight == 0:
+            raise ValueError("content_weight and style_weight are both 0: nothing would be learned")
+        return self
+
+
+class DataConfig(_Section):
+    """Photographs and paintings."""
+
+    content: Path = Path("data/content")
+    """Folder tree of photographs."""
+    styles: tuple[Path, ...] = (Path("data/styles"),)
+    """Paintings: files, or folders of them (a subfolder is one style with several pictures)."""
+    style_size: Annotated[int, Field(ge=32)] = 384
+    """Short side in pixels at which a painting is seen: smaller means finer strokes."""
+    content_size: Annotated[int, Field(ge=16)] = 288
+    """Short side in pixels to which photographs are scaled before cropping."""
+    scale: Scale = (0.6, 1.0)
+    """Random factor on `content_size`, lowest and highest."""
+    flip: bool = True
+    """Mirror half of the crops."""
+    min_side: Annotated[int, Field(ge=16)] = 64
+    """Photographs with a shorter side in pixels are skipped."""
+    held_out: Annotated[int, Field(ge=0)] = 8
+    """Photographs kept from training, for previews and measurements."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that decode photographs; 0 decodes in the training process."""
+
+
+class TrainConfig(_Section):
+    """The schedule."""
+
+    steps: Positive = 20000
+    """Optimizer updates in all, identity steps included."""
+    batch_size: Positive = 4
+    """Photographs per step; in a stylizing step each has its own style."""
+    crop_size: Annotated[int, Field(ge=16)] = 256
+    """Side of the training crops in pixels."""
+    lr: Annotated[float, Field(gt=0, le=1)] = 0.002
+    """Adam's highest learning rate."""
+    lr_schedule: Literal["constant", "step", "cosine"] = "cosine"
+    """`step` multiplies by `lr_decay` every `lr_decay_every` steps; `cosine` falls to zero at the end."""
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Factor of the `step` schedule."""
+    lr_decay_every: Positive = 30000
+    """Steps between two decays of the `step` schedule."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    """Steps in which the learning rate rises from zero."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of the weights, crops and the order of photographs and styles."""
+    steps_per_cycle: Annotated[int, Field(ge=1)] = 2
+    """The paper's T: stylizing steps before each identity step."""
+    identity_weight: Weight = 1.0
+    """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out."""
+    gradient_rescaling: bool = True
+    """Scale the identity gradient to the norm of the stylizing one before weighting (the paper's rule)."""
+    separate_optimizers: bool = False
+    """Keep one Adam state per branch instead of one for both."""
+    identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
+    """Steps at the start that train the auto-encoder alone."""
+    gradient_clip: Weight = 10.0
+    """Largest norm of a step's whole gradient; 0 does not limit it."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of the convolutions; `auto` takes bfloat16 where the hardware has it."""
+    compile: bool = False
+    """Compile networks with torch.compile: minutes of start-up, then faster steps."""
+    log_every: Positive = 20
+    """Steps between two entries in the log."""
+    checkpoint_every: Positive = 500
+    """Steps between two checkpoints."""
+    preview_every: Positive = 500
+    """Steps between two preview grids and identity measurements."""
+
+
+class Config(_Section):
+    """A whole training run."""
+
+    model: ModelConfig = ModelConfig()
+    bank: BankConfig = BankConfig()
+    loss: LossConfig = LossConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    licence: str = ""
+    """Licence of the trained bank, written into it."""
+
+    def style_settings(self) -> dict[str, dict[str, Any]]:
+        """What decides how a style comes out; written beside each filter, the start for a style added later."""
+        return self.model_dump(
+            mode="json",
+            include={
+                "loss": True,
+                "data": {"style_size", "content_size", "scale"},
+                "train": {"batch_size", "crop_size"},
+            },
+        )
+
+
+def load_config(
+    path: Path | None, overrides: Sequence[str] = (), base: dict[str, dict[str, Any]] | None = None
+) -> Config:
+    """Reads a YAML file (or starts from `base`, or the defaults) and applies `section.key=value` overrides.
+
+    Raises:
+        ConfigError: with every problem found, one line each.
+    """
+    tree: dict[str, Any] = _read_yaml(path) if path else copy.deepcopy(base or {})
+    problems = [problem for text in overrides if (problem := _apply_override(tree, text))]
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_describe(detail["loc"], detail) for detail in error.errors()]
+    if problems:
+        source = str(path or "configuration")
+        raise ConfigError("\n  ".join([f"{len(problems)} problem(s) in {source}:", *problems]))
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    buffer = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.dump(config.model_dump(mode="json"), buffer)
+    return buffer.getvalue()
+
+
+def _parse(text: str) -> Any:
+    """Reads YAML 1.2, safely: 1e-3 is a number, a key given twice is an error, and no tag can run code.
+
+    Raises:
+        ConfigError: what is wrong, and where in the text.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ConfigError(f"{' '.join(str(error.problem or error.context).split())}{place}") from error
+    except Exception as error:  # a tag such as !!bool on the wrong value raises nearly anything
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = _parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"Config {path} does not exist; the project's own are in configs/.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Config {path} cannot be read ({error}).") from error
+    except ConfigError as error:
+        raise ConfigError(f"Config {path} is not valid YAML: {error}.") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"Config {path} must hold sections (model, bank, loss, data, train), not a {type(tree).__name__}."
+        )
+    return tree
+
+
+def _apply_override(tree: dict[str, Any], text: str) -> str | None:
+    """Sets `section.key=value` in the tree; the value is read as YAML. Returns a problem, or None."""
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or len(keys) != 2 or not all(keys):
+        return f"--set {text}: write section.key=value, for example train.steps=1000"
+    section = tree.setdefault(keys[0], {})
+    if not isinstance(section, dict):
+        return f"--set {text}: {keys[0]} is not a section"
+    try:
+        section[keys[1]] = _parse(value)
+    except ConfigError as error:
+        return f"--set {text}: the value is not valid YAML: {error}"
+    return None
+
+
+def _describe(location: Sequence[int | str], detail: Any) -> str:
+    place = ".".join(str(part) for part in location) or "config"
+    if detail["type"] == "extra_forbidden":
+        valid = ", ".join(_keys_at(location[:-1]))
+        return f"{place}: unknown key; valid here: {valid}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{place}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(detail['input'])}"
+
+
+def _keys_at(location: Sequence[int | str]) -> list[str]:
+    model: Any = Config
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -1,0 +1,193 @@
+"""Training data: which photograph, crop and style comes at which step, as a pure function of seed and position.
+
+Nothing here has a state to save: the sample at position i is the same whoever asks and whenever, so a resumed
+run, any number of workers, and any number of processes see the same data.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from stylebank.errors import ImageError, TrainingError
+from stylebank.images import find_images, load_picture, probe
+
+_PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT = range(4)  # independent random streams
+
+
+@lru_cache(maxsize=64)
+def _permutation(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, stream, epoch)).permutation(count)
+
+
+def _shuffled(position: int, count: int, seed: int, stream: int) -> int:
+    """Element `position` of an endless sequence in which every `count` draws are a fresh permutation."""
+    return int(_permutation(seed, stream, position // count, count)[position % count])
+
+
+def styles_for_batch(batch: int, batch_size: int, styles: int, seed: int) -> list[int]:
+    """The style of each image in stylizing batch number `batch`; every style is drawn equally often."""
+    first = batch * batch_size
+    return [_shuffled(first + i, styles, seed, _STYLES) for i in range(batch_size)]
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What was found in the content folder: usable files, and the skipped ones with the reason."""
+
+    train: tuple[Path, ...]
+    held_out: tuple[Path, ...]
+    skipped: tuple[str, ...]
+
+
+def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> Photographs:
+    """Looks at the header of every picture in a folder tree and keeps some from training, chosen by the seed.
+
+    Those kept are decoded once: a run must not stumble over them when it measures itself.
+
+    Raises:
+        ImageError: the folder is missing or holds no usable photograph.
+    """
+    if not folder.is_dir():
+        raise ImageError(f"Content folder {folder} does not exist; give a folder of photographs with --content.")
+    files = find_images([folder])
+    with ThreadPoolExecutor() as pool:
+        reasons = list(pool.map(lambda file: _unusable(file, min_side), files))
+    usable = [file for file, reason in zip(files, reasons, strict=True) if reason is None]
+    skipped = [reason for reason in reasons if reason is not None]
+    chosen: list[int] = []
+    rest: list[int] = []
+    for i in np.random.default_rng((seed, _HELD_OUT)).permutation(len(usable)):
+        if len(chosen) == held_out:
+            rest.append(i)
+        elif reason := _damage(usable[i]):
+            skipped.append(reason)
+        else:
+            chosen.append(i)
+    if not rest:
+        raise ImageError(
+            f"Content folder {folder} holds {len(chosen)} usable photograph(s) ({len(skipped)} skipped), but "
+            f"data.held_out={held_out} of them are kept from training; add photographs or lower it."
+        )
+    return Photographs(tuple(usable[i] for i in sorted(rest)), tuple(usable[i] for i in sorted(chosen)), tuple(skipped))
+
+
+def _unusable(file: Path, min_side: int) -> str | None:
+    try:
+        width, height = probe(file)
+    except ImageError as error:
+        return str(error)
+    if min(width, height) < min_side:
+        return f"{file} is {width}x{height}, smaller than data.min_side={min_side}."
+    return None
+
+
+def _damage(file: Path) -> str | None:
+    try:
+        load_picture(file, draft_short_side=1)
+    except ImageError as error:
+        return str(error)
+    return None
+
+
+@dataclass
+class ContentBatch:
+    """Crops (B, 3, crop, crop) uint8, the photographs they come from, and what could not be decoded."""
+
+    images: Tensor
+    paths: list[Path]
+    unreadable: list[str]
+
+    def to(self, device: torch.device) -> Tensor:
+        """The crops as float32 in [0, 1], channels-last, on the device."""
+        images = self.images.to(device, non_blocking=True)
+        return images.to(torch.float32, memory_format=torch.channels_last) / 255
+
+    def pin_memory(self) -> ContentBatch:
+        """Called by the loader: without it `to` would wait for the copy."""
+        return replace(self, images=self.images.pin_memory())
+
+
+class Crops(Dataset[tuple[Tensor, Path, list[str]]]):
+    """Random crops: position i -> ((3, crop, crop) uint8, path, unreadable files met on the way)."""
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        crop_size: int,
+        content_size: int,
+        scale: tuple[float, float],
+        flip: bool,
+        seed: int,
+    ) -> None:
+        self.files = tuple(files)
+        self.crop_size, self.content_size, self.scale, self.flip, self.seed = (
+            crop_size,
+            content_size,
+            scale,
+            flip,
+            seed,
+        )
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Path, list[str]]:
+        start = _shuffled(position, len(self.files), self.seed, _PHOTOGRAPHS)
+        unreadable: list[str] = []
+        for offset in range(len(self.files)):
+            path = self.files[(start + offset) % len(self.files)]
+            try:
+                picture = load_picture(path, draft_short_side=round(self.content_size * self.scale[1]))
+            except ImageError as error:
+                unreadable.append(str(error))  # the next photograph stands in for it
+                continue
+            return self._crop(picture.rgb, position), path, unreadable
+        raise TrainingError(f"None of the {len(self.files)} photographs can be read any more: {unreadable[0]}.")
+
+    def _crop(self, image: Image.Image, position: int) -> Tensor:
+        rng = np.random.default_rng((self.seed, _CROPS, position))
+        short = min(image.size)
+        scaled_short = max(self.content_size * rng.uniform(*self.scale), self.crop_size)
+        side = self.crop_size * short / scaled_short  # of the crop, in the photograph's own pixels
+        left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
+        size = (self.crop_size, self.crop_size)
+        box = (left, top, min(left + side, image.width), min(top + side, image.height))
+        crop = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3)
+        array = np.asarray(crop)
+        if self.flip and rng.random() < 0.5:
+            array = array[:, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def _collate(samples: list[tuple[Tensor, Path, list[str]]]) -> ContentBatch:
+    images, paths, unreadable = zip(*samples, strict=True)
+    return ContentBatch(torch.stack(images), list(paths), [text for texts in unreadable for text in texts])
+
+
+def _start_worker(_: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the training process sees to it
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def content_loader(
+    crops: Crops, batch_size: int, first_step: int, last_step: int, workers: int, pin_memory: bool
+) -> DataLoader[tuple[Tensor, Path, list[str]]]:
+    """Batches for steps first_step..last_step-1: step s gets positions s * batch_size onwards."""
+    return DataLoader(
+        crops,
+        batch_size=batch_size,
+        sampler=range(first_step * batch_size, last_step * batch_size),
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        pin_memory=pin_memory,
+    )

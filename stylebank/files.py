@@ -1,0 +1,103 @@
+"""Whole files or none: folders and files are written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stylebank.errors import StyleBankError
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary path to write to; on success it becomes `path`, on failure it is removed.
+
+    Raises:
+        StyleBankError: the disk is full, read-only, or the folder cannot be made.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with suppress(OSError):  # gone already, or never there
+            temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder to fill; on success it takes the place of `path`, on failure it is removed.
+
+    A folder cannot be replaced in one system call everywhere, so the old one is first moved to `PATH.previous`;
+    `settle_folder` finishes a swap that was cut short.
+
+    Raises:
+        StyleBankError: the disk is full, read-only, or the folder cannot be made.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        settle_folder(path)
+        if path.exists():
+            os.rename(path, _previous(path))
+        os.rename(temporary, path)
+        shutil.rmtree(_previous(path), ignore_errors=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    except StyleBankError as error:
+        if isinstance(error.__cause__, OSError):  # of a file in the temporary folder, a name nobody knows
+            raise write_error(path, error.__cause__) from error.__cause__
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def settle_folder(path: Path) -> None:
+    """Brings `path` back if a swap by `new_folder` was killed between its two renames."""
+    previous = _previous(path)
+    if not previous.exists():
+        return
+    if path.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+    else:
+        os.rename(previous, path)
+
+
+def write_error(path: Path, error: OSError) -> StyleBankError:
+    """One sentence for a failed write."""
+    if error.errno == errno.ENOSPC:
+        return StyleBankError(f"The disk is full: {path} could not be written; what was there before is untouched.")
+    return StyleBankError(f"{path} could not be written ({error.strerror or error}).")
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}.previous")
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # there a folder cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows flushes only what it may write
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

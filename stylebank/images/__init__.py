@@ -1,0 +1,26 @@
+"""Everything between picture files and pixels: finding, reading, converting, resizing and saving.
+
+Pixels inside StyleBank are always upright sRGB, eight bits a channel in Pillow and [0, 1] in tensors;
+whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMYK, palette) ends here.
+"""
+
+from stylebank.images.find import find_images
+from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
+from stylebank.images.read import Picture, load_picture, probe
+from stylebank.images.tensors import resize_long_side, resize_short_side, to_image, to_tensor
+from stylebank.images.write import check_writable, save_picture
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "SAVE_FORMATS",
+    "Picture",
+    "check_writable",
+    "find_images",
+    "load_picture",
+    "probe",
+    "resize_long_side",
+    "resize_short_side",
+    "save_picture",
+    "to_image",
+    "to_tensor",
+]

@@ -1,0 +1,130 @@
+"""Reading picture files: upright 8-bit sRGB whatever is in them, or one clear error."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+
+from stylebank.errors import ImageError
+from stylebank.images.convert import split_alpha, to_srgb
+from stylebank.images.formats import READ_FORMATS
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_EXIF_ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as read: `rgb` (mode RGB) is upright sRGB, `alpha` (mode L, same size) as in the file."""
+
+    rgb: Image.Image
+    alpha: Image.Image | None = None
+    path: Path | None = None
+
+
+def probe(path: str | Path) -> tuple[int, int]:
+    """Upright (width, height) from the file's header, without decoding pixels. Raises ImageError."""
+    with _opened(Path(path)) as image:
+        width, height = image.size
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # its `size` is already turned, its EXIF is not
+            width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+        return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def load_picture(path: str | Path, draft_short_side: int | None = None) -> Picture:
+    """Read a picture as upright 8-bit sRGB, with its alpha kept aside; of an animation, the first frame.
+
+    16-bit grey is scaled, not clipped. 32-bit integers and floats have no agreed white: it is the smallest
+    of 255, 65535, full range (integers) or of 1, 255 (floats) that holds the brightest pixel. A broken colour
+    profile is ignored; colours under transparent pixels stay as stored. `draft_short_side` lets JPEG decode
+    at 1/2, 1/4 or 1/8 scale, never to a short side below it (pixels). Raises ImageError.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        if draft_short_side is not None:
+            image.draft(None, (max(1, draft_short_side),) * 2)
+        image.load()
+        colour, alpha = split_alpha(image)
+        rgb = to_srgb(colour, image.info.get("icc_profile"))
+        turn = _TURNS.get(_orientation(image))
+        if turn is not None:
+            rgb, alpha = rgb.transpose(turn), alpha.transpose(turn) if alpha else None
+    rgb.info = {}
+    if alpha:
+        alpha.info = {}
+    return Picture(rgb, alpha, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The opened file; every failure inside the `with` becomes an ImageError of one sentence."""
+    _check_readable(path)
+    with warnings.catch_warnings():
+        # Narrow on purpose: in threads a filter may outlive its block, and must then hide nothing else.
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+        try:
+            with Image.open(path, formats=READ_FORMATS) as image:
+                yield image
+        except UnidentifiedImageError as error:
+            raise ImageError(f"'{path}' is no picture; valid formats are {', '.join(READ_FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            raise ImageError(f"'{path}' has too many pixels; at most {limit:,} are read") from error
+        except MemoryError as error:
+            raise ImageError(f"'{path}' does not fit into memory") from error
+        except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
+            if isinstance(error, OSError) and error.strerror:
+                raise ImageError(f"'{path}' cannot be read: {error.strerror}") from error
+            raise ImageError(f"'{path}' is damaged or cut short: {error}") from error
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise ImageError(f"'{path}' is a folder, not a picture")
+        if path.stat().st_size == 0 and path.is_file():
+            raise ImageError(f"'{path}' is empty (0 bytes), not a picture")
+        if not path.is_file():  # a pipe would block for ever
+            raise ImageError(f"'{path}' is not a regular file")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8; damaged EXIF counts as upright. TIFF turns itself on load and then says 1."""
+    try:
+        if isinstance(image, PngImagePlugin.PngImageFile) and not _png_has_exif(image):
+            exif = Image.Image.getexif(image)  # PNG's own would decode all pixels in search of a late chunk
+        else:
+            exif = image.getexif()
+        value = exif.get(_EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - damaged metadata, too, makes Pillow raise nearly anything
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _png_has_exif(image: PngImagePlugin.PngImageFile) -> bool:
+    with Path(os.fsdecode(image.filename)).open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                return True
+            file.seek(length + 4, os.SEEK_CUR)
+    return False

@@ -1,0 +1,86 @@
+"""Writing picture files: all of a file or nothing, without the metadata of what was read."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from stylebank.errors import ImageError
+from stylebank.files import new_file
+from stylebank.images.convert import srgb_profile
+from stylebank.images.formats import SAVE_FORMATS
+
+
+def save_picture(
+    image: Image.Image,
+    path: str | Path,
+    *,
+    alpha: Image.Image | None = None,
+    overwrite: bool = False,
+    quality: int = 95,
+) -> None:
+    """Write `image` (mode RGB or L, sRGB) in the format of the suffix (`SAVE_FORMATS`), all of it or nothing.
+
+    `alpha` (mode L, same size) goes into PNG, WebP and TIFF; for JPEG and BMP the picture is laid on white.
+    `quality`, 1 to 100, is that of JPEG (4:4:4) and WebP. Missing folders are made. Raises ImageError for an
+    unknown suffix, an existing file without `overwrite` or a picture the format cannot hold, StyleBankError for
+    a disk that fails or is full.
+    """
+    path = Path(path)
+    check_writable(path, overwrite=overwrite)
+    if image.mode not in ("RGB", "L"):
+        raise ImageError(f"'{path}' cannot hold an image of mode {image.mode}; valid modes are RGB and L")
+    if alpha is not None and (alpha.mode != "L" or alpha.size != image.size):
+        raise ImageError(f"'{path}': alpha is {alpha.mode} {alpha.size}, valid is L {image.size}")
+    if not 1 <= quality <= 100:
+        raise ImageError(f"'{path}': quality {quality} is out of range; valid is 1 to 100")
+    data = _encode(image, alpha, path, quality)  # in memory: the disk is touched only once encoding has succeeded
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise ImageError, before any work is done, if `save_picture` would refuse this path."""
+    path = Path(path)
+    if path.suffix.lower() not in SAVE_FORMATS:
+        raise ImageError(f"'{path}' has no suffix that can be written; valid are {' '.join(SAVE_FORMATS)}")
+    try:
+        if path.is_dir():
+            raise ImageError(f"'{path}' is a folder; name a picture file to write")
+        if path.exists() and not overwrite:
+            raise ImageError(f"'{path}' exists; pass --overwrite to replace it")
+        nearest = next((parent for parent in path.parents if parent.exists()), None)
+        if nearest is not None and not nearest.is_dir():
+            raise ImageError(f"'{path}' cannot be written: '{nearest}' is not a folder")
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise ImageError(f"'{path}' cannot be written: {error.strerror or error}") from error
+
+
+def _encode(image: Image.Image, alpha: Image.Image | None, path: Path, quality: int) -> bytes:
+    """The whole file as bytes."""
+    kind = SAVE_FORMATS[path.suffix.lower()]
+    by_kind: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": quality, "subsampling": 0},
+        "WEBP": {"quality": quality, "exact": True},  # exact: keep the colours under transparent pixels
+        "TIFF": {"compression": "tiff_adobe_deflate"},
+    }
+    options = by_kind.get(kind, {})
+    if image.mode == "RGB" and kind != "BMP":
+        options["icc_profile"] = srgb_profile()
+    plain = image.copy()
+    plain.info = {}  # Pillow would write what it finds there (transparency, text, resolution)
+    if alpha is not None and kind in ("JPEG", "BMP"):
+        plain = Image.composite(plain, Image.new(plain.mode, plain.size, "white"), alpha)
+    elif alpha is not None:
+        plain.putalpha(alpha)
+    buffer = io.BytesIO()
+    try:
+        plain.save(buffer, format=kind, **options)
+    except (OSError, ValueError, MemoryError, struct.error) as error:
+        size = f"{image.width}x{image.height}"
+        raise ImageError(f"'{path}' ({size} pixels) cannot be encoded as {kind}: {error}") from error
+    return buffer.getvalue()

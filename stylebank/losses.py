@@ -1,0 +1,64 @@
+"""The loss terms of both branches, every one relative to its target so that one set of weights fits any VGG.
+
+Chen et al. 2017, section 3.2, equations 3 to 6. Deviation: the paper sums squared differences of raw
+activations. VGG files come at activation scales hundreds of times apart, so here each term is divided by its
+target's own size and is then the same for every scale of the loss network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from stylebank.runtime import at_least_float32
+
+_EPS = 1e-12
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of each image on its own: (B, C, H, W) -> (B, C, C), divided by H * W.
+
+    Gatys et al. 2016, equation 3. Always in float32 at least: half precision overflows.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        flat = at_least_float32(features).flatten(2)  # (B, C, HW)
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def style_distance(grams: Tensor, targets: Tensor) -> Tensor:
+    """Relative Frobenius distance ||G - G_s|| / ||G_s|| per image: (B, C, C), (B or 1, C, C) -> (B,).
+
+    Not squared (the paper squares): squared, it starts near 1e4 and the first steps only shrink the contrast.
+    """
+    difference = (grams - targets).square().sum((1, 2))
+    return torch.sqrt(difference / targets.square().sum((1, 2)).clamp_min(_EPS) + _EPS)
+
+
+def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Mean over the layers of `style_distance`: activations (B, C, H, W) and Grams (B, C, C) by layer -> (B,)."""
+    return torch.stack([style_distance(gram(features[name]), target) for name, target in targets.items()]).mean(0)
+
+
+def content_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """Relative content distance ||F - F_c||^2 / ||F_c||^2, mean over the layers: (B, C, H, W) by layer -> (B,)."""
+    distances = []
+    for name in layers:
+        target = at_least_float32(targets[name])
+        squared = (at_least_float32(features[name]) - target).square().sum((1, 2, 3))
+        distances.append(squared / target.square().sum((1, 2, 3)).clamp_min(_EPS))
+    return torch.stack(distances).mean(0)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels, both directions: (B, 3, H, W) -> (B,)."""
+    images = at_least_float32(images)
+    vertical = (images[:, :, 1:] - images[:, :, :-1]).abs().mean((1, 2, 3))
+    horizontal = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean((1, 2, 3))
+    return vertical + horizontal
+
+
+def identity_loss(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Mean squared error per image: two (B, 3, H, W) in [0, 1] -> (B,). Chen et al. 2017, equation 3."""
+    return (at_least_float32(reconstructions) - at_least_float32(images)).square().mean((1, 2, 3))

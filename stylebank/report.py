@@ -1,0 +1,86 @@
+"""Looking at a network on photographs it was not trained on: preview grids and the numbers of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.metrics import Ruler, mean_of, psnr
+from stylebank.model import StyleBank
+from stylebank.monitor import preview_grid
+from stylebank.runtime import autocast
+
+MEASURE_SIDE = 256  # short side of the photographs in every quoted number
+PREVIEW_PICTURES = 3
+
+
+@contextmanager
+def inference(model: StyleBank, device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Evaluation mode without gradients, in the given precision; training mode is restored afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), autocast(device, dtype):
+            yield
+    finally:
+        model.train(training)
+
+
+def photograph(path: Path, device: torch.device) -> Tensor:
+    """A photograph as measured: (1, 3, H, W) in [0, 1] with short side 256."""
+    image = to_tensor(resize_short_side(load_picture(path, draft_short_side=MEASURE_SIDE).rgb, MEASURE_SIDE))
+    return image[None].to(device, memory_format=torch.channels_last)
+
+
+def identity_psnr(model: StyleBank, files: Iterable[Path], device: torch.device, dtype: torch.dtype) -> float:
+    """Mean PSNR in dB of the auto-encoder alone."""
+    values = []
+    with inference(model, device, dtype):
+        for file in files:
+            image = photograph(file, device)
+            values.append(psnr(model.reconstruct(image), image))
+    return sum(values) / len(values)
+
+
+def preview(
+    model: StyleBank, files: Sequence[Path], first_style: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """A grid (3, H, W): per photograph itself, its reconstruction, and every style from `first_style` on."""
+    rows = []
+    with inference(model, device, dtype):
+        for file in files[:PREVIEW_PICTURES]:
+            image = photograph(file, device)
+            styles = range(first_style, len(model.names))
+            outputs = [model.reconstruct(image), *(model.stylize(image, [style]) for style in styles)]
+            rows.append([image[0], *(output[0] for output in outputs)])
+    return preview_grid(rows)
+
+
+def measure(
+    model: StyleBank,
+    files: Iterable[Path],
+    styles: dict[int, dict[str, Tensor]],
+    ruler: Ruler,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> dict[str, dict[str, float]]:
+    """What `Ruler.compare` says of every style, mean over photographs.
+
+    Args:
+        styles: for every filter's index to measure, the Gram matrices of its painting.
+    """
+    rows: dict[int, list[dict[str, float]]] = {index: [] for index in styles}
+    for file in files:
+        image = photograph(file, device)
+        photo = ruler.activations(image)
+        for index, grams in styles.items():
+            with inference(model, device, dtype):
+                output = model.stylize(image, [index]).float()
+            others = [other for i, other in styles.items() if i != index]
+            rows[index].append(ruler.compare(output, photo, grams, others))
+    return {model.names[index]: mean_of(of_style) for index, of_style in rows.items()}

@@ -1,0 +1,80 @@
+"""A run's folder: resolved configuration, environment, bank, training state, previews, log and report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stylebank.config import Config, dump_config
+from stylebank.errors import TrainingError
+from stylebank.files import new_file
+from stylebank.runtime import environment
+
+
+@dataclass
+class RunFolder:
+    """Where the parts of a run lie under its folder."""
+
+    path: Path
+    bank_path: Path | None = None
+    """Where the bank goes if not to `path/bank`."""
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def state_file(self) -> Path:
+        """Weights, optimizers and step: all that resuming needs."""
+        return self.path / "state.pt"
+
+    @property
+    def bank(self) -> Path:
+        """The bank as of the last checkpoint."""
+        return self.bank_path or self.path / "bank"
+
+    def create(self, config: Config, task: dict[str, Any]) -> None:
+        """Starts a new run here: writes configuration, environment and what was asked for.
+
+        Raises:
+            TrainingError: the folder already holds something.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise TrainingError(f"{self.path} is not empty; choose another --out, or go on with --resume.")
+        self._write(self.config_file, dump_config(config))
+        self._write_json("environment.json", environment())
+        self._write_json("task.json", task)
+
+    def task(self) -> dict[str, Any]:
+        """What was asked for when the run was created.
+
+        Raises:
+            TrainingError: this is not a run folder.
+        """
+        try:
+            task: dict[str, Any] = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(
+                f"{self.path} is not a run folder that can be resumed: it has no valid task.json."
+            ) from error
+        return task
+
+    def write_config(self, config: Config) -> None:
+        """Replaces the resolved configuration (a resumed run may change some of it)."""
+        self._write(self.config_file, dump_config(config))
+
+    def write_report(self, report: dict[str, Any]) -> Path:
+        """Writes `report.json` and returns its path."""
+        return self._write_json("report.json", report)
+
+    def _write_json(self, name: str, value: dict[str, Any]) -> Path:
+        return self._write(self.path / name, json.dumps(value, indent=2, default=str) + "\n")
+
+    @staticmethod
+    def _write(path: Path, text: str) -> Path:
+        with new_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path

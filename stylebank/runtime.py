@@ -1,0 +1,140 @@
+"""The machine: devices, number formats, seeds, and the one work-around for mixed torch and torchvision wheels."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import random
+import subprocess
+from contextlib import AbstractContextManager, suppress
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylebank.errors import ConfigError
+
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the first of cuda, mps, cpu that is there; `cuda:1` and the like are taken as they are.
+
+    Raises:
+        ConfigError: the device is unknown or not on this machine.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    present = ", ".join(kind for kind, there in available.items() if there)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"Unknown device '{name}'; on this machine: auto, {present}.") from error
+    if not available.get(device.type, False):
+        raise ConfigError(f"Device '{name}' is not on this machine; there is: {present}.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"Device '{name}' is not on this machine; it has {torch.cuda.device_count()} CUDA device(s).")
+    return device
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is done by the hardware, not emulated."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+    return False
+
+
+def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """The dtype of the convolutions for a precision of `auto`, `bfloat16` or `float32`."""
+    if precision == "auto":
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
+
+
+def place(module: Network, device: torch.device) -> Network:
+    """Moves a network to the device, its weights in channels-last order, which convolutions are fastest in."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened to float32; float32 and float64 as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Autocast to `dtype`; does nothing for float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and torch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def environment() -> dict[str, Any]:
+    """What a run ran on: versions, machine, and the commit where the code lies in a git checkout."""
+    packages = ("stylebank", "torch", "torchvision", "numpy", "pillow", "safetensors")
+    versions: dict[str, str] = {}
+    for name in packages:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).resolve().parents[1]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    return None
+
+
+def import_torchvision() -> ModuleType:
+    """torchvision, also where its wheel was built for another kind of torch (CUDA wheel beside a CPU torch).
+
+    Its compiled operators then fail to load and its Python part stops at the schemas of `nms` and `qnms`.
+    Nothing here calls these, so declaring the missing schemas is enough. Where the wheels match this does nothing.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        _declare_missing_operators()
+        return importlib.import_module("torchvision")
+
+
+def _declare_missing_operators() -> None:
+    global _operators
+    _operators = torch.library.Library("torchvision", "FRAGMENT")  # kept: the schemas live as long as this object
+    for name, schema in {
+        "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+        "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    }.items():
+        if not hasattr(torch.ops.torchvision, name):
+            _operators.define(schema)
+
+
+_operators: torch.library.Library | None = None

@@ -1,0 +1,48 @@
+"""Which branch trains at which step, and at what learning rate: pure functions of the step number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from stylebank.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The paper's cycle: T stylizing steps, then one identity step (Chen et al. 2017, section 3.3)."""
+
+    config: TrainConfig
+    joint: bool = True
+    """False while styles are added to a frozen auto-encoder: every step is a stylizing one."""
+
+    def is_identity(self, step: int) -> bool:
+        """Whether this step (counted from 0) trains the auto-encoder branch."""
+        if not self.joint:
+            return False
+        after = step - self.config.identity_pretrain_steps
+        if after < 0:
+            return True
+        if self.config.identity_weight == 0:
+            return False
+        cycle = self.config.steps_per_cycle + 1
+        return after % cycle == cycle - 1
+
+    def stylizing_steps_before(self, step: int) -> int:
+        """How many stylizing steps precede this step: the number of the style batch."""
+        if not self.joint:
+            return step
+        after = max(0, step - self.config.identity_pretrain_steps)
+        if self.config.identity_weight == 0:
+            return after
+        return after - after // (self.config.steps_per_cycle + 1)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of this step, warm-up included."""
+        config = self.config
+        factor = 1.0
+        if config.lr_schedule == "step":
+            factor = config.lr_decay ** (step // config.lr_decay_every)
+        elif config.lr_schedule == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+        return config.lr * factor * min(1.0, (step + 1) / (config.warmup_steps + 1))

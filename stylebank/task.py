@@ -1,0 +1,81 @@
+"""What a run trains: a whole bank, or new filters for a bank whose other weights stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from stylebank.checkpoint import StyleInfo, extend_bank, load_bank, save_bank
+from stylebank.config import Config
+from stylebank.errors import BankError
+from stylebank.model import Architecture, StyleBank
+from stylebank.runtime import seed_everything
+from stylebank.styles import StyleSource
+
+
+@dataclass
+class Task:
+    """A network and the styles that are new in it."""
+
+    model: StyleBank
+    sources: Sequence[StyleSource]
+    """The new styles: those of the network's last filters, in order."""
+    bank: Path | None = None
+    """The bank they are added to; None trains a bank from nothing."""
+
+    @property
+    def joint(self) -> bool:
+        """Whether the auto-encoder trains too."""
+        return self.bank is None
+
+    @property
+    def first_style(self) -> int:
+        """Index of the first new style among the network's filters."""
+        return len(self.model.names) - len(self.sources)
+
+    def freeze(self) -> list[nn.Parameter]:
+        """Freezes what must not change and returns the parameters that train."""
+        self.model.requires_grad_(self.joint)
+        for module in self.model.filters[self.first_style :]:
+            module.requires_grad_(True)
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def save(self, folder: Path, infos: Mapping[str, StyleInfo], licence: str) -> None:
+        """Writes the complete bank as it is now."""
+        if self.bank is None:
+            save_bank(self.model, folder, infos, licence=licence)
+        else:
+            extend_bank(self.bank, self.model, folder, infos)
+
+
+def new_bank(config: Config, sources: Sequence[StyleSource]) -> Task:
+    """A bank from nothing: encoder, decoder and every filter train."""
+    seed_everything(config.train.seed)
+    model, bank = config.model, config.bank
+    architecture = Architecture(
+        channels=model.channels,
+        norm=model.norm,
+        normalize_features=model.normalize_features,
+        kernel_size=bank.kernel_size,
+        depth=bank.depth,
+        width=bank.width,
+        filter_norm=bank.norm,
+    )
+    return Task(StyleBank(architecture, [source.name for source in sources]), sources)
+
+
+def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:
+    """New filters for the bank in a folder; encoder, decoder and its filters stay as they are.
+
+    Raises:
+        BankError: the bank cannot be read, or already has a style of that name.
+    """
+    model = load_bank(bank).model
+    if clashes := [source.name for source in sources if source.name in model.names]:
+        raise BankError(f"{bank} already has {', '.join(clashes)}; give the new style another name with --name.")
+    seed_everything(config.train.seed)
+    model.add_filters([source.name for source in sources])
+    return Task(model, sources, bank)

@@ -1,0 +1,153 @@
+"""The loss network: a frozen VGG-16 or VGG-19 (Simonyan & Zisserman, 2014) that returns named activations."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from stylebank.errors import WeightsError
+from stylebank.runtime import import_torchvision
+
+Network = Literal["vgg16", "vgg19"]
+Pooling = Literal["max", "average"]
+
+WEIGHTS_VARIABLE = "STYLEBANK_LOSS_WEIGHTS"
+
+_CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+_WIDTHS = (64, 128, 256, 512, 512)
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def layer_names(network: Network) -> list[str]:
+    """Every layer that can be asked for, in order: conv1_1, relu1_1, ..., pool1, conv2_1, ..."""
+    names: list[str] = []
+    for block, count in enumerate(_CONVOLUTIONS[network], start=1):
+        for i in range(1, count + 1):
+            names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+        names.append(f"pool{block}")
+    return names
+
+
+class LossNetwork(nn.Module):
+    """Frozen VGG: (B, 3, H, W) in [0, 1] -> {layer name: activation (B, C, H', W')}.
+
+    Only the layers up to the deepest one asked for are built. Normalizes its input itself.
+
+    Raises:
+        WeightsError: a layer name is unknown.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: Network, layers: Iterable[str], pooling: Pooling = "max") -> None:
+        super().__init__()
+        names = layer_names(network)
+        self.network = network
+        self.wanted = frozenset(layers)
+        unknown = sorted(self.wanted - set(names))
+        if unknown or not self.wanted:
+            raise WeightsError(
+                f"{network} has no layer {', '.join(unknown) or '(none given)'}; valid: {', '.join(names)}."
+            )
+        self.names = names[: max(names.index(name) for name in self.wanted) + 1]
+        # Same order and numbering as torchvision's `features`, whose key names are what people have on disk.
+        self.features = nn.Sequential(*(self._layer(name, pooling) for name in self.names))
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
+        self.requires_grad_(False).eval()
+
+    def _layer(self, name: str, pooling: Pooling) -> nn.Module:
+        kind, block, *rest = re.findall(r"[a-z]+|\d+", name)
+        if kind == "pool":
+            return nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
+        if kind == "relu":  # in place unless the value before it was asked for
+            return nn.ReLU(inplace=name.replace("relu", "conv") not in self.wanted)
+        width = _WIDTHS[int(block) - 1]
+        first = rest == ["1"]
+        cin = 3 if name == "conv1_1" else _WIDTHS[int(block) - 2] if first else width
+        return nn.Conv2d(cin, width, 3, padding=1)
+
+    def train(self, mode: bool = True) -> LossNetwork:
+        """Stays in evaluation mode: the loss network is never trained."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        x = ((images - self.mean) / self.std).to(next(self.features.parameters()).dtype)
+        activations: dict[str, Tensor] = {}
+        for name, layer in zip(self.names, self.features, strict=True):
+            x = layer(x)
+            if name in self.wanted:
+                activations[name] = x
+        return activations
+
+
+def load_loss_network(
+    network: Network, layers: Sequence[str], pooling: Pooling = "max", weights: Path | None = None
+) -> LossNetwork:
+    """The loss network with pretrained weights.
+
+    Weights come from `weights`, else the file named by the environment variable STYLEBANK_LOSS_WEIGHTS, else
+    torchvision's download (cached by torch hub).
+
+    Raises:
+        WeightsError: an unknown layer, or weights that are missing, unreadable, or of another network.
+    """
+    model = LossNetwork(network, layers, pooling)
+    source = weights or (Path(value) if (value := os.environ.get(WEIGHTS_VARIABLE)) else None)
+    state = _read(source) if source else _download(network)
+    _fill(model, state, str(source or f"torchvision's {network}"))
+    return model
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"Loss-network weights {path} do not exist; give a .safetensors or .pth file.")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"Loss-network weights {path} cannot be read ({error.strerror or error}).") from error
+    except Exception as error:  # garbage makes the unpickler raise nearly anything
+        raise WeightsError(
+            f"Loss-network weights {path} cannot be read: it is damaged, or holds more than tensors; "
+            "give a .safetensors or .pth file."
+        ) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"Loss-network weights {path} hold a {type(state).__name__}, not a state dict.")
+    return state
+
+
+def _download(network: Network) -> dict[str, Tensor]:
+    models = import_torchvision().models
+    choice = {"vgg16": models.VGG16_Weights, "vgg19": models.VGG19_Weights}[network].IMAGENET1K_V1
+    try:
+        state: dict[str, Tensor] = choice.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"The {network} weights could not be downloaded ({error}); give a file with --loss-weights FILE "
+            f"or the environment variable {WEIGHTS_VARIABLE}."
+        ) from error
+    return state
+
+
+def _fill(model: LossNetwork, state: dict[str, Tensor], source: str) -> None:
+    for key, parameter in model.named_parameters():
+        value = state.get(key, state.get(key.removeprefix("features.")))
+        if not isinstance(value, Tensor):
+            raise WeightsError(f"{source} has no tensor {key}; it does not hold {model.network} weights.")
+        if value.shape != parameter.shape:
+            raise WeightsError(
+                f"{source} holds {key} of shape {tuple(value.shape)}, but {model.network} needs "
+                f"{tuple(parameter.shape)}; is it the other VGG?"
+            )
+        parameter.data.copy_(value)
