@@ -1,12 +1,13 @@
 """Styles as files: taking them out of banks, putting them together, leaving them out. Works on bytes, not tensors.
 
-No bank is ever changed: every operation writes a new one.
+No bank is ever changed: every operation writes a new one (only `copy_bank` may write over one).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from stylebank.checkpoint import (
@@ -37,13 +38,26 @@ def extract_style(bank: Path, name: str, out: Path) -> Path:
     manifest = read_manifest(bank)
     _check_names(bank, manifest, [name])
     read_style_record(bank, name, manifest.autoencoder_sha256)
-    for suffix in SUFFIXES:
-        target = out / f"{name}{suffix}"
+    targets = [out / f"{name}{suffix}" for suffix in SUFFIXES]
+    for target in targets:
         if target.exists():
             raise BankError(f"{target} exists; choose another --out.")
+    for target in targets:
         with new_file(target) as temporary:
             shutil.copyfile(bank / STYLES / target.name, temporary)
-    return out / f"{name}.safetensors"
+    return targets[0]
+
+
+def copy_bank(bank: Path, out: Path) -> None:
+    """Copies a bank to `out`, in one go; files of `out` that no bank has (a README) stay.
+
+    Raises:
+        StyleBankError: it cannot be written; what was there before stays.
+    """
+    with new_folder(out) as target:
+        for folder in (out, bank):
+            if folder.exists():
+                shutil.copytree(folder, target, dirs_exist_ok=True)
 
 
 def merge_banks(bank: Path, others: Sequence[Path], out: Path) -> list[str]:
@@ -104,21 +118,34 @@ def _styles_in(path: Path) -> dict[str, Path]:
 def _write(manifest: Manifest, bank: Path, styles: dict[str, Path], out: Path) -> None:
     _refuse_existing(out)
     with new_folder(out) as target:
-        shutil.copyfile(bank / AUTOENCODER, target / AUTOENCODER)
+        _copy(bank / AUTOENCODER, target / AUTOENCODER)
         (target / STYLES).mkdir()
         for name, folder in styles.items():
             for suffix in SUFFIXES:
                 _copy(folder / f"{name}{suffix}", target / STYLES / f"{name}{suffix}")
-            read_style_record(target, name, manifest.autoencoder_sha256)
+            with _blaming((target / STYLES, folder), (target, folder)):
+                read_style_record(target, name, manifest.autoencoder_sha256)
         write_json(manifest.model_copy(update={"styles": list(styles)}), target / MANIFEST)
-        load_bank(target)  # every hash and shape once more, before the result gets its name
+        with _blaming((target, bank)):
+            load_bank(target)  # every hash and shape once more, before the result gets its name
+
+
+@contextmanager
+def _blaming(*sources: tuple[Path, Path]) -> Iterator[None]:
+    """Errors found in a temporary copy name what it was made from; takes pairs of copy and source."""
+    try:
+        yield
+    except BankError as error:
+        text = str(error)
+        for copy, source in sources:
+            text = text.replace(str(copy), str(source))
+        raise BankError(text) from error
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(source, target)
-    except FileNotFoundError as error:
-        raise BankError(f"{source} is missing.") from error
+    if not source.is_file():
+        raise BankError(f"{source} is missing.")
+    shutil.copyfile(source, target)
 
 
 def _refuse_existing(out: Path) -> None:

@@ -6,7 +6,7 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -42,6 +42,16 @@ class Architecture:
     """Normalization between the convolutions of a filter with `depth` > 1."""
 
 
+Moments = tuple[Tensor, Tensor]
+"""Mean and variance, both (B, C, 1, 1)."""
+
+
+def moments_of(x: Tensor) -> Moments:
+    """Mean and variance of every channel of every image, in float32 at least: (B, C, H, W) -> two (B, C, 1, 1)."""
+    var, mean = torch.var_mean(at_least_float32(x), dim=(2, 3), keepdim=True, correction=0)
+    return mean, var
+
+
 class InstanceNorm(nn.Module):
     """Instance normalization with a learned scale and shift, computed in float32 at least.
 
@@ -49,14 +59,18 @@ class InstanceNorm(nn.Module):
     precision. Input and output: (B, C, H, W).
     """
 
+    moments: Callable[[Tensor], Moments]
+    """Where mean and variance come from: the input itself, unless it is only a part of a picture."""
+
     def __init__(self, channels: int, affine: bool = True, eps: float = 1e-5) -> None:
         super().__init__()
         self.eps = eps
+        self.moments = moments_of
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        var, mean = torch.var_mean(at_least_float32(x), dim=(2, 3), keepdim=True, correction=0)  # (B, C, 1, 1)
+        mean, var = self.moments(x)
         scale = torch.rsqrt(var + self.eps)
         if self.weight is None or self.bias is None:
             return ((x - mean) * scale).to(x.dtype)
@@ -189,6 +203,7 @@ class StyleBank(nn.Module):
         self.decoder = Decoder(arch)
         self.normalize = InstanceNorm(arch.channels[2], affine=False) if arch.normalize_features else nn.Identity()
         self.names = list(names)
+        self.identity_gain = 1.0  # for mixing with the identity path, see `fusion.calibrate`
         # A list, not a ModuleDict: style names such as "train" would clash with a module's own attributes.
         self.filters = nn.ModuleList(StyleFilter(arch) for _ in self.names)
 

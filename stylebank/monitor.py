@@ -36,8 +36,17 @@ class Means:
 class Monitor:
     """Progress bar and TensorBoard log of one run."""
 
-    def __init__(self, folder: Path, first_step: int, steps: int, styles: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_step: int,
+        steps: int,
+        styles: Sequence[str],
+        device: torch.device,
+        latest: dict[str, float],
+    ) -> None:
         self.folder = folder
+        self.latest = latest  # kept up to date with what is logged
         terms = [
             "loss/content",
             "loss/style",
@@ -48,8 +57,8 @@ class Monitor:
         ]
         self.means = Means([*terms, *(f"style/{name}" for name in styles)], device)
         self.styles = list(styles)
-        self.latest: dict[str, float] = {}
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step or None)
+        # What was logged after the checkpoint is done again; what was logged at it stays.
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1 if first_step else None)
         self.bar = tqdm(total=steps, initial=first_step, unit="it", dynamic_ncols=True, smoothing=0.05)
 
     def add_terms(self, terms: dict[str, Tensor], styles: Sequence[int] | None) -> None:

@@ -43,7 +43,7 @@ class RunFolder:
             TrainingError: the folder already holds something.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise TrainingError(f"{self.path} is not empty; choose another --out, or go on with --resume.")
+            raise TrainingError(f"{self.path} is not empty; choose another --out or move it, or go on with --resume.")
         self._write(self.config_file, dump_config(config))
         self._write_json("environment.json", environment())
         self._write_json("task.json", task)
@@ -55,12 +55,12 @@ class RunFolder:
             TrainingError: this is not a run folder.
         """
         try:
-            task: dict[str, Any] = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            task = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
+            return {key: task[key] for key in ("bank", "add_style", "names")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self.path} is not a run folder that can be resumed: it has no valid task.json."
             ) from error
-        return task
 
     def write_config(self, config: Config) -> None:
         """Replaces the resolved configuration (a resumed run may change some of it)."""

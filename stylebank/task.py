@@ -43,10 +43,12 @@ class Task:
             module.requires_grad_(True)
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
-    def save(self, folder: Path, infos: Mapping[str, StyleInfo], licence: str) -> None:
-        """Writes the complete bank as it is now."""
+    def save(
+        self, folder: Path, infos: Mapping[str, StyleInfo], licence: str, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Writes the complete bank as it is now; licence and metrics of a bank that is added to stay its own."""
         if self.bank is None:
-            save_bank(self.model, folder, infos, licence=licence)
+            save_bank(self.model, folder, infos, licence=licence, metrics=metrics)
         else:
             extend_bank(self.bank, self.model, folder, infos)
 

@@ -46,6 +46,8 @@ class Trainer:
         self.loss_weights = loss_weights
         self.step = 0
         self.seconds = 0.0
+        self.losses: dict[str, float] = {}  # as last logged
+        self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
         self.unreadable: list[str] = []
         train, data = config.train, config.data
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
@@ -86,10 +88,13 @@ class Trainer:
         """
         train = self.config.train
         names = [source.name for source in self.task.sources]
+        if self.step >= train.steps:
+            self.save()  # a run may have been killed between its last state and its last bank
+            return True
         self.model.train()
         with (
             StopRequest() as stop,
-            Monitor(self.folder.path, self.step, train.steps, names, self.device) as monitor,
+            Monitor(self.folder.path, self.step, train.steps, names, self.device, self.losses) as monitor,
         ):
             self.monitor = monitor
             clock = time.monotonic()
@@ -99,9 +104,10 @@ class Trainer:
                 images = batch.to(self.device)  # (B, 3, crop, crop)
 
                 terms, styles = self._identity(images) if identity else self._stylize(images)
-                self.objective.total(terms).backward()
+                loss = self.objective.total(terms)
+                loss.backward()
                 self._balance(identity)
-                self._refuse_non_finite(terms, styles, batch)
+                self._refuse_non_finite(loss, terms, styles, batch)
                 self._update(identity, lr)
                 self.step += 1
 
@@ -122,12 +128,16 @@ class Trainer:
         data, train = self.config.data, self.config.train
         crops = Crops(self.photographs.train, train.crop_size, data.content_size, data.scale, data.flip, train.seed)
         pin = self.device.type == "cuda"
-        for batch in content_loader(crops, train.batch_size, self.step, train.steps, data.workers, pin):
-            for text in batch.unreadable:
-                if text not in self.unreadable:
-                    self.unreadable.append(text)
-                    self.monitor.say(f"Skipped: {text}")
-            yield batch
+        try:
+            for batch in content_loader(crops, train.batch_size, self.step, train.steps, data.workers, pin):
+                for text in batch.unreadable:
+                    if text not in self.unreadable:
+                        self.unreadable.append(text)
+                        self.monitor.say(f"Skipped: {text}")
+                yield batch
+        except (TrainingError, RuntimeError) as error:  # a worker's come with its traceback, or say that it is gone
+            reason = str(error).strip().splitlines()[-1].removeprefix("stylebank.errors.TrainingError: ")
+            raise TrainingError(f"Step {self.step}: {reason}") from error
 
     def _identity(self, images: Tensor) -> tuple[Terms, None]:
         """The auto-encoder branch: I -> E -> D -> I'."""
@@ -161,10 +171,13 @@ class Trainer:
                 weight *= self.stylizing_norm / norm.clamp_min(1e-12)
             torch._foreach_mul_(gradients, weight)
 
-    def _refuse_non_finite(self, terms: Terms, styles: list[int] | None, batch: ContentBatch) -> None:
+    def _refuse_non_finite(self, loss: Tensor, terms: Terms, styles: list[int] | None, batch: ContentBatch) -> None:
         """Clips the gradient and stops before a bad update; reads one value back per step, for safety."""
-        limit = self.config.train.gradient_clip or float("inf")
-        if bool(nn.utils.clip_grad_norm_(self.trainable, limit).isfinite()):
+        train = self.config.train
+        limit = train.gradient_clip or float("inf")
+        if styles is None and self.step >= train.identity_pretrain_steps:
+            limit *= train.identity_weight  # or clipping would level the weight that was just given
+        if bool((nn.utils.clip_grad_norm_(self.trainable, limit) + loss.detach()).isfinite()):
             return
         bad = [name for name, value in terms.items() if not bool(value.isfinite().all())] or ["the gradient"]
         names = sorted({self.task.sources[i].name for i in styles}) if styles else ["identity"]
@@ -192,14 +205,20 @@ class Trainer:
         state = {
             "step": self.step,
             "seconds": self.seconds,
+            "losses": self.losses,
+            "styles": self.model.names,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "identity_optimizer": self.identity_optimizer.state_dict(),
             "stylizing_norm": self.stylizing_norm,
         }
         save_training_state(state, self.folder.state_file)
+        self._save_bank()
+
+    def _save_bank(self) -> None:
         infos = {source.name: self._style_info(source) for source in self.task.sources}
-        self.task.save(self.folder.bank, infos, self.config.licence)
+        metrics = {key: value for key, value in self.metrics.items() if key != "styles"}
+        self.task.save(self.folder.bank, infos, self.config.licence, metrics)
 
     def _style_info(self, source: StyleSource) -> StyleInfo:
         seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
@@ -207,6 +226,7 @@ class Trainer:
             title=source.title,
             source_sha256=source.sha256(),
             settings=self.config.style_settings(),
+            metrics=self.metrics.get("styles", {}).get(source.name, {}),
             images=seen // len(self.task.sources),
         )
 
@@ -218,34 +238,44 @@ class Trainer:
         """
         state = load_training_state(self.folder.state_file)
         try:
+            if state["styles"] != self.model.names:
+                raise TrainingError(
+                    f"{self.folder.state_file} was trained on the styles {', '.join(state['styles'])}, but there are "
+                    f"now {', '.join(self.model.names)}; a run goes on with the styles it began with."
+                )
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.identity_optimizer.load_state_dict(state["identity_optimizer"])
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
-            self.step, self.seconds = state["step"], state["seconds"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TrainingError(f"{self.folder.state_file} does not fit this configuration: {reason}") from error
 
+    def measure(self) -> None:
+        """Measures the bank on the held-out photographs and writes the numbers into it."""
+        if not (files := self.photographs.held_out):
+            return
+        network = self._loss_network(STYLE_LAYERS)
+        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        styles = {
+            self.task.first_style + i: {name: stack[i : i + 1] for name, stack in grams.items()}
+            for i in range(len(self.task.sources))
+        }
+        self.metrics = {
+            "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
+            "styles": measure(self.model, files, styles, Ruler(network), self.device, self.dtype),
+        }
+        self._save_bank()
+
     def report(self) -> dict[str, Any]:
-        """What the run came to: steps, time, losses, metrics on the held-out photographs, and skipped files."""
-        files = self.photographs.held_out
-        metrics: dict[str, Any] = {}
-        if files:
-            network = self._loss_network(STYLE_LAYERS)
-            grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
-            styles = {
-                self.task.first_style + i: {name: stack[i : i + 1] for name, stack in grams.items()}
-                for i in range(len(self.task.sources))
-            }
-            metrics["identity_psnr"] = identity_psnr(self.model, files, self.device, self.dtype)
-            metrics["styles"] = measure(self.model, files, styles, Ruler(network), self.device, self.dtype)
+        """What the run came to: steps, time, losses, metrics if measured, and skipped files."""
         return {
             "steps": self.step,
             "of": self.config.train.steps,
             "seconds": round(self.seconds, 1),
-            "losses": self.monitor.latest,
-            "held_out": [str(path) for path in files],
-            "metrics": metrics,
+            "losses": self.losses,
+            "held_out": [str(path) for path in self.photographs.held_out],
+            "metrics": self.metrics,
             "skipped": [*self.photographs.skipped, *self.unreadable],
         }

@@ -9,6 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import torch
+
 from stylebank import __version__
 from stylebank.cli import bank, demo, stylize, train
 from stylebank.errors import StyleBankError
@@ -30,6 +32,9 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
         return code
     except StyleBankError as error:
         print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, torch.OutOfMemoryError):
+        print("Error: Out of memory; lower train.batch_size, train.crop_size or --size.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

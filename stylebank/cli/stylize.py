@@ -6,11 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from stylebank.checkpoint import find_bank, load_bank
+from stylebank.cli import looks
 from stylebank.cli.jobs import Job, plan
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.fusion import Recipe
 from stylebank.images import find_images, load_picture, resize_short_side, save_picture
 from stylebank.stylizer import Stylizer
 
@@ -23,10 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
     )
     parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
-    parser.add_argument("--style", nargs="+", action="extend", default=[], metavar="NAME", help="styles, 'all', or 'identity'")
-    parser.add_argument("--input", nargs="+", action="extend", default=[], metavar="PATH", help="files, folders or glob patterns")
+    parser.add_argument(
+        "--input", nargs="+", action="extend", default=[], metavar="PATH", help="files, folders or glob patterns"
+    )
+    looks.add_arguments(parser)
     parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture, else a folder")
     parser.add_argument("--size", type=_size, metavar="N", help="scale to this short side in pixels first")
+    parser.add_argument("--tile", type=_size, metavar="N", help="work in tiles of N pixels: same result, less memory")
     parser.add_argument(
         "--quality", type=int, choices=range(1, 101), default=95, metavar="1-100", help="of JPEG and WebP"
     )
@@ -39,17 +45,17 @@ def run(options: argparse.Namespace) -> int:
     """Stylizes every picture in every style asked for; 1 if any of them failed."""
     if options.list:
         return _list(options.bank)
-    for name in ("style", "input", "output"):
+    for name in ("input", "output"):
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
     stylizer = Stylizer.load(options.bank, options.device, options.precision)
-    styles = _expand(options.style, stylizer)
-    jobs = plan(find_images(options.input), styles, options.output, options.overwrite)
-    failures = _stylize_all(stylizer, jobs, options)
+    recipes = looks.recipes(options, stylizer)
+    jobs = plan(find_images(options.input), list(recipes), options.output, options.overwrite)
+    failures = _stylize_all(stylizer, recipes, jobs, options)
     done = len(jobs) - len(failures)
-    print(f"Stylized {done} of {len(jobs)} picture(s) in {', '.join(styles)}: {options.output}")
-    if failures:
-        print("Failed:\n  " + "\n  ".join(failures), file=sys.stderr)
+    print(f"Stylized {done} of {len(jobs)} picture(s) in {', '.join(recipes)}: {options.output}")
+    for text in failures:
+        print(f"Error: {text}", file=sys.stderr)
     return 1 if failures else 0
 
 
@@ -59,32 +65,31 @@ def _list(bank: Path) -> int:
     return 0
 
 
-def _expand(names: list[str], stylizer: Stylizer) -> list[str]:
-    """The styles asked for, each once; `all` stands for every style of the bank."""
-    expanded = [style for name in names for style in (stylizer.styles if name == "all" else [name])]
-    return list(dict.fromkeys(stylizer.check_style(style) for style in expanded))
-
-
-def _stylize_all(stylizer: Stylizer, jobs: list[Job], options: argparse.Namespace) -> list[str]:
+def _stylize_all(
+    stylizer: Stylizer, recipes: dict[str, Recipe], jobs: list[Job], options: argparse.Namespace
+) -> list[str]:
     """Does every job; a picture that fails is noted and the rest go on."""
     failures = []
     for job in tqdm(jobs, unit="picture", disable=None if len(jobs) > 1 else True):
         try:
-            _stylize_one(stylizer, job, options)
+            _stylize_one(stylizer, recipes, job, options)
         except StyleBankError as error:
-            failures.append(str(error))
+            text = str(error)
+            failures.append(text if str(job.source) in text else f"'{job.source}': {text}")
+        except (MemoryError, torch.OutOfMemoryError):
+            failures.append(f"'{job.source}' does not fit into memory; give a --tile, or scale it down with --size.")
     return failures
 
 
-def _stylize_one(stylizer: Stylizer, job: Job, options: argparse.Namespace) -> None:
+def _stylize_one(stylizer: Stylizer, recipes: dict[str, Recipe], job: Job, options: argparse.Namespace) -> None:
     picture = load_picture(job.source, draft_short_side=options.size)
     rgb, alpha = picture.rgb, picture.alpha
     if options.size:
         rgb = resize_short_side(rgb, options.size)
         alpha = alpha.resize(rgb.size) if alpha else None
-    encoded = stylizer.encode(rgb)
-    for style, target in job.targets.items():
-        image = encoded.stylize(style)
+    encoded = stylizer.encode(rgb, options.tile)
+    for look, target in job.targets.items():
+        image = encoded.stylize(recipes[look])
         save_picture(image, target, alpha=alpha, overwrite=options.overwrite, quality=options.quality)
 
 

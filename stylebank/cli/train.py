@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from stylebank.bank_files import copy_bank
 from stylebank.checkpoint import find_bank, read_manifest, read_style_record
 from stylebank.config import Config, load_config
 from stylebank.errors import ConfigError, TrainingError
@@ -60,12 +61,21 @@ def run(options: argparse.Namespace) -> int:
         trainer.resume()
         folder.write_config(config)
     else:
-        folder.create(config, {"bank": options.bank, "add_style": options.add_style, "names": options.name})
+        original = folder.path / "original"  # of a bank that is changed in place
+        if options.in_place:
+            trainer.task.bank = original
+        folder.create(config, {"bank": trainer.task.bank, "add_style": options.add_style, "names": options.name})
+        if options.in_place:
+            copy_bank(out, original)
     _introduce(trainer)
     finished = trainer.fit()
+    if finished and options.in_place:
+        copy_bank(folder.bank, out)
+    if finished:
+        trainer.measure()
     report = folder.write_report(trainer.report())
     if finished:
-        print(f"Done: the bank is in {folder.bank}, the report in {report}.")
+        print(f"Done: the bank is in {out if options.in_place else folder.bank}, the report in {report}.")
     else:
         print(f"Stopped after step {trainer.step} of {config.train.steps}; the same command with --resume goes on.")
     return 0
@@ -87,13 +97,26 @@ def _output(options: argparse.Namespace) -> Path:
 
 
 def _run_folder(options: argparse.Namespace, out: Path) -> RunFolder:
-    """A new bank lies in its run's folder; an extended one is `--out` itself, with the run's folder beside it."""
-    beside = out.with_name(f"{out.name}-run")
-    if not options.add_style and not (options.resume and beside.is_dir()):
-        return RunFolder(out)
-    if not (options.resume or options.in_place) and out.exists():
+    """A new bank lies in its run's folder; an extended one is `--out` itself, with the run's folder beside it.
+
+    In place, the bank stays as it is until the result is complete.
+    """
+    beside, own = out.with_name(f"{out.name}-run"), RunFolder(out)
+    if options.in_place:
+        return RunFolder(_numbered(beside, options.resume))
+    if not options.add_style and not (options.resume and beside.is_dir() and not own.config_file.is_file()):
+        return own
+    if not options.resume and out.exists():
         raise TrainingError(f"{out} exists; choose another --out, or go on with --resume.")
     return RunFolder(beside, out)
+
+
+def _numbered(path: Path, last: bool) -> Path:
+    """The first of `path`, `path-2`, `path-3`, ... that does not exist yet, or the last that does."""
+    names = [path]
+    while names[-1].exists():
+        names.append(path.with_name(f"{path.name}-{len(names) + 1}"))
+    return names[-2] if last and len(names) > 1 else names[-1]
 
 
 def _overrides(options: argparse.Namespace) -> list[str]:
@@ -125,6 +148,8 @@ def _task(options: argparse.Namespace, config: Config) -> Task:
     if options.name:
         if len(options.name) != len(sources):
             raise ConfigError(f"--name gives {len(options.name)} name(s) for {len(sources)} style(s).")
+        if len(set(options.name)) != len(options.name):
+            raise ConfigError(f"--name gives a name twice: {', '.join(options.name)}.")
         sources = [StyleSource(check_name(n), s.files) for n, s in zip(options.name, sources, strict=True)]
     return more_styles(find_bank(options.bank), config, sources)
 

@@ -1,0 +1,99 @@
+"""Masks: grey pictures that say how much of something goes where; white is all of it, black nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor
+
+from stylebank.errors import ConfigError, ImageError
+from stylebank.images import load_picture
+
+
+def load_mask(path: str | Path, size: tuple[int, int] | None = None) -> Tensor:
+    """Reads a picture as a mask.
+
+    Grey, or the luminance of colours, is the mask. Where the picture is transparent the mask is black; a shape of one
+    colour on a transparent ground is that shape, whatever its colour.
+
+    Args:
+        size: (W, H) in pixels to scale to, stretched if the proportions differ; None keeps the file's size.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        ImageError: the file cannot be read, or the size is not positive.
+    """
+    picture = load_picture(path)
+    mask = _shares(picture.rgb.convert("L"))
+    if picture.alpha is not None:
+        alpha = _shares(picture.alpha)
+        mask = alpha if _is_shape(picture.rgb, picture.alpha) else mask * alpha
+    return torch.from_numpy(mask if size is None else _scaled(mask, size))
+
+
+def feather(mask: Tensor, pixels: float) -> Tensor:
+    """Softens edges: a Gaussian blur that turns a hard edge into a slope of about `2 * pixels`.
+
+    Args:
+        mask: (H, W) in [0, 1].
+        pixels: twice the blur's standard deviation, 0 or more; 0 returns the mask itself.
+
+    Returns:
+        (H, W) float32 in [0, 1]; masks that sum to 1 still do.
+
+    Raises:
+        ConfigError: `pixels` is negative or not finite.
+    """
+    if check_feather(pixels) == 0:
+        return mask
+    blurred = ndimage.gaussian_filter(mask.cpu().float().numpy(), pixels / 2, mode="nearest")
+    return torch.from_numpy(blurred).clamp_(0, 1).to(mask.device)
+
+
+def check_feather(pixels: float) -> float:
+    """Returns a width of soft edges that is valid as it is.
+
+    Raises:
+        ConfigError: it is negative or not finite.
+    """
+    if not (math.isfinite(pixels) and pixels >= 0):
+        raise ConfigError(f"Soft edges of {pixels:g} pixels are not possible; valid is 0 or more.")
+    return pixels
+
+
+def invert(mask: Tensor) -> Tensor:
+    """The mask of everything else: 1 - mask."""
+    return 1 - mask
+
+
+def _shares(grey: Image.Image) -> np.ndarray:
+    """Mode L as (H, W) float32 in [0, 1]."""
+    return np.asarray(grey, dtype=np.float32) / np.float32(255)
+
+
+def _is_shape(rgb: Image.Image, alpha: Image.Image) -> bool:
+    """Whether all that clearly shows has one colour, and something does not show."""
+    faintest, strongest = alpha.getextrema()
+    assert isinstance(faintest, int)  # of one channel
+    assert isinstance(strongest, int)
+    if strongest == 0 or faintest == 255:
+        return False
+    shows = np.asarray(alpha) > strongest // 2  # soft edges have colours of their own
+    colours = np.asarray(rgb)[shows]  # (N, 3)
+    return bool((colours == colours[0]).all())
+
+
+def _scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if min(size) < 1:
+        raise ImageError(f"A mask cannot be scaled to {size[0]}x{size[1]}; valid is 1 pixel or more.")
+    if size == (mask.shape[1], mask.shape[0]):
+        return mask
+    # Bilinear: the sharper filters overshoot beyond black and white.
+    return np.array(Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)

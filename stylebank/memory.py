@@ -1,0 +1,57 @@
+"""Whether a picture fits into memory whole, and how large its tiles should be if not."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from stylebank.model import Architecture
+
+UNKNOWN = 4 * 2**30  # bytes taken to be there where nobody says
+SHARE = 0.5  # of the memory that is free now; the rest is for others, and for errors in the estimate
+TENSORS = 5  # as large as the first convolution's output, alive at the same time at most (see benchmarks/inference.py)
+LARGEST_TILE = 2048
+
+
+def tile_for(
+    count: int, size: tuple[int, int], arch: Architecture, dtype: torch.dtype, device: torch.device
+) -> int | None:
+    """The side of tiles in pixels for `count` pictures of `size` (H, W), or None where they fit as a whole."""
+    pixels = SHARE * available_memory(device) / (TENSORS * arch.channels[0] * dtype.itemsize)
+    if count * math.prod(size) <= pixels:
+        return None
+    return max(64, min(LARGEST_TILE, math.isqrt(int(pixels) // count) // 2 // 64 * 64))
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that could be allocated on a device now, roughly."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return int(min(_free_on_machine(), _free_in_container()))
+
+
+def _free_on_machine() -> int:
+    with suppress(OSError):  # Linux
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            name, amount, *_ = line.split()
+            if name == "MemAvailable:":
+                return int(amount) * 1024
+    with suppress(AttributeError, ValueError, OSError):  # macOS; Windows has no sysconf
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return UNKNOWN
+
+
+def _free_in_container() -> float:
+    """What a container's limit (cgroup, version 2) leaves; caches of files count as used there."""
+    with suppress(OSError, ValueError):  # none, or "max"
+        folder = Path("/sys/fs/cgroup")
+        limit, used = (int((folder / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+        return max(0, limit - used)
+    return math.inf

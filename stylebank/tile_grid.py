@@ -1,0 +1,99 @@
+"""Where tiles lie: what is kept of each, what the network must see for it, and the part of a mask that covers it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stylebank.model import STRIDE, Architecture, StyleBank
+
+
+class Stretch(NamedTuple):
+    """A tile along one axis, in pixels."""
+
+    core: slice
+    """What is kept of it: multiples of 4, at the end perhaps beyond the picture."""
+    seen: slice
+    """What the network must see for it."""
+
+
+class Tile(NamedTuple):
+    """A tile of a picture."""
+
+    rows: Stretch
+    columns: Stretch
+
+    def core_within(self, size: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of the picture that are kept."""
+        (rows, _), (columns, _) = self
+        return slice(rows.start, min(rows.stop, size[0])), slice(columns.start, min(columns.stop, size[1]))
+
+    def core_of(self, x: Tensor) -> Tensor:
+        """The core's part of what a layer makes of the tile: (B, C, h, w) -> (B, C, h', w')."""
+        cuts = []
+        for (core, seen), side in zip(self, x.shape[2:], strict=True):
+            scale = -(-(seen.stop - seen.start) // STRIDE) * STRIDE // side
+            cuts.append(slice((core.start - seen.start) // scale, (core.stop - seen.start) // scale))
+        return x[:, :, cuts[0], cuts[1]]
+
+
+def cut(size: tuple[int, int], tile: int, margin: int) -> list[Tile]:
+    """The tiles of a picture of `size` (H, W), row by row; see `stretches`."""
+    rows, columns = (stretches(side, tile, margin) for side in size)
+    return [Tile(*pair) for pair in itertools.product(rows, columns)]
+
+
+def stretches(length: int, tile: int, margin: int) -> list[Stretch]:
+    """Cuts an axis of `length` pixels into cores of `tile` (rounded up to 4), seen with a margin (a multiple of 4)."""
+    padded, step = (-(-side // STRIDE) * STRIDE for side in (length, tile))
+    return [
+        Stretch(
+            slice(start, min(start + step, padded)),
+            slice(max(0, start - margin), min(start + step + margin, length)),
+        )
+        for start in range(0, padded, step)
+    ]
+
+
+def margin(arch: Architecture) -> int:
+    """Pixels, a multiple of 4, that must be known around a stretch from multiple of 4 to multiple of 4.
+
+    Follows the stretch from output to input: at each layer, what it takes to know what is known behind it.
+    """
+    with torch.device("meta"):
+        model = StyleBank(arch, ["any"])
+    first, last = 0, STRIDE - 1
+    for module in reversed([*model.encoder.modules(), *model.filters.modules(), *model.decoder.modules()]):
+        if isinstance(module, nn.Upsample):
+            first, last = first // 2, last // 2
+        elif isinstance(module, nn.Conv2d):
+            reach, stride = module.kernel_size[0] // 2, module.stride[0]
+            first, last = first * stride - reach, last * stride + reach
+    return -(-max(-first, last - STRIDE + 1) // STRIDE) * STRIDE
+
+
+def resized_part(mask: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
+    """Some rows and columns of a mask (H, W) scaled to `size` as `fusion.region_masks` scales it, in bounded memory."""
+    above, down = _interpolation(mask.shape[0], size[0], rows)
+    beside, across = _interpolation(mask.shape[1], size[1], columns)
+    part = mask[above, beside].float()
+    return (down.to(part.device) @ part @ across.T.to(part.device)).clamp(0, 1)
+
+
+def _interpolation(source: int, target: int, part: slice) -> tuple[slice, Tensor]:
+    """Antialiased linear interpolation along an axis of `source` pixels for a part of its `target` pixels.
+
+    Returns:
+        Which source pixels matter, and their weights: (part, those).
+    """
+    scale = source / target
+    width = max(scale, 1.0)  # half of the triangle each pixel is weighed with
+    centers = (torch.arange(part.start, part.stop, dtype=torch.float64)[:, None] + 0.5) * scale
+    first = max(0, math.floor(centers[0].item() - width))
+    last = min(source, math.ceil(centers[-1].item() + width))
+    weights = (1 - (torch.arange(first, last) + 0.5 - centers).abs() / width).clamp_min(0)
+    return slice(first, last), (weights / weights.sum(1, keepdim=True)).float()

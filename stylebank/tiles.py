@@ -1,0 +1,192 @@
+"""Pictures of any size in bounded memory: tile by tile, with the same result as the whole picture at once.
+
+The network sees each tile with a margin as wide as its kernels reach, and only the core is kept; mirroring happens
+where the picture ends and nowhere else. Instance normalization wants mean and variance of the whole picture, so one
+pass over the tiles gathers them for each such layer, with those before it settled, and a last pass makes the picture.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from stylebank.errors import ConfigError
+from stylebank.fusion import Recipe, fuse, region_masks
+from stylebank.images import to_image, to_tensor
+from stylebank.model import STRIDE, InstanceNorm, Moments, StyleBank, moments_of
+from stylebank.styles import IDENTITY
+from stylebank.tile_grid import Tile, cut, margin, resized_part
+
+if TYPE_CHECKING:
+    from stylebank.stylizer import Mask, Style, Stylizer
+
+SMALLEST_TILE = 16
+
+Progress = Callable[[int, int], None]
+"""Called after each tile with the number of those done and of all, over all passes."""
+_Run = Callable[["Tile"], object]
+
+
+def stylize_tiled(
+    stylizer: Stylizer, image: Image.Image, recipe: Recipe, tile: int, progress: Progress | None = None
+) -> Image.Image:
+    """A picture as `Stylizer.stylize` makes it, in tiles of `tile` pixels a side; see `TiledPicture`."""
+    return TiledPicture(stylizer, image, tile, progress).stylize(recipe)
+
+
+class TiledPicture:
+    """A picture cut into tiles, waiting for styles; stands in for `stylizer.Encoded`.
+
+    Args:
+        source: a PIL picture, of which only single tiles ever become floats, or a tensor (B, 3, H, W) in [0, 1].
+        tile: side in pixels of what is kept of each tile; rounded up to a multiple of 4.
+
+    Raises:
+        ConfigError: the tiles are smaller than 16 pixels.
+    """
+
+    def __init__(
+        self, stylizer: Stylizer, source: Image.Image | Tensor, tile: int, progress: Progress | None = None
+    ) -> None:
+        if tile < SMALLEST_TILE:
+            raise ConfigError(f"The side of a tile must be at least {SMALLEST_TILE} pixels, not {tile}.")
+        self.stylizer, self.source, self.progress = stylizer, source, progress
+        self.model = _with_own_modules(stylizer.model)
+        self.size = (source.shape[2], source.shape[3]) if isinstance(source, Tensor) else (source.height, source.width)
+        self.tiles = cut(self.size, tile, margin(self.model.arch))
+        self._settled: set[nn.Module] = set()
+
+    @torch.inference_mode()
+    def stylize(self, style: Style, *, alpha: float = 1.0, masks: Mapping[str, Mask] | None = None) -> Image.Image:
+        """The picture in a style, as a PIL picture."""
+        canvas = Image.new("RGB", self.size[::-1])
+
+        def paste(rows: slice, columns: slice, pixels: Tensor) -> None:
+            canvas.paste(to_image(pixels), (columns.start, rows.start))
+
+        self._make(self.stylizer.recipe(style, alpha=alpha, masks=masks), paste)
+        return canvas
+
+    @torch.inference_mode()
+    def decode(self, style: Style) -> Tensor:
+        """The picture in a style: (B, 3, H, W) float32, clamped to [0, 1]."""
+        batch = len(self.source) if isinstance(self.source, Tensor) else 1
+        canvas = torch.empty(batch, 3, *self.size, device=self.stylizer.device)
+
+        def paste(rows: slice, columns: slice, pixels: Tensor) -> None:
+            canvas[:, :, rows, columns] = pixels
+
+        self._make(self.stylizer.recipe(style), paste)
+        return canvas
+
+    def _make(self, recipe: Recipe, paste: Callable[[slice, slice, Tensor], None]) -> None:
+        """Does all passes, and hands the last one's outputs over: rows, columns, (B, 3, rows, columns) in [0, 1]."""
+        grid = tuple(-(-side // STRIDE) for side in self.size)
+        masks = region_masks(recipe, (grid[0], grid[1]), self.stylizer.device)
+        decode = partial(self._decode, recipe=recipe, masks=masks)
+        passes = self._passes(recipe, decode)
+        total, done = (len(passes) + 1) * len(self.tiles), itertools.count(1)
+        report = self.progress or (lambda *_: None)
+        for norm, run in passes:
+            gathered = Gathered()
+            for tile in self.tiles:
+                norm.moments = partial(gathered.add_core, tile)
+                with suppress(_Enough):
+                    run(tile)
+                report(next(done), total)
+            norm.moments = gathered.moments(self.stylizer.device)
+            self._settled.add(norm)
+        for tile in self.tiles:
+            pixels = decode(tile)
+            rows, columns = tile.core_within(self.size)
+            paste(rows, columns, pixels)
+            report(next(done), total)
+
+    def _passes(self, recipe: Recipe, decode: _Run) -> list[tuple[InstanceNorm, _Run]]:
+        """The layers whose statistics are still to be gathered, in order, and what runs a tile up to them."""
+        model, passes = self.model, list[tuple[InstanceNorm, _Run]]()
+        for part in (model.encoder, model.normalize):
+            passes += [(norm, self._encode) for norm in _norms(part)]
+        weights = [*(region.weights for region in recipe.regions), recipe.base]
+        for name in dict.fromkeys(name for mapping in weights for name in mapping if name != IDENTITY):
+            module = model.filters[model.names.index(name)]
+            passes += [(norm, partial(self._filter, module)) for norm in _norms(module)]
+        passes = [each for each in passes if each[0] not in self._settled]
+        return passes + [(norm, decode) for norm in _norms(model.decoder)]  # of another recipe: all anew
+
+    def _read(self, rows: slice, columns: slice) -> Tensor:
+        if isinstance(self.source, Tensor):
+            return self.source[:, :, rows, columns]
+        box = (columns.start, rows.start, columns.stop, rows.stop)
+        return to_tensor(self.source.crop(box).convert("RGB"))[None]
+
+    def _encode(self, tile: Tile) -> tuple[Tensor, Tensor]:
+        pixels = self._read(tile.rows.seen, tile.columns.seen).to(self.stylizer.device)
+        features = self.model.encode(pixels)
+        return features, self.model.normalize(features)
+
+    def _filter(self, module: nn.Module, tile: Tile) -> None:
+        module(self._encode(tile)[1])
+
+    def _decode(self, tile: Tile, recipe: Recipe, masks: Tensor) -> Tensor:
+        features, normalized = self._encode(tile)
+        rows, columns = (slice(s.seen.start // STRIDE, -(-s.seen.stop // STRIDE)) for s in tile)
+        fused = fuse(self.model, features, normalized, recipe, masks[:, rows, columns])
+        rows, columns = tile.core_within(self.size)
+        size = (rows.stop - tile.rows.seen.start, columns.stop - tile.columns.seen.start)
+        output = self.model.decode(fused, size)
+        output = output[:, :, rows.start - tile.rows.seen.start :, columns.start - tile.columns.seen.start :]
+        output = output.float().clamp(0, 1)
+        if recipe.keep_original:
+            parts = [resized_part(region.mask, self.size, rows, columns) for region in recipe.regions]
+            outside = (1 - torch.stack(parts).sum(0)).clamp_min(0).to(output.device)
+            output = output + outside * (self._read(rows, columns).to(output.device) - output)
+        return output
+
+
+class _Enough(Exception):
+    """Ends a tile's run once the layer in question has been reached."""
+
+
+@dataclass
+class Gathered:
+    """Mean and variance of every channel of a whole picture, gathered from its tiles' cores in float64."""
+
+    count: int = 0
+    total: Tensor | float = 0.0
+    squares: Tensor | float = 0.0
+
+    def add_core(self, tile: Tile, x: Tensor) -> NoReturn:
+        """Takes a tile's core into account and ends its run."""
+        core = tile.core_of(x)
+        mean, var = (moment.to("cpu", torch.float64) for moment in moments_of(core))
+        count = core.shape[2] * core.shape[3]
+        self.count += count
+        self.total = self.total + count * mean
+        self.squares = self.squares + count * (var + mean.square())
+        raise _Enough
+
+    def moments(self, device: torch.device) -> Callable[[Tensor], Moments]:
+        """What gives any tile the picture's mean and variance."""
+        mean = torch.as_tensor(self.total) / self.count
+        var = (torch.as_tensor(self.squares) / self.count - mean.square()).clamp_min(0)
+        moments = mean.float().to(device), var.float().to(device)
+        return lambda _: moments
+
+
+def _norms(module: nn.Module) -> list[InstanceNorm]:
+    return [each for each in module.modules() if isinstance(each, InstanceNorm)]
+
+
+def _with_own_modules(model: StyleBank) -> StyleBank:
+    """A copy that shares the weights but not the modules, so that statistics set in it do not reach the original."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())})

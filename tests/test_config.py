@@ -1,0 +1,333 @@
+"""Configurations: strict, all problems at once with their places, safe to read from strangers, and round trips."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stylebank.config import Config, DataConfig, TrainConfig, dump_config, load_config
+from stylebank.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.y*ml"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def problems(text: str, file: Path, overrides: tuple[str, ...] = ()) -> list[str]:
+    """The problems reported for a YAML text, one per line."""
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, overrides)
+    first, *lines = str(caught.value).split("\n")
+    assert str(file) in first
+    assert first.startswith(f"{len(lines)} problem(s)")
+    assert all(line.startswith("  ") for line in lines)
+    return [line.strip() for line in lines]
+
+
+# ------------------------------------------------------------------------------------- the project's own files
+
+
+def test_there_are_configurations() -> None:
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_configuration_loads_and_says_how_it_is_used(path: Path) -> None:
+    assert load_config(path) != Config()
+    opening = path.read_text(encoding="utf-8").split("\nmodel", 1)[0]
+    assert f"--config configs/{path.name}" in opening
+
+
+# ------------------------------------------------------------------------------------------------- problems
+
+
+def test_all_problems_are_reported_at_once_with_their_places(file: Path) -> None:
+    text = """
+        model: {channels: [32, 0, 128], norm: batch}
+        bank: {depth: 9, colour: red}
+        loss: {content_weight: -1, style_layers: []}
+        data: {scale: [2, 1], workers: many}
+        train: {steps: 0, lr: .nan, precision: float64, seed: 1.5}
+        trian: {}
+    """
+    found = problems(text, file, ("train.batch_size=none", "nonsense"))
+    places = [
+        "model.channels.1",
+        "model.norm",
+        "bank.depth",
+        "bank.colour",
+        "loss.content_weight",
+        "loss.style_layers",
+        "data.scale",
+        "data.workers",
+        "train.steps",
+        "train.lr",
+        "train.precision",
+        "train.seed",
+        "train.batch_size",
+        "trian",
+        "--set nonsense",
+    ]
+    for place in places:
+        assert sum(line.startswith(f"{place}:") for line in found) == 1, place
+    assert len(found) == len(places)
+
+
+def test_a_problem_says_what_was_received_and_what_is_valid(file: Path) -> None:
+    (line,) = problems("model: {norm: batch}", file)
+    assert all(word in line for word in ("model.norm", "'batch'", "'instance'", "'pixel'", "'none'"))
+
+
+def test_unknown_keys_list_the_valid_ones(file: Path) -> None:
+    top, inner = problems("trian: {}\ntrain: {stesp: 3}", file)[::-1]
+    assert "trian" in top
+    assert all(section in top for section in Config.model_fields)
+    assert "train.stesp" in inner
+    assert all(key in inner for key in TrainConfig.model_fields)
+
+
+@pytest.mark.parametrize("scale", ["[0, 1]", "[1, 0.5]", "[0.5, 9]", "[.nan, 1]", "[1]", "[1, 2, 3]", "1"])
+def test_scale_is_two_numbers_in_order(scale: str, file: Path) -> None:
+    assert all(line.startswith("data.scale") for line in problems(f"data: {{scale: {scale}}}", file))
+
+
+def test_nothing_to_learn_is_refused(file: Path) -> None:
+    line, other = problems("loss: {content_weight: 0, style_weight: 0}\ntrain: {steps: 0}", file)
+    assert all(word in line for word in ("loss", "content_weight", "style_weight"))
+    assert other.startswith("train.steps")
+
+
+def test_a_key_given_twice_is_refused(file: Path) -> None:
+    file.write_text("train:\n  steps: 5\n  lr: 0.1\n  steps: 6\n")
+    with refused(ConfigError, file, "duplicate", "steps", "line 4"):
+        load_config(file)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("- 1\n- 2", "list"), ("7", "int"), ("just words", "str")])
+def test_a_file_must_hold_sections(text: str, kind: str, file: Path) -> None:
+    file.write_text(text)
+    with refused(ConfigError, file, kind, *("model", "bank", "loss", "data", "train")):
+        load_config(file)
+
+
+def test_a_section_must_be_a_mapping(file: Path) -> None:
+    assert [line.split(":")[0] for line in problems("train: 3\nmodel: [1]", file)] == ["model", "train"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [1", "a:\n\t- b", "{", "%YAML 9.9\n---\na: 1", "a: 1\n---\nb: 2", "a: *gone", "\0"]
+)
+def test_broken_yaml_is_one_sentence(text: str, file: Path) -> None:
+    file.write_text(text)
+    with refused(ConfigError, file, "not valid YAML"):
+        load_config(file)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("licence: café".encode("latin-1"))
+    for path in (tmp_path / "none.yaml", tmp_path, latin):
+        with refused(ConfigError, path):
+            load_config(path)
+
+
+# -------------------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 1e-3), ("1E-3", 1e-3), ("1.0e-3", 1e-3), (".5", 0.5), ("1", 1.0), ("5.e-1", 0.5)]
+)
+def test_numbers_in_every_notation(text: str, value: float, file: Path) -> None:
+    file.write_text(f"train: {{lr: {text}}}")
+    assert load_config(file).train.lr == value
+    assert load_config(None, [f"train.lr={text}"]).train.lr == value
+
+
+def test_whole_numbers_may_be_written_with_an_exponent(file: Path) -> None:
+    file.write_text("train: {steps: 2e4}")
+    assert load_config(file).train.steps == 20000
+
+
+def test_an_empty_file_is_the_defaults(file: Path) -> None:
+    for text in ("", "# nothing\n", "{}"):
+        file.write_text(text)
+        assert load_config(file) == load_config(None) == Config()
+
+
+# -------------------------------------------------------------------------------------------------- overrides
+
+
+def test_overrides_win_and_the_last_one_most(file: Path) -> None:
+    file.write_text("train: {steps: 5, lr: 0.1}")
+    config = load_config(file, ["train.steps=7", "train.steps=9", "data.flip=false", "model.norm=none"])
+    assert (config.train.steps, config.train.lr, config.data.flip, config.model.norm) == (9, 0.1, False, "none")
+
+
+def test_overrides_may_be_lists() -> None:
+    config = load_config(None, ["data.scale=[0.5, 2]", "loss.style_layers=[relu1_1, relu2_1]", "data.styles=[a, b c]"])
+    assert config.data.scale == (0.5, 2.0)
+    assert config.loss.style_layers == ("relu1_1", "relu2_1")
+    assert config.data.styles == (Path("a"), Path("b c"))
+
+
+def test_an_override_may_hold_an_equals_sign() -> None:
+    assert load_config(None, ["data.content=a=b"]).data.content == Path("a=b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "train",
+        "train.steps",
+        "steps=3",
+        "a.b.c=1",
+        ".=1",
+        "train.=1",
+        ".steps=1",
+        "=",
+        "train.steps=[",
+        "train.lr=",
+    ],
+)
+def test_overrides_of_the_wrong_form_are_quoted(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [text])
+    assert len(str(caught.value).split("\n")) == 2
+    assert text.split("=")[0] in str(caught.value)
+
+
+def test_overrides_do_not_change_what_they_start_from() -> None:
+    base: dict[str, dict[str, Any]] = {"train": {"steps": 5}}
+    assert load_config(None, ["train.steps=7", "data.flip=false"], base).train.steps == 7
+    assert base == {"train": {"steps": 5}}
+
+
+# ---------------------------------------------------------------------------------------- files from strangers
+
+
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.mkdir", "!!python/object/new:os.mkdir", "!!python/name:os.mkdir", "!os.mkdir"]
+)
+def test_no_tag_runs_code(tag: str, file: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    file.write_text(f"licence: {tag} ['{made}']")
+    with refused(ConfigError, file):
+        load_config(file)
+    with pytest.raises(ConfigError):
+        load_config(None, [f"data.content={tag} ['{made}']"])
+    assert not made.exists()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("place", ["train: {steps: *i}", "licence: *i", "data: {scale: *i}", "x: *i", "*i : 3"])
+def test_an_alias_bomb_is_refused_at_once_and_briefly(place: str, file: Path) -> None:
+    levels = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    for before, after in zip("abcdefgh", "bcdefghi", strict=True):
+        levels.append(f"{after}: &{after} [{', '.join(['*' + before] * 10)}]")
+    file.write_text("\n".join([*levels, place]))
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "train: &t {steps: *t}", "train: {steps: &s [[*s]]}", "&x a: *x"])
+def test_values_that_hold_themselves_are_refused(text: str, file: Path) -> None:
+    assert problems(text, file)
+
+
+@pytest.mark.parametrize("depth", [100, 1200])
+def test_endless_nesting_is_refused(depth: int, file: Path) -> None:
+    file.write_text("train: " + "[" * depth)
+    with refused(ConfigError, file):
+        load_config(file)
+    with pytest.raises(ConfigError):
+        load_config(None, ["train.steps=" + "[" * depth])
+
+
+@pytest.mark.parametrize(
+    "value", ["!!bool x", "!!int x", "!!float x", "!!timestamp x", "2020-99-99", "1" * 5000, "!!binary x"]
+)
+def test_impossible_values_are_refused(value: str, file: Path) -> None:
+    file.write_text(f"train: {{steps: {value}}}")
+    with pytest.raises(ConfigError, match=r"config\.yaml"):
+        load_config(file)
+    with pytest.raises(ConfigError, match=r"train\.steps"):
+        load_config(None, [f"train.steps={value}"])
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([*TrainConfig.model_fields, *DataConfig.model_fields, "norm", "channels", "network", "x"])
+TREES = st.dictionaries(st.sampled_from([*Config.model_fields, "y"]), st.dictionaries(KEYS, JUNK, max_size=4) | JUNK)
+
+
+@given(st.text() | TREES.map(json.dumps))
+def test_any_text_is_a_configuration_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(text, encoding="utf-8")
+    with suppress(ConfigError):
+        assert isinstance(load_config(file), Config)
+
+
+# ----------------------------------------------------------------------------------------------- round trips
+
+
+@given(
+    licence=st.text(max_size=30),
+    content=st.text(max_size=30).filter(lambda text: "\0" not in text),
+    lr=st.floats(0, 1, exclude_min=True),
+    scale=st.tuples(st.floats(1e-9, 8), st.floats(1e-9, 8)).map(lambda pair: (min(pair), max(pair))),
+    seed=st.integers(0, 2**31 - 1),
+    layers=st.lists(st.text(max_size=8), min_size=1, max_size=3),
+)
+def test_what_is_written_reads_back_equal(
+    tmp_path_factory: pytest.TempPathFactory,
+    licence: str,
+    content: str,
+    lr: float,
+    scale: tuple[float, float],
+    seed: int,
+    layers: list[str],
+) -> None:
+    config = Config.model_validate(
+        {
+            "licence": licence,
+            "data": {"content": content, "styles": [content, "b"], "scale": scale},
+            "train": {"lr": lr, "seed": seed, "gradient_rescaling": False},
+            "loss": {"style_layers": layers},
+        }
+    )
+    file = tmp_path_factory.getbasetemp() / "written.yaml"
+    file.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(file) == config
+
+
+@pytest.mark.parametrize(
+    "licence", ["yes", "null", "1e3", "~", "0o7", "2020-01-01", "a: b", "# c", "- d", "\u2028", "CC BY 4.0 – ü"]
+)
+def test_texts_that_look_like_something_else_stay_texts(licence: str, file: Path) -> None:
+    file.write_text(dump_config(Config(licence=licence)), encoding="utf-8")
+    assert load_config(file).licence == licence
+
+
+def test_the_settings_of_a_style_are_the_start_of_another_run() -> None:
+    config = load_config(None, ["loss.style_weight=7", "data.style_size=100", "train.crop_size=64", "train.lr=0.5"])
+    again = load_config(None, base=json.loads(json.dumps(config.style_settings())))
+    assert again.loss == config.loss
+    assert (again.data.style_size, again.train.crop_size) == (100, 64)
+    assert again.train.lr == Config().train.lr

@@ -1,0 +1,156 @@
+"""Masks: what of a picture counts as mask, sizes, soft edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from stylebank.errors import ConfigError, ImageError
+from stylebank.masks import feather, invert, load_mask
+
+
+def half(width: int = 40, height: int = 30) -> torch.Tensor:
+    """White on the left, black on the right."""
+    mask = torch.zeros(height, width)
+    mask[:, : width // 2] = 1
+    return mask
+
+
+def written(path: Path, image: Image.Image) -> Path:
+    image.save(path)
+    return path
+
+
+def grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8))
+
+
+# -------------------------------------------------------------------------------------------------- reading
+
+
+def test_grey_is_the_mask(tmp_path: Path) -> None:
+    levels = np.arange(256).reshape(16, 16)
+    mask = load_mask(written(tmp_path / "mask.png", grey(levels)))
+    assert mask.dtype == torch.float32
+    assert torch.equal(mask, torch.from_numpy(levels / 255).float())
+
+
+def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
+    levels = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    mask = load_mask(written(tmp_path / "mask.png", Image.fromarray(levels)))
+    assert torch.allclose(mask, torch.from_numpy(levels / 65535).float(), atol=1 / 255)
+
+
+def test_colours_count_by_luminance(tmp_path: Path) -> None:
+    stripes = Image.new("RGB", (3, 1))
+    for x, colour in enumerate(("black", "lime", "white")):
+        stripes.putpixel((x, 0), Image.new("RGB", (1, 1), colour).getpixel((0, 0)))
+    black, green, white = load_mask(written(tmp_path / "mask.png", stripes))[0].tolist()
+    assert black == 0
+    assert 0.5 < green < 0.7
+    assert white == 1
+
+
+@pytest.mark.parametrize("colour", ["black", "white", "red"])
+def test_shape_on_transparent_ground_is_the_shape(tmp_path: Path, colour: str) -> None:
+    shape = grey(half().numpy() * 255)
+    picture = Image.new("RGB", shape.size, colour)
+    picture.putalpha(shape)
+    assert torch.equal(load_mask(written(tmp_path / "mask.png", picture)), half())
+
+
+def test_soft_edges_of_a_shape_may_have_other_colours(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:, :4] = (200, 10, 10, 255)
+    pixels[:, 4] = (180, 20, 20, 90)
+    mask = load_mask(written(tmp_path / "mask.png", Image.fromarray(pixels)))
+    assert torch.equal(mask, torch.from_numpy(pixels[..., 3] / 255).float())
+
+
+def test_transparent_parts_of_a_grey_mask_are_black(tmp_path: Path) -> None:
+    ramp = grey(np.tile(np.arange(40) * 6, (30, 1)))
+    picture = ramp.convert("LA")
+    picture.putalpha(grey(half().numpy() * 255))
+    mask = load_mask(written(tmp_path / "mask.png", picture))
+    assert torch.allclose(mask, half() * torch.arange(40) * 6 / 255)
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_uniform_alpha_hides_all_or_nothing(tmp_path: Path, alpha: int) -> None:
+    picture = Image.new("RGB", (20, 20), (51, 51, 51))
+    picture.putalpha(alpha)
+    mask = load_mask(written(tmp_path / "mask.png", picture))
+    assert torch.allclose(mask, torch.full((20, 20), 0.2 * alpha / 255))
+
+
+@pytest.mark.parametrize("size", [(80, 60), (11, 7), (40, 90)])
+def test_scaled_to_the_size_asked_for(tmp_path: Path, size: tuple[int, int]) -> None:
+    mask = load_mask(written(tmp_path / "mask.png", grey(half().numpy() * 255)), size)
+    assert mask.shape == (size[1], size[0])
+    assert mask.min() == 0
+    assert mask.max() == 1
+    assert mask.mean().item() == pytest.approx(0.5, abs=1e-3)
+    assert bool((mask.diff(dim=1) <= 1e-6).all())  # no ringing beside the edge
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    with refused(ImageError, path):
+        load_mask(path)
+    path.write_text("no picture")
+    with refused(ImageError, path):
+        load_mask(path)
+    with refused(ImageError, "0x5"):
+        load_mask(written(tmp_path / "good.png", grey(half().numpy())), (0, 5))
+
+
+# ------------------------------------------------------------------------------------------------ soft edges
+
+
+@given(st.floats(0.1, 20), st.integers(0, 2**31))
+def test_masks_that_sum_to_one_still_do(pixels: float, seed: int) -> None:
+    labels = torch.randint(4, (24, 31), generator=torch.Generator().manual_seed(seed))
+    soft = [feather((labels == label).float(), pixels) for label in range(4)]
+    assert torch.allclose(torch.stack(soft).sum(0), torch.ones(24, 31), atol=1e-5)
+    assert min(mask.min().item() for mask in soft) >= 0
+    assert max(mask.max().item() for mask in soft) <= 1
+
+
+@pytest.mark.parametrize("pixels", [2.0, 6.0])
+def test_edge_becomes_a_slope_of_that_width(pixels: float) -> None:
+    row = feather(half(200, 5), pixels)[2]
+    assert bool((row.diff() <= 1e-6).all())
+    # Between 16 % and 84 % a Gaussian's slope is two standard deviations wide, which is `pixels`.
+    assert int(((row > 0.16) & (row < 0.84)).sum()) == pytest.approx(pixels, abs=1)
+    assert row[:80].min() > 0.99
+    assert row[-80:].max() < 0.01
+
+
+def test_no_feather_is_the_mask_itself() -> None:
+    mask = half()
+    assert feather(mask, 0) is mask
+
+
+def test_feather_leaves_its_input_alone() -> None:
+    mask = half()
+    feather(mask, 5)
+    assert torch.equal(mask, half())
+
+
+@pytest.mark.parametrize("pixels", [-1.0, float("nan"), float("inf")])
+def test_impossible_widths_are_refused(pixels: float) -> None:
+    with refused(ConfigError, f"{pixels:g}", "0 or more"):
+        feather(half(), pixels)
+
+
+def test_inverting_swaps_and_swaps_back() -> None:
+    mask = half()
+    assert torch.equal(invert(mask), mask.flip(1))
+    assert torch.equal(invert(invert(mask)), mask)

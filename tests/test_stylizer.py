@@ -1,0 +1,143 @@
+"""The Stylizer: the same kind of picture out as in, whatever is asked of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import refused
+from PIL import Image
+from tiny import write_bank
+
+from stylebank.errors import BankError, ConfigError, ImageError
+from stylebank.images import to_image, to_tensor
+from stylebank.stylizer import Stylizer
+
+STYLES = ("calm", "storm")
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bank(tmp_path_factory.mktemp("stylizer") / "bank", *STYLES)
+
+
+@pytest.fixture(scope="module")
+def stylizer(bank: Path) -> Stylizer:
+    return Stylizer.load(bank, "cpu", "float32")
+
+
+@pytest.fixture
+def picture(photos: Path) -> Image.Image:
+    return Image.open(photos / "waves.jpg").resize((50, 37))
+
+
+def test_it_knows_its_styles(stylizer: Stylizer, bank: Path) -> None:
+    assert stylizer.styles == STYLES
+    assert Stylizer.load(str(bank)).styles == STYLES
+    assert not stylizer.model.training
+    assert not any(parameter.requires_grad for parameter in stylizer.model.parameters())
+
+
+@pytest.mark.parametrize("style", [*STYLES, "identity"])
+def test_the_same_kind_and_size_comes_out(stylizer: Stylizer, picture: Image.Image, style: str) -> None:
+    expected = np.asarray(stylizer.stylize(picture, style))
+    result = stylizer.stylize(picture, style)
+    assert isinstance(result, Image.Image)
+    assert (result.mode, result.size) == ("RGB", picture.size)
+
+    array = stylizer.stylize(np.asarray(picture), style)
+    assert isinstance(array, np.ndarray)
+    assert (array.dtype, array.shape) == (np.uint8, (37, 50, 3))
+    assert (array == expected).all()
+    array[0, 0] = 0  # it is the caller's own
+
+    tensor = stylizer.stylize(to_tensor(picture), style)
+    assert isinstance(tensor, torch.Tensor)
+    assert (tensor.dtype, tensor.shape) == (torch.float32, (3, 37, 50))
+    assert 0 <= tensor.min() <= tensor.max() <= 1
+    assert (np.asarray(to_image(tensor)) == expected).all()
+
+    batch = torch.stack([to_tensor(picture), to_tensor(picture).flip(2)])
+    both = stylizer.stylize(batch, style)
+    assert both.shape == batch.shape
+    torch.testing.assert_close(both[0], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_styles_differ(stylizer: Stylizer, picture: Image.Image) -> None:
+    results = [np.asarray(stylizer.stylize(picture, style)).astype(int) for style in (*STYLES, "identity")]
+    for i in range(3):
+        assert np.abs(results[i] - results[i - 1]).mean() > 2
+
+
+def test_encoding_once_gives_the_same_pictures(stylizer: Stylizer, picture: Image.Image) -> None:
+    encoded = stylizer.encode(picture)
+    for style in (*STYLES, "identity", *STYLES):
+        assert encoded.stylize(style).tobytes() == stylizer.stylize(picture, style).tobytes()
+        assert torch.equal(encoded.decode(style)[0], stylizer.stylize(to_tensor(picture), style))
+
+
+def test_the_input_is_left_alone(stylizer: Stylizer, picture: Image.Image) -> None:
+    tensor = to_tensor(picture)
+    before = tensor.clone()
+    stylizer.stylize(tensor, "calm")
+    stylizer.stylize(tensor[None], "identity")
+    assert torch.equal(tensor, before)
+
+
+def test_results_do_not_vary(bank: Path, picture: Image.Image) -> None:
+    first, second = (Stylizer.load(bank, "cpu", "float32").stylize(picture, "calm") for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_half_precision_looks_the_same(bank: Path, stylizer: Stylizer, picture: Image.Image) -> None:
+    tensor = to_tensor(picture)
+    half = Stylizer.load(bank, "cpu", "bfloat16").stylize(tensor, "identity")
+    assert half.dtype == torch.float32
+    assert (half - stylizer.stylize(tensor, "identity")).abs().mean() < 0.02
+
+
+def test_pictures_of_any_mode_are_taken(stylizer: Stylizer, picture: Image.Image) -> None:
+    grey = picture.convert("L")
+    expected = stylizer.stylize(grey.convert("RGB"), "calm").tobytes()
+    assert stylizer.stylize(grey, "calm").tobytes() == expected
+    assert stylizer.stylize(picture.convert("RGBA"), "calm").tobytes() == stylizer.stylize(picture, "calm").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mention"),
+    [
+        ("photo.jpg", "str"),
+        (None, "NoneType"),
+        (np.zeros((20, 20, 3), np.float32), "float32"),
+        (np.zeros((20, 20), np.uint8), "(20, 20)"),
+        (np.zeros((20, 20, 4), np.uint8), "(20, 20, 4)"),
+        (torch.zeros(3, 20, 20, dtype=torch.uint8), "uint8"),
+        (torch.zeros(1, 20, 20), "(1, 20, 20)"),
+        (torch.zeros(20, 20), "(20, 20)"),
+        (torch.zeros(1, 1, 3, 20, 20), "(1, 1, 3, 20, 20)"),
+        (torch.zeros(3, 15, 20), "20x15"),
+        (Image.new("RGB", (15, 20)), "15x20"),
+        (np.zeros((15, 20, 3), np.uint8), "20x15"),
+    ],
+)
+def test_other_kinds_are_refused(stylizer: Stylizer, wrong: object, mention: str) -> None:
+    with refused(ImageError, mention):
+        stylizer.stylize(wrong, "calm")  # type: ignore[type-var]
+    with refused(ImageError, mention):
+        stylizer.encode(wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_styles_are_refused(stylizer: Stylizer, picture: Image.Image) -> None:
+    with refused(BankError, "'sunny'", "calm, storm", "identity"):
+        stylizer.stylize(picture, "sunny")
+    with refused(BankError, "'sunny'"):
+        stylizer.encode(picture).stylize("sunny")
+
+
+def test_banks_and_devices_that_are_not_there_are_refused(bank: Path, tmp_path: Path) -> None:
+    with refused(BankError, tmp_path / "none"):
+        Stylizer.load(tmp_path / "none")
+    with refused(ConfigError, "abacus"):
+        Stylizer.load(bank, device="abacus")

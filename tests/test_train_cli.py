@@ -1,0 +1,648 @@
+"""`stylebank train` from end to end: what a run leaves behind, stopping it in every way, and adding styles."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import (
+    assert_same_state,
+    config,
+    config_file,
+    fail,
+    files_of,
+    paint,
+    pixels,
+    run,
+    signal_at,
+    succeed,
+    write_bank,
+)
+
+import stylebank
+from stylebank.checkpoint import SUFFIXES, load_bank, load_training_state
+from stylebank.cli import main
+from stylebank.config import load_config
+from stylebank.images import to_tensor
+from stylebank.stylizer import Stylizer
+
+ROOT = Path(stylebank.__file__).parents[1]
+NO_PICTURES = "data.held_out=0"
+STYLES = ("calm", "storm")
+ADDING = ("data.min_side=16", "data.workers=0", NO_PICTURES, "train.precision=float32", "train.warmup_steps=0")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("train")
+
+
+@pytest.fixture(scope="module")
+def arguments(place: Path, _photos: Path, random_vgg_weights: Path) -> list[object]:
+    """A whole run in arguments, but for --out; one photograph is damaged and one too small."""
+    content = Path(shutil.copytree(_photos, place / "content"))
+    (content / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
+    Image.new("RGB", (40, 12)).save(content / "low.png")
+    styles = paint(place / "styles", *STYLES)
+    file = config_file(place / "tiny.yaml")
+    return ["train", "--config", file, "--content", content, "--styles", styles, "--loss-weights", random_vgg_weights]
+
+
+@pytest.fixture(scope="module")
+def small_measurements() -> Iterator[None]:
+    """Held-out photographs at 32 pixels instead of 256: seconds less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.report.MEASURE_SIDE", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(place: Path, arguments: list[object], small_measurements: None) -> Path:
+    """The folder of a run of eight steps."""
+    assert run(*arguments, "--out", place / "run") == 0
+    return place / "run"
+
+
+@pytest.fixture(scope="module")
+def straight(place: Path, arguments: list[object]) -> Path:
+    """The folder of a run that makes no pictures."""
+    assert run(*arguments, "--set", NO_PICTURES, "--out", place / "straight") == 0
+    return place / "straight"
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    return write_bank(tmp_path / "bank", "old", "older")
+
+
+@pytest.fixture
+def add(photos: Path, bank: Path, tmp_path: Path, random_vgg_weights: Path) -> Callable[..., list[object]]:
+    """add(painting, ...) -> the arguments that add paintings of these names to the bank, in three steps."""
+
+    def _add(*paintings: str, to: Path = bank, steps: int = 3) -> list[object]:
+        files = [paint(tmp_path / "new", name) / f"{name}.png" for name in paintings]
+        options = ["--content", photos, "--loss-weights", random_vgg_weights]
+        return ["train", "--bank", to, "--add-style", *files, *options, "--set", *ADDING, f"train.steps={steps}"]
+
+    return _add
+
+
+# --------------------------------------------------------------------------------------------- what a run leaves
+
+
+def test_a_run_folder_is_complete(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} == {
+        "config.yaml",
+        "environment.json",
+        "task.json",
+        "bank",
+        "state.pt",
+        "previews",
+        "tensorboard",
+        "report.json",
+    }
+    assert load_training_state(finished / "state.pt")["step"] == 8
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_its_configuration_is_the_resolved_one(finished: Path, place: Path) -> None:
+    content, styles = (place / "content").as_posix(), (place / "styles").as_posix()
+    assert load_config(finished / "config.yaml") == config(f"data.content={content!r}", f"data.styles=[{styles!r}]")
+
+
+def test_its_bank_is_whole(finished: Path) -> None:
+    bank = load_bank(finished / "bank")
+    assert bank.model.names == list(STYLES)
+    for name in STYLES:
+        assert bank.records[name].title == name.capitalize()
+        assert bank.records[name].images == 4  # four stylizing steps of two crops, two styles
+        assert bank.records[name].settings == config().style_settings()
+
+
+def test_its_report_has_metrics_and_names_what_was_skipped(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    assert report["steps"] == report["of"] == 8
+    assert report["seconds"] > 0
+    assert {"loss/content", "loss/style", "loss/tv", "loss/identity"} <= report["losses"].keys()
+    assert len(report["held_out"]) == 1
+    assert np.isfinite(report["metrics"]["identity_psnr"])
+    assert report["metrics"]["styles"].keys() == set(STYLES)
+    for row in report["metrics"]["styles"].values():
+        assert row.keys() == {"style_gap_closed", "content_distance", "told_apart"}
+        assert all(np.isfinite(value) for value in row.values())
+    assert len(report["skipped"]) == 2
+    assert any("broken.jpg" in text for text in report["skipped"])
+    assert any("low.png" in text and "12" in text for text in report["skipped"])
+
+
+def test_its_previews_show_every_style(finished: Path) -> None:
+    assert sorted(path.name for path in (finished / "previews").iterdir()) == ["0000004.jpg", "0000008.jpg"]
+    height, width, _ = pixels(finished / "previews" / "0000008.jpg").shape
+    cell = (width - 4) // 4 - 4  # photograph, reconstruction, two styles
+    assert height == 4 + 32 + 4
+    assert cell == round(96 / 80 * 32)
+
+
+def test_its_tensorboard_log_has_every_number(finished: Path) -> None:
+    log = EventAccumulator(str(finished / "tensorboard"))
+    log.Reload()
+    tags = log.Tags()
+    assert set(tags["scalars"]) == {
+        "loss/content",
+        "loss/style",
+        "loss/tv",
+        "loss/identity",
+        "style/calm",
+        "style/storm",
+        "gradient/stylizing",
+        "gradient/identity",
+        "gradient/ratio",
+        "lr",
+        "identity_psnr",
+    }
+    assert tags["images"] == ["preview"]
+    assert [event.step for event in log.Scalars("lr")] == [3, 6, 8]
+    assert [event.step for event in log.Scalars("identity_psnr")] == [4, 8]
+    for tag in tags["scalars"]:
+        assert all(np.isfinite(event.value) for event in log.Scalars(tag))
+
+
+def test_its_folder_can_be_used_like_a_bank(finished: Path, photos: Path, tmp_path: Path) -> None:
+    assert (
+        run(
+            "stylize",
+            "--bank",
+            finished,
+            "--style",
+            "calm",
+            "--input",
+            photos / "disc.jpg",
+            "--output",
+            tmp_path / "a.png",
+        )
+        == 0
+    )
+    assert pixels(tmp_path / "a.png").shape == (80, 96, 3)
+
+
+def test_train_py_is_the_same_command(
+    arguments: list[object], finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*map(str, arguments[1:]), "--out", str(finished)], prog="train.py") == 1
+    assert "is not empty" in capsys.readouterr().err
+
+
+# ----------------------------------------------------------------------------------------------- resuming
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    finished: Path,
+    arguments: list[object],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    small_measurements: None,
+) -> None:
+    again = Path(shutil.copytree(finished, tmp_path / "run"))
+    assert "Done" in succeed(capsys, *arguments, "--out", again, "--resume")
+    before, after = files_of(finished), files_of(again)
+    reports = [json.loads(files.pop("report.json")) for files in (before, after)]
+    assert reports[0] == reports[1]
+    for files in (before, after):
+        del files["state.pt"]  # the same inside, see below
+    assert before == after
+    assert_same_state(finished, again)
+
+
+def test_a_finished_run_can_go_on_for_more_steps(
+    straight: Path, tmp_path: Path, arguments: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = Path(shutil.copytree(straight, tmp_path / "run"))
+    weights = arguments[-2:]
+    assert "Done" in succeed(capsys, "train", "--resume", "--out", again, *weights, "--set", "train.steps=10")
+    assert load_training_state(again / "state.pt")["step"] == 10
+    assert load_config(again / "config.yaml").train.steps == 10
+
+
+def test_a_resumed_log_has_every_step_once(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = [*arguments, "--set", NO_PICTURES, "train.log_every=1", "--out", tmp_path / "run"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 3)
+        assert "after step 4 of 8; the same command with --resume" in succeed(capsys, *everything)
+    succeed(capsys, *everything, "--resume")
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    log.Reload()
+    assert [event.step for event in log.Scalars("lr")] == list(range(1, 9))
+
+
+KILLED = """
+import os, signal, sys
+from stylebank.cli import main
+from stylebank.task import Task
+from stylebank.trainer import Trainer
+
+moment = sys.argv[1]
+save, update, save_bank = Trainer.save, Trainer._update, Task.save
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def _save(self):
+    save(self)
+    if moment == "after the checkpoint" and self.step == 4:
+        kill()
+
+def _save_bank(self, *arguments):
+    if moment == "between state and bank":
+        kill()
+    save_bank(self, *arguments)
+
+def _update(self, *arguments):
+    if moment == "two steps later" and self.step == 6:
+        kill()
+    update(self, *arguments)
+
+Trainer.save, Trainer._update, Task.save = _save, _update, _save_bank
+main(sys.argv[2:])
+"""
+
+
+@contextmanager
+def started(script: list[str], options: list[object]) -> Iterator[subprocess.Popen[str]]:
+    """A training process in a group of its own; whatever is left of it in the end is killed."""
+    process = subprocess.Popen(
+        [sys.executable, *script, *map(str, options)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+@pytest.mark.parametrize("moment", ["after the checkpoint", "between state and bank", "two steps later"])
+def test_killed_and_resumed_is_the_same_as_straight(
+    straight: Path, arguments: list[object], tmp_path: Path, moment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
+    with started(["-c", KILLED, moment], options) as process:
+        _, errors = process.communicate(timeout=280)
+    assert process.returncode == -signal.SIGKILL, errors
+    assert load_training_state(tmp_path / "run" / "state.pt")["step"] == 4
+    succeed(capsys, *options, "--resume")
+    assert_same_state(straight, tmp_path / "run")
+    assert files_of(straight / "bank") == files_of(tmp_path / "run" / "bank")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
+@pytest.mark.parametrize(
+    ("number", "group", "workers"),
+    [(signal.SIGTERM, False, 0), (signal.SIGTERM, True, 1), (signal.SIGINT, True, 1)],
+)
+def test_a_stopped_process_saves_and_ends_well(
+    arguments: list[object],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    group: bool,
+    workers: int,
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, f"data.workers={workers}", "--out", tmp_path / "run"]
+    endless = ["train.steps=1000000", "train.checkpoint_every=2"]
+    state = tmp_path / "run" / "state.pt"
+    with started([str(ROOT / "train.py")], [*options[1:], "--set", *endless]) as process:
+        deadline = time.monotonic() + 280
+        while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if group:
+            os.killpg(process.pid, number)  # as Ctrl-C and a batch system do: the loader's processes get it too
+        else:
+            process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "Error" not in errors
+    assert "of 1000000; the same command with --resume goes on" in output
+    step = load_training_state(state)["step"]
+    assert f"Stopped after step {step} " in output
+    assert load_bank(tmp_path / "run" / "bank").records["calm"].images == (step - 2) - (step - 2) // 3
+    assert "Done" in succeed(capsys, *options, "--resume", "--set", f"train.steps={step + 1}")
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+def test_only_run_folders_are_resumed(
+    arguments: list[object], tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing, foreign = tmp_path / "missing", tmp_path / "foreign"
+    foreign.mkdir()
+    for text in (None, "", "{}", "[]", "no json"):
+        if text is not None:
+            (foreign / "task.json").write_text(text)
+        fail(capsys, "train", "--resume", "--out", foreign, mentions=[foreign, "not a run folder"])
+    fail(capsys, "train", "--resume", "--out", missing, mentions=[missing, "not a run folder"])
+    assert not missing.exists()
+    options = [*arguments, "--set", NO_PICTURES, "model.channels=[8, 8, 12]", "--out", finished, "--resume"]
+    fail(capsys, *options, mentions=["state.pt", "does not fit"])
+
+
+def test_a_run_that_never_saved_cannot_be_resumed(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signal_at(monkeypatch, 0)
+    signal_at(monkeypatch, 0)  # at once
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
+    assert run(*options) == 130
+    assert "Interrupted." in capsys.readouterr().err
+    fail(capsys, *options, "--resume", mentions=["nothing to resume", "state.pt"])
+
+
+def test_a_full_folder_is_refused(
+    arguments: list[object], tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files_of(finished)
+    fail(capsys, *arguments, "--out", finished, mentions=[finished, "not empty", "--resume"])
+    assert files_of(finished) == before
+    (tmp_path / "file").touch()
+    fail(capsys, *arguments, "--out", tmp_path / "file", mentions=[tmp_path / "file"])
+
+
+@pytest.mark.parametrize(
+    ("options", "mentions"),
+    [
+        (["--out", "OUT", "--content", "nowhere"], ["nowhere", "--content"]),
+        (["--out", "OUT", "--styles", "nowhere.png"], ["nowhere.png"]),
+        (["--out", "OUT", "--loss-weights", "none.safetensors"], ["none.safetensors", "do not exist"]),
+        (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
+        (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
+        (["--out", "OUT", "--set", "data.min_side=5000"], ["0 usable"]),
+        (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
+        (["--out", "OUT", "--add-style", "b.png"], ["--bank", "--add-style"]),
+        (["--out", "OUT", "--in-place"], ["--in-place"]),
+        ([], ["--out"]),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    arguments: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    mentions: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_mistake_in_a_configuration_is_named(
+    arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, "--out", tmp_path / "run", "--set", "train.stepz=3", "train.lr=-1", "nonsense") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: 3 problem(s)")
+    for text in ("train.stepz", "train.lr", "nonsense"):
+        assert text in error
+    assert "Traceback" not in error
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_sentence(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "train.checkpoint_every=1", "--out", tmp_path / "run"]
+    with monkeypatch.context() as patch:
+        patch.setattr("stylebank.objective.total_variation", lambda images: images.mean((1, 2, 3)) * float("nan"))
+        fail(capsys, *options, mentions=["Step 2: tv is not finite", "calm, storm"])
+    assert load_training_state(tmp_path / "run" / "state.pt")["step"] == 2
+    succeed(capsys, *options, "--resume")
+
+
+# ------------------------------------------------------------------------------------------------ adding styles
+
+
+def test_adding_a_style_leaves_the_bank_and_its_styles_as_they_are(
+    add: Callable[..., list[object]], bank: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, out = files_of(bank), tmp_path / "more"
+    assert str(out) in succeed(capsys, *add("sunny", "foggy"), "--out", out)
+    assert files_of(bank) == before
+    after = files_of(out)
+    for name, content in before.items():
+        assert after[name] == content or name == "bank.json"
+    files = {f"styles/{name}{suffix}" for name in ("sunny", "foggy") for suffix in SUFFIXES}
+    assert after.keys() - before.keys() == files
+
+    extended = load_bank(out)
+    assert extended.model.names == ["old", "older", "sunny", "foggy"]
+    assert extended.manifest.licence == "CC0-1.0"
+    assert extended.records["sunny"].images == 3
+    picture = to_tensor(Image.open(photos / "disc.jpg"))
+    old, new = Stylizer.load(bank, "cpu", "float32"), Stylizer.load(out, "cpu", "float32")
+    for style in ("old", "older", "identity"):
+        assert torch.equal(old.stylize(picture, style), new.stylize(picture, style))
+    infer = ("stylize", "--style", "all", "--input", photos / "disc.jpg", "--output", tmp_path / "pictures")
+    succeed(capsys, *infer, "--bank", out)
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == 4
+
+
+def test_settings_of_the_bank_are_used_again(
+    add: Callable[..., list[object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("stylebank.cli.train.ADDED_STYLE_STEPS", 2)
+    options = [option for option in add("sunny") if not str(option).startswith("train.steps")]
+    succeed(capsys, *options, "--out", tmp_path / "more")
+    used = load_config(tmp_path / "more-run" / "config.yaml")
+    assert used.train.steps == 2
+    assert used.style_settings() == config().style_settings()
+    report = json.loads((tmp_path / "more-run" / "report.json").read_text())
+    assert report["steps"] == 2
+    assert "loss/identity" not in report["losses"]
+
+
+def test_added_styles_can_be_named(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(capsys, *add("old"), "--out", tmp_path / "more", mentions=["already has old", "--name"])
+    fail(capsys, *add("old"), "--name", "a", "b", "--out", tmp_path / "more", mentions=["2 name(s) for 1 style(s)"])
+    fail(capsys, *add("old"), "--name", "../x", "--out", tmp_path / "more", mentions=["'../x'"])
+    fail(capsys, *add("old"), "--name", "all", "--out", tmp_path / "more", mentions=["'all'"])
+    fail(capsys, *add("sunny"), "--name", "older", "--out", tmp_path / "more", mentions=["already has older"])
+    fail(capsys, *add("old", "sunny"), "--name", "same", "same", "--out", tmp_path / "more", mentions=["same"])
+    assert not (tmp_path / "more").exists()
+    assert not (tmp_path / "more-run").exists()
+    succeed(capsys, *add("old", steps=1), "--name", "newer", "--out", tmp_path / "more")
+    assert load_bank(tmp_path / "more").model.names == ["old", "older", "newer"]
+
+
+def test_a_bank_is_never_written_over_by_accident(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, taken = files_of(bank), write_bank(tmp_path / "taken", "mine")
+    fail(capsys, *add("sunny"), "--out", taken, mentions=[taken, "exists"])
+    fail(capsys, *add("sunny"), "--out", bank, mentions=[bank, "--in-place"])
+    fail(capsys, *add("sunny"), "--out", tmp_path / "more", "--in-place", mentions=["--in-place"])
+    assert files_of(bank) == before
+    assert load_bank(taken).model.names == ["mine"]
+
+
+def test_an_added_style_can_be_stopped_and_resumed(
+    add: Callable[..., list[object]],
+    bank: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = add("sunny", steps=5)
+    succeed(capsys, *options, "--name", "bright", "--out", tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        signal_at(patch, 2, signal.SIGTERM)
+        assert "--resume" in succeed(capsys, *options, "--name", "bright", "--out", tmp_path / "stopped")
+    assert load_bank(tmp_path / "stopped").model.names == ["old", "older", "bright"]
+    weights = options[options.index("--loss-weights") :][:2]
+    succeed(capsys, "train", "--resume", "--out", tmp_path / "stopped", *weights)  # all else is known
+    assert_same_state(tmp_path / "straight-run", tmp_path / "stopped-run")
+    assert files_of(tmp_path / "straight") == files_of(tmp_path / "stopped")
+    assert "Done" in succeed(capsys, *options, "--out", tmp_path / "stopped", "--resume")
+    assert files_of(tmp_path / "straight") == files_of(tmp_path / "stopped")
+
+
+def test_in_place_replaces_the_bank_when_all_is_done(
+    add: Callable[..., list[object]],
+    bank: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (bank / "README.md").write_text("mine")
+    before = files_of(bank)
+    options = [*add("sunny", steps=4), "train.checkpoint_every=1", "--in-place"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 2)
+        succeed(capsys, *options)
+    assert files_of(bank) == before  # half a style is no style
+    for _ in range(2):  # going on, and once more when nothing is left to do
+        assert str(bank) in succeed(capsys, *options, "--resume")
+        after = files_of(bank)
+        assert load_bank(bank).model.names == ["old", "older", "sunny"]
+        assert all(after[name] == content for name, content in before.items() if name != "bank.json")
+    assert files_of(tmp_path / "bank-run" / "original") == before
+    succeed(capsys, *add("foggy"), "--in-place")
+    assert load_bank(bank).model.names == ["old", "older", "sunny", "foggy"]
+    assert after.items() - files_of(bank).items() == {("bank.json", after["bank.json"])}
+
+
+def test_a_style_can_be_added_to_a_packed_bank(
+    add: Callable[..., list[object]], bank: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, out = tmp_path / "packed", tmp_path / "more"
+    succeed(capsys, "bank", "pack", bank, "--out", packed)
+    succeed(capsys, *add("sunny", to=packed), "--out", out)
+    before, after = files_of(packed), files_of(out)
+    assert all(after[name] == content for name, content in before.items() if name != "bank.json")
+    assert {value.dtype for value in load_file(out / "styles" / "old.safetensors").values()} == {torch.float16}
+    infer = ("stylize", "--bank", out, "--style", "old", "sunny", "--input", photos / "disc.jpg")
+    succeed(capsys, *infer, "--output", tmp_path / "pictures")
+    first, second = (pixels(tmp_path / "pictures" / style / "disc.png") for style in ("old", "sunny"))
+    assert (first != second).any()
+
+
+def test_a_style_is_added_to_the_bank_of_a_run(
+    add: Callable[..., list[object]], finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files_of(finished)
+    succeed(capsys, *add("sunny", to=finished), "--out", tmp_path / "more")
+    assert files_of(finished) == before
+    assert load_bank(tmp_path / "more").model.names == [*STYLES, "sunny"]
+
+
+def test_two_runs_with_like_names_are_not_confused(
+    straight: Path, arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`a-run` is where the run of a bank `a` would lie; here both are runs of their own."""
+    for name in ("a", "a-run"):
+        shutil.copytree(straight, tmp_path / name)
+    other = files_of(tmp_path / "a-run")
+    weights = arguments[-2:]
+    succeed(capsys, "train", "--resume", "--out", tmp_path / "a", *weights, "--set", "train.steps=9")
+    assert load_training_state(tmp_path / "a" / "state.pt")["step"] == 9
+    assert files_of(tmp_path / "a-run") == other
+
+
+# ------------------------------------------------------------------------------------------------- the real thing
+
+
+@pytest.mark.real_weights
+def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paintings(
+    real_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from skimage import data
+
+    content = tmp_path / "content"
+    content.mkdir()
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        picture = Image.fromarray(getattr(data, name)()).convert("RGB")
+        for i, left in enumerate((0, picture.width // 3)):
+            tile = picture.crop((left, 0, left + picture.width * 2 // 3, picture.height))
+            tile.resize((160, 128)).save(content / f"{name}{i}.png")
+    samples = ROOT / "data" / "samples" / "styles"
+    file = config_file(
+        tmp_path / "short.yaml",
+        "model.channels=[16, 32, 64]",
+        "loss.network=vgg19",
+        "loss.content_layers=[relu4_2]",
+        "loss.style_layers=[relu1_2, relu2_2, relu3_2, relu4_2]",
+        "loss.content_weight=0.2",
+        "data.style_size=128",
+        "data.content_size=112",
+        "data.held_out=2",
+        "train.crop_size=64",
+        "train.lr=0.005",
+        "train.warmup_steps=5",
+        "train.identity_pretrain_steps=10",
+        "train.log_every=20",
+        "train.preview_every=1000",
+        "train.checkpoint_every=1000",
+        "train.precision=auto",
+    )
+    options: list[object] = ["train", "--config", file, "--content", content, "--loss-weights", real_weights]
+    options += ["--styles", samples / "petals.jpg", samples / "swirls.jpg"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.report.MEASURE_SIDE", 128)
+        reports = {}
+        for steps in (1, 300):
+            out = tmp_path / str(steps)
+            succeed(capsys, *options, "--out", out, "--set", f"train.steps={steps}")
+            reports[steps] = json.loads((out / "report.json").read_text())["metrics"]
+    untrained, trained = reports[1], reports[300]
+    assert trained["identity_psnr"] > untrained["identity_psnr"] + 2
+    for style in ("petals", "swirls"):
+        assert trained["styles"][style]["style_gap_closed"] > 0.15  # from the photograph (0) to the painting (1)
+        assert untrained["styles"][style]["style_gap_closed"] < 0
+        assert trained["styles"][style]["told_apart"] == 1

@@ -1,0 +1,425 @@
+"""The training loop: what a step changes, how the branches are balanced, and that stopping changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import refused
+from tiny import assert_same_state, files_of, paint, signal_at, tensors, trainer, write_bank
+from torch import Tensor, nn
+
+from stylebank.checkpoint import load_bank, load_training_state
+from stylebank.data import styles_for_batch
+from stylebank.errors import BankError, TrainingError
+from stylebank.objective import Objective, Terms
+from stylebank.task import Task
+from stylebank.trainer import Trainer
+
+NO_PICTURES = "data.held_out=0"  # no previews and measurements where they are not looked at
+
+
+@pytest.fixture
+def styles(tmp_path: Path) -> Path:
+    return paint(tmp_path / "styles", "calm", "storm")
+
+
+@pytest.fixture
+def make(photos: Path, styles: Path, random_vgg_weights: Path, tmp_path: Path) -> Callable[..., Trainer]:
+    """make(name, *overrides) -> a trainer whose run lies in tmp_path/name."""
+
+    def _make(name: str, *overrides: str, bank: Path | None = None, paintings: Path = styles) -> Trainer:
+        return trainer(photos, paintings, random_vgg_weights, tmp_path / name, NO_PICTURES, *overrides, bank=bank)
+
+    return _make
+
+
+def copies(parameters: list[nn.Parameter]) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+def same(before: list[Tensor], now: list[nn.Parameter]) -> bool:
+    return all(torch.equal(old, new) for old, new in zip(before, now, strict=True))
+
+
+def norm_of(parameters: list[nn.Parameter]) -> float:
+    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+
+
+def record_styles(run: Trainer) -> list[list[int]]:
+    """The styles of every stylizing batch of a run that is about to begin."""
+    seen: list[list[int]] = []
+    stylize = run._stylize
+
+    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
+        terms, styles = stylize(images)
+        seen.append(styles)
+        return terms, styles
+
+    run._stylize = _stylize  # type: ignore[method-assign]
+    return seen
+
+
+# -------------------------------------------------------------------------------------------- what a step does
+
+
+def test_a_step_changes_only_the_filters_of_its_batch(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    many = paint(tmp_path / "many", "a", "b", "c")
+    run = make("run", "train.batch_size=1", "train.identity_pretrain_steps=0", "train.steps=12", paintings=many)
+    seen, changed = record_styles(run), []
+    update = run._update
+
+    def _update(identity: bool, lr: float) -> None:
+        before = [copies(list(module.parameters())) for module in run.model.filters]
+        shared = copies(run.shared)
+        update(identity, lr)
+        after = [same(old, list(new.parameters())) for old, new in zip(before, run.model.filters, strict=True)]
+        changed.append((identity, [i for i, unchanged in enumerate(after) if not unchanged]))
+        assert not same(shared, run.shared)
+
+    run._update = _update  # type: ignore[method-assign]
+    assert run.fit()
+    assert [styles for identity, styles in changed if identity] == [[]] * 4
+    assert [styles for identity, styles in changed if not identity] == seen
+    assert {style for batch in seen[:3] for style in batch} == {0, 1, 2}  # so later steps meet Adam's old momentum
+
+
+def test_each_image_of_a_batch_has_its_own_style(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    many = paint(tmp_path / "many", "a", "b", "c")
+    run = make("run", "train.batch_size=3", "train.identity_pretrain_steps=0", "train.steps=3", paintings=many)
+    seen = record_styles(run)
+    used: list[list[int]] = []
+    apply_filters = run.model.apply_filters
+
+    def _apply_filters(features: Tensor, styles: list[int]) -> Tensor:
+        used.append(list(styles))
+        return apply_filters(features, styles)
+
+    run.model.apply_filters = _apply_filters  # type: ignore[method-assign, assignment]
+    run.fit()
+    assert used == seen == [styles_for_batch(number, 3, 3, seed=0) for number in range(2)]
+    assert all(sorted(batch) == [0, 1, 2] for batch in seen)
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+@pytest.mark.parametrize("rescale", [True, False])
+def test_the_identity_gradient_is_balanced(make: Callable[..., Trainer], weight: float, rescale: bool) -> None:
+    run = make(
+        "run",
+        f"train.identity_weight={weight}",
+        f"train.gradient_rescaling={rescale}",
+        "train.identity_pretrain_steps=1",
+        "train.steps_per_cycle=1",
+        "train.steps=5",
+    )
+    norms: list[tuple[bool, float, float]] = []
+    balance = run._balance
+
+    def _balance(identity: bool) -> None:
+        before = [p.grad.clone() for p in run.shared if p.grad is not None]
+        raw = norm_of(run.shared)
+        balance(identity)
+        norms.append((identity, raw, norm_of(run.shared)))
+        factor = norms[-1][2] / raw
+        after = [p.grad for p in run.shared if p.grad is not None]
+        for old, new in zip(before, after, strict=True):  # the direction stays
+            torch.testing.assert_close(new, old * factor, rtol=1e-3, atol=1e-8)
+
+    run._balance = _balance  # type: ignore[method-assign]
+    run.fit()
+    assert [identity for identity, _, _ in norms] == [True, False, True, False, True]
+    (_, raw, pretraining), (_, stylizing, balanced), *_ = norms
+    assert pretraining == pytest.approx(raw)  # nothing to balance against yet
+    assert balanced == pytest.approx(stylizing)  # only the identity branch is scaled
+    for (_, stylizing, _), (_, raw, weighted) in [(norms[1], norms[2]), (norms[3], norms[4])]:
+        assert weighted == pytest.approx(weight * (stylizing if rescale else raw), rel=1e-4)
+
+
+def test_the_gradient_is_clipped(make: Callable[..., Trainer]) -> None:
+    run = make("run", "train.gradient_clip=0.001", "train.steps=4")
+    norms: list[float] = []
+    update = run._update
+
+    def _update(identity: bool, lr: float) -> None:
+        norms.append(norm_of(run.trainable))
+        update(identity, lr)
+
+    run._update = _update  # type: ignore[method-assign]
+    run.fit()
+    assert norms == pytest.approx([0.001] * 4, rel=1e-2)
+
+
+def test_a_run_depends_on_its_seed_alone(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
+        make(name, "train.steps=4", f"train.seed={seed}").fit()
+    assert_same_state(tmp_path / "one", tmp_path / "again")
+    with pytest.raises(AssertionError):
+        assert_same_state(tmp_path / "one", tmp_path / "other")
+
+
+# ------------------------------------------------------------------------------------------- stopping and going on
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "later"),
+    [
+        (signal.SIGINT, (), ()),
+        (signal.SIGTERM, ("train.separate_optimizers=true",), ()),
+        (signal.SIGTERM, (), ("data.workers=1",)),
+        (signal.SIGINT, ("data.workers=1", "train.checkpoint_every=1"), ("data.workers=0",)),
+    ],
+)
+def test_stopped_and_resumed_is_the_same_as_straight(
+    make: Callable[..., Trainer],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    number: signal.Signals,
+    options: tuple[str, ...],
+    later: tuple[str, ...],
+) -> None:
+    handler = signal.getsignal(number)
+    assert make("straight", *options).fit()
+    with monkeypatch.context() as patch:
+        signal_at(patch, 4, number)
+        stopped = make("stopped", *options)
+        assert not stopped.fit()
+    assert stopped.step == 5  # the step was finished first
+    assert signal.getsignal(number) is handler
+
+    resumed = make("stopped", *options, *later)
+    resumed.resume()
+    assert resumed.step == 5
+    assert resumed.fit()
+    assert_same_state(tmp_path / "straight", tmp_path / "stopped")
+    assert files_of(tmp_path / "straight" / "bank") == files_of(tmp_path / "stopped" / "bank")
+
+
+def test_a_second_interrupt_stops_at_once(make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    signal_at(monkeypatch, 1)
+    signal_at(monkeypatch, 1)
+    run = make("run")
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert run.step == 1
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_each_branch_can_have_an_optimizer_of_its_own(make: Callable[..., Trainer]) -> None:
+    run = make("run", "train.separate_optimizers=true", "train.steps=6")
+    assert run.identity_optimizer is not run.optimizer
+    run.fit()
+    counts = {name: {int(s["step"]) for s in o.state.values()} for name, o in (("i", run.identity_optimizer),)}
+    assert counts == {"i": {3}}  # steps 0, 1 and 4
+    assert {int(state["step"]) for state in (run.optimizer.state[p] for p in run.shared)} == {3}
+
+
+def test_a_run_killed_before_its_last_bank_is_completed_by_resuming(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make("whole").fit()
+    save = Task.save
+
+    def _save(task: Task, *arguments: object) -> None:
+        if run.step == 8:
+            raise KeyboardInterrupt
+        save(task, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "save", _save)
+        run = make("killed")
+        with pytest.raises(KeyboardInterrupt):
+            run.fit()
+    resumed = make("killed")
+    resumed.resume()
+    assert resumed.fit()
+    assert files_of(tmp_path / "killed" / "bank") == files_of(tmp_path / "whole" / "bank")
+
+
+@pytest.mark.parametrize(
+    "options", [("model.channels=[8, 8, 8]",), ("train.separate_optimizers=true",), ("bank.kernel_size=5",)]
+)
+def test_a_state_of_another_network_is_refused(make: Callable[..., Trainer], options: tuple[str, ...]) -> None:
+    make("run", "train.steps=1").fit()
+    other = make("run", *options)
+    with refused(TrainingError, "state.pt", "does not fit"):
+        other.resume()
+
+
+def test_a_state_of_other_styles_is_refused(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    make("run", "train.steps=1").fit()
+    other = make("run", paintings=paint(tmp_path / "others", "calm", "sunny"))
+    with refused(TrainingError, "state.pt", "storm", "sunny"):
+        other.resume()
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", None, [1, 2], {"step": 3}])
+def test_a_damaged_state_is_refused(make: Callable[..., Trainer], tmp_path: Path, content: object) -> None:
+    run = make("run")
+    file = tmp_path / "run" / "state.pt"
+    file.parent.mkdir()
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        torch.save(content, file)
+    with refused(TrainingError, file):
+        run.resume()
+
+
+# --------------------------------------------------------------------------------------------------- bad numbers
+
+
+def _nan(value: Tensor) -> Tensor:
+    return value * float("nan")
+
+
+def _infinite_gradient(value: Tensor) -> Tensor:
+    return value + torch.sqrt(value * 0)
+
+
+def _infinite_loss(value: Tensor) -> Tensor:
+    return value + float("inf")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "term"), [(_nan, "style"), (_infinite_gradient, "the gradient"), (_infinite_loss, "style")]
+)
+def test_a_step_that_is_not_finite_is_not_taken(
+    make: Callable[..., Trainer],
+    monkeypatch: pytest.MonkeyPatch,
+    photos: Path,
+    spoil: Callable[[Tensor], Tensor],
+    term: str,
+) -> None:
+    run = make("run", "train.checkpoint_every=1")
+    stylizing_terms = Objective.stylizing_terms
+
+    def _stylizing_terms(self: Objective, images: Tensor, outputs: Tensor, styles: list[int]) -> Terms:
+        terms = stylizing_terms(self, images, outputs, styles)
+        return {**terms, "style": spoil(terms["style"])} if run.step == 3 else terms
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "stylizing_terms", _stylizing_terms)
+        with refused(TrainingError, "Step 3:", f"{term} is not finite", "calm, storm", photos, "train.lr"):
+            run.fit()
+    state = load_training_state(run.folder.state_file)
+    assert state["step"] == run.step == 3
+    for part in ("model", "optimizer"):
+        saved, now = tensors(state[part]), tensors(getattr(run, part).state_dict())
+        assert saved.keys() == now.keys()
+        assert all(torch.equal(value, now[place]) for place, value in saved.items())
+    assert load_bank(run.folder.bank).records["calm"].images == 1
+
+    resumed = make("run")
+    resumed.resume()
+    assert resumed.fit()
+
+
+def test_weights_that_have_run_away_end_in_one_sentence(make: Callable[..., Trainer]) -> None:
+    run = make("run")
+    run.model.decoder.layers[-1].weight.data.mul_(1e25)  # type: ignore[union-attr, operator]
+    with refused(TrainingError, "Step 0", "identity is not finite", "styles: identity", "train.lr"):
+        run.fit()
+
+
+# ---------------------------------------------------------------------------------------------------- photographs
+
+
+def test_photographs_that_vanish_are_reported_and_passed_over(make: Callable[..., Trainer], photos: Path) -> None:
+    run = make("run")
+    gone = run.photographs.train[:2]
+    for file in gone:
+        file.write_bytes(b"no longer a picture")
+    assert run.fit()
+    report = run.report()
+    assert len(report["skipped"]) == 2
+    for file in gone:
+        assert any(str(file) in text for text in report["skipped"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_losing_every_photograph_ends_in_one_sentence(make: Callable[..., Trainer], photos: Path, workers: int) -> None:
+    run = make("run", f"data.workers={workers}")
+    shutil.rmtree(photos)
+    with refused(TrainingError, "Step 0", "None of the 8 photographs can be read"):
+        run.fit()
+
+
+# -------------------------------------------------------------------------------------------------- adding styles
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    return write_bank(tmp_path / "bank", "old", "older")
+
+
+def test_nothing_but_new_filters_gets_a_gradient(make: Callable[..., Trainer], bank: Path) -> None:
+    run = make("run", "train.steps=3", bank=bank)
+    frozen = [*run.model.autoencoder_parameters(), *run.model.filters[:2].parameters()]
+    before = copies(frozen)
+    encode, update = run.model.encode, run._update
+    steps: list[int] = []
+
+    def _encode(images: Tensor) -> Tensor:
+        features = encode(images)
+        assert not features.requires_grad
+        assert features.grad_fn is None
+        return features
+
+    def _update(identity: bool, lr: float) -> None:
+        assert not identity
+        assert all(parameter.grad is None for parameter in frozen)
+        assert any(parameter.grad is not None for parameter in run.model.filters[2:].parameters())
+        update(identity, lr)
+        steps.append(run.step)
+
+    run.model.encode = _encode  # type: ignore[method-assign]
+    run._update = _update  # type: ignore[method-assign]
+    assert run.fit()
+    assert steps == [0, 1, 2]
+    assert same(before, frozen)
+    assert not any(parameter.requires_grad for parameter in frozen)
+    assert {id(p) for p in run.trainable} == {id(p) for p in run.model.filters[2:].parameters()}
+
+
+def test_new_styles_do_not_affect_each_other(make: Callable[..., Trainer], bank: Path, tmp_path: Path) -> None:
+    for name, other in (("one", "storm"), ("two", "desert")):
+        paintings = paint(tmp_path / f"for-{name}", "calm")
+        (paint(tmp_path / "spare", other) / f"{other}.png").rename(paintings / "second.png")
+        make(name, "train.gradient_clip=0", bank=bank, paintings=paintings).fit()
+    one, two = load_bank(tmp_path / "one" / "bank"), load_bank(tmp_path / "two" / "bank")
+    filters = [dict(zip(bank.model.names, bank.model.filters, strict=True)) for bank in (one, two)]
+    for name, equal in (("old", True), ("calm", True), ("second", False)):
+        assert torch.equal(filters[0][name][0].weight, filters[1][name][0].weight) is equal
+
+
+def test_a_style_that_is_there_already_is_refused(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    with refused(BankError, "already has storm", "--name"):
+        make("run", bank=write_bank(tmp_path / "bank", "storm"))
+
+
+# -------------------------------------------------------------------------------------------------------- compile
+
+
+def test_compiled_networks_train_alike(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Traced, but run by PyTorch itself: that takes seconds, compiling minutes."""
+    original = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **_: original(function, backend="eager"))
+    make("plain", "train.steps=4").fit()
+    make("compiled", "train.steps=4", "train.compile=true").fit()
+    states = [load_training_state(tmp_path / name / "state.pt")["model"] for name in ("plain", "compiled")]
+    assert states[0].keys() == states[1].keys()
+    for key, value in states[0].items():
+        torch.testing.assert_close(value, states[1][key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")
+def test_training_runs_compiled(make: Callable[..., Trainer]) -> None:
+    layers = ("loss.content_layers=[relu1_1]", "loss.style_layers=[relu1_1]")
+    assert make("run", "train.steps=2", "train.identity_pretrain_steps=1", "train.compile=true", *layers).fit()
