@@ -4,8 +4,9 @@
 Neural Artistic Style Transfer"): every place keeps its colour. `histogram` gives the style the photograph's palette
 wherever it paints: the distribution of colours is the photograph's, their places are the style's.
 
-Both work in CIELAB. Looked at beside YUV, exchanging lightness there keeps dark colours deeper, and matching its
-channels one by one has none of the lurid fringes that matching red, green and blue one by one leaves.
+Both work in CIELAB. Looked at beside YUV, exchanging lightness there leaves colours more vivid and the drawing as
+light and dark as the eye sees it; matching its channels one by one has none of the lurid fringes that matching red,
+green and blue one by one leaves.
 Pictures are worked on in strips, so that a large one needs little memory beside itself.
 """
 
@@ -87,9 +88,14 @@ def _picture(lab: np.ndarray) -> Image.Image:
 
 
 def _with_colours_of(photograph: Image.Image, lab: np.ndarray, box: Box) -> np.ndarray:
-    """The lightness of `lab` with the photograph's a and b."""
+    """The lightness of `lab` with the photograph's a and b, less of them where it is darker than the photograph.
+
+    In full, they would turn a style's black lines red or blue; in proportion to lightness, a dark style looks grey.
+    """
     mixed = _lab(photograph, box)
+    darker = np.minimum(lab[..., 0] / np.maximum(mixed[..., 0], 1e-3), 1).clip(0)
     mixed[..., 0] = lab[..., 0]
+    mixed[..., 1:] *= np.sqrt(darker)[..., None]
     return mixed
 
 

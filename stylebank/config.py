@@ -74,7 +74,7 @@ class LossConfig(_Section):
     """Activations compared with the photograph's."""
     style_layers: Layers = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")
     """Activations whose Gram matrices are compared with the painting's."""
-    content_weight: Weight = 1.0
+    content_weight: Weight = 5.0
     """Weight of the relative squared content distance."""
     style_weight: Weight = 20.0
     """Weight of the relative Gram distance."""
@@ -138,7 +138,7 @@ class TrainConfig(_Section):
     """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out."""
     gradient_rescaling: bool = True
     """Scale the identity gradient to the norm of the stylizing one before weighting (the paper's rule)."""
-    separate_optimizers: bool = False
+    separate_optimizers: bool = True
     """Keep one Adam state per branch instead of one for both."""
     identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
     """Steps at the start that train the auto-encoder alone."""

@@ -643,6 +643,7 @@ def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paint
     untrained, trained = reports[1], reports[300]
     assert trained["identity_psnr"] > untrained["identity_psnr"] + 2
     for style in ("petals", "swirls"):
-        assert trained["styles"][style]["style_gap_closed"] > 0.15  # from the photograph (0) to the painting (1)
-        assert untrained["styles"][style]["style_gap_closed"] < 0
+        before, after = (metrics["styles"][style]["style_gap_closed"] for metrics in (untrained, trained))
+        assert after > 0.15  # from the photograph (0) to the painting (1)
+        assert after > before + 0.1, (before, after)
         assert trained["styles"][style]["told_apart"] == 1

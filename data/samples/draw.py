@@ -86,9 +86,7 @@ class Paint:
             thick = int(np.clip(135 + 70 * (1 - 4 * offset**2) + rng.normal(0, 38), 0, 255))
             self._relief.line(line, fill=thick, width=3, joint="curve")
 
-    def dab(
-        self, rng: Random, centre: Array, length: float, width: float, angle: float, colour: Array
-    ) -> None:
+    def dab(self, rng: Random, centre: Array, length: float, width: float, angle: float, colour: Array) -> None:
         """One touch of a round or pointed brush: a rotated ellipse with a lighter core."""
         turn = np.linspace(0, math.tau, 18, endpoint=False)
         wobble = 1 + rng.normal(0, 0.05, turn.size)
@@ -180,9 +178,7 @@ def mosaic(rng: Random) -> Array:
         owner, _ = tesserae(seeds, angles_at(seeds), 256)
         rows, columns = np.mgrid[0:256, 0:256] / 256
         weight = np.bincount(owner.ravel(), minlength=len(seeds))
-        total = np.stack(
-            [np.bincount(owner.ravel(), axis.ravel(), len(seeds)) for axis in (columns, rows)], axis=1
-        )
+        total = np.stack([np.bincount(owner.ravel(), axis.ravel(), len(seeds)) for axis in (columns, rows)], axis=1)
         seeds = np.where(weight[:, None] > 0, total / np.maximum(weight, 1)[:, None], seeds)
     owner, margin = tesserae(seeds, angles_at(seeds), S)
 
@@ -210,9 +206,7 @@ def woodcut(rng: Random) -> Array:
     warp, patch, grain = (smooth_noise(rng, r, c) - 0.5 for r, c in ((2.4, 0.03), (1.6, 0.05), (1.2, 0.5)))
     distance, turn = np.hypot(X - 0.68, (Y - 0.24) * 1.05), np.arctan2(Y - 0.24, X - 0.68)
     phase = distance * 50 + 6 * warp + 0.35 * np.sin(turn * 14 + 30 * distance)
-    tone = (
-        0.3 + 0.3 * np.clip(distance * 1.2, 0, 1) + 0.28 * np.cos(turn * 11 + 5 * warp + distance * 9) + patch
-    )
+    tone = 0.3 + 0.3 * np.clip(distance * 1.2, 0, 1) + 0.28 * np.cos(turn * 11 + 5 * warp + distance * 9) + patch
     sun = distance - 0.085
     phase, tone = np.where(sun < 0, turn * 36 / math.tau, phase), np.where(sun < 0, 0.9 - distance * 11, tone)
     tone = np.maximum(tone, 0.12)
