@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,7 +36,7 @@ class TimedTrainer(Trainer):
             raise KeyboardInterrupt  # `fit` takes Ctrl-C as a wish to stop
         return self.cycle_seconds
 
-    def _batches(self) -> Iterator[ContentBatch]:
+    def _batches(self) -> Generator[ContentBatch, None, None]:
         self.monitor.bar.leave = False
         self.monitor.bar.close()
         stream = super()._batches()
@@ -76,7 +76,7 @@ class DissectedTrainer(TimedTrainer):
         self.current[piece] += now - self.last
         self.last = now
 
-    def _batches(self) -> Iterator[ContentBatch]:
+    def _batches(self) -> Generator[ContentBatch, None, None]:
         for batch in super()._batches():
             if self.step > self.first_step:
                 self._lap("data")

@@ -15,7 +15,7 @@ from stylebank.model import Architecture
 UNKNOWN = 4 * 2**30  # bytes taken to be there where nobody says
 SHARE = 0.5  # of the memory that is free now; the rest is for others, and for errors in the estimate
 TENSORS = 5  # as large as the first convolution's output, alive at the same time at most (see benchmarks/inference.py)
-LARGEST_TILE = 2048
+LARGEST_TILE = 1024  # larger ones are no faster
 
 
 def tile_for(
@@ -49,12 +49,12 @@ def _free_on_machine() -> int:
     return UNKNOWN
 
 
-def _free_in_container() -> float:
-    """What a container's limit (cgroup, version 2) leaves; caches of files count as used there."""
+def _free_in_container(folder: Path = Path("/sys/fs/cgroup")) -> float:
+    """What a container's limit leaves (cgroup, version 2), contents of files it could drop included."""
     with suppress(OSError, ValueError):  # none, or "max"
-        folder = Path("/sys/fs/cgroup")
         limit, used = (int((folder / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
-        return max(0, limit - used)
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        return max(0, limit - used + int(statistics.get("inactive_file", 0)))
     return math.inf
 
 

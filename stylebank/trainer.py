@@ -7,8 +7,10 @@ The branch of each step, its learning rate, crops and styles are pure functions 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -95,10 +97,11 @@ class Trainer:
         with (
             StopRequest() as stop,
             Monitor(self.folder.path, self.step, train.steps, names, self.device, self.losses) as monitor,
+            closing(self._batches()) as batches,  # whatever happens, the loader's processes end
         ):
             self.monitor = monitor
             clock = time.monotonic()
-            for batch in self._batches():
+            for batch in batches:
                 identity = self.schedule.is_identity(self.step)
                 lr = self.schedule.learning_rate(self.step)
                 images = batch.to(self.device)  # (B, 3, crop, crop)
@@ -124,7 +127,7 @@ class Trainer:
                     break
         return self.step >= train.steps
 
-    def _batches(self) -> Iterator[ContentBatch]:
+    def _batches(self) -> Generator[ContentBatch, None, None]:
         data, train = self.config.data, self.config.train
         crops = Crops(self.photographs.train, train.crop_size, data.content_size, data.scale, data.flip, train.seed)
         pin = self.device.type == "cuda"
@@ -135,7 +138,11 @@ class Trainer:
                         self.unreadable.append(text)
                         self.monitor.say(f"Skipped: {text}")
                 yield batch
-        except (TrainingError, RuntimeError) as error:  # a worker's come with its traceback, or say that it is gone
+        except (KeyboardInterrupt, TrainingError, RuntimeError) as error:
+            clear_frames(error.__traceback__)  # they hold the loader, and it holds processes that ignore signals
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            # The text of a process's error ends with the error itself, after the process's traceback.
             reason = str(error).strip().splitlines()[-1].removeprefix("stylebank.errors.TrainingError: ")
             raise TrainingError(f"Step {self.step}: {reason}") from error
 

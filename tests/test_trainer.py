@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable
@@ -241,7 +242,7 @@ def test_a_run_killed_before_its_last_bank_is_completed_by_resuming(
 
 
 @pytest.mark.parametrize(
-    "options", [("model.channels=[8, 8, 8]",), ("train.separate_optimizers=true",), ("bank.kernel_size=5",)]
+    "options", [("model.channels=[8, 8, 8]",), ("train.separate_optimizers=false",), ("bank.kernel_size=5",)]
 )
 def test_a_state_of_another_network_is_refused(make: Callable[..., Trainer], options: tuple[str, ...]) -> None:
     make("run", "train.steps=1").fit()
@@ -347,6 +348,42 @@ def test_losing_every_photograph_ends_in_one_sentence(make: Callable[..., Traine
     shutil.rmtree(photos)
     with refused(TrainingError, "Step 0", "None of the 8 photographs can be read"):
         run.fit()
+
+
+def _no_photographs(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(run.config.data.content)
+
+
+def _not_finite(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("stylebank.objective.identity_loss", lambda images, outputs: outputs.mean((1, 2, 3)) * float("nan"))
+
+
+def _interrupts(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+    signal_at(patch, 0)
+    signal_at(patch, 0)
+
+
+def _interrupt_while_waiting(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    patch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data", interrupt)
+
+
+@pytest.mark.parametrize("disaster", [_no_photographs, _not_finite, _interrupts, _interrupt_while_waiting])
+def test_no_process_is_left_behind(
+    make: Callable[..., Trainer],
+    monkeypatch: pytest.MonkeyPatch,
+    disaster: Callable[[Trainer, pytest.MonkeyPatch], None],
+) -> None:
+    """They ignore signals, so that Python would wait for them for ever when it ends."""
+    run = make("run", "data.workers=1")
+    with monkeypatch.context() as patch:
+        disaster(run, patch)
+        with pytest.raises((TrainingError, KeyboardInterrupt)) as caught:
+            run.fit()
+    assert caught.tb is not None  # the traceback holds on to what the loop had
+    assert not multiprocessing.active_children()
 
 
 # -------------------------------------------------------------------------------------------------- adding styles

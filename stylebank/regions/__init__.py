@@ -1,0 +1,27 @@
+"""Regions of a picture: found by the computer or painted by hand, kept as label maps, given a style each.
+
+A label map is an array (H, W) of whole numbers from 0 up; all pixels of one number are one region.
+"""
+
+from stylebank.regions.assignment import Assignment, Treatment, parse_assignment, regions_from_labels
+from stylebank.regions.label_map import MAX_LABELS, PALETTE, key_picture, key_text, load_label_map, save_label_map
+from stylebank.regions.resize import upsample_labels
+from stylebank.regions.segment import Method, parse_method, segment_kmeans, segment_slic
+
+__all__ = [
+    "MAX_LABELS",
+    "PALETTE",
+    "Assignment",
+    "Method",
+    "Treatment",
+    "key_picture",
+    "key_text",
+    "load_label_map",
+    "parse_assignment",
+    "parse_method",
+    "regions_from_labels",
+    "save_label_map",
+    "segment_kmeans",
+    "segment_slic",
+    "upsample_labels",
+]

@@ -1,0 +1,47 @@
+"""Films, animations and folders of frames, in and out, frame by frame.
+
+    reader = open_reader("holiday.mp4", start=10, end=20)
+    with open_writer("holiday_waves.mp4", reader) as writer:
+        with ReadAhead(reader, after=writer.position) as frames, WriteBehind(writer) as behind:
+            for frame in frames:
+                behind.write(frame.with_rgb(stylize(frame.rgb)))
+
+Rotation is applied, times are exact, sound and subtitles are copied; see `VideoReader` and `VideoWriter`.
+"""
+
+from stylebank.video.animation import ANIMATIONS, AnimationReader
+from stylebank.video.animation_writer import AnimationWriter
+from stylebank.video.codecs import CODECS, CONTAINERS
+from stylebank.video.colour import Colour
+from stylebank.video.folders import FolderReader, FolderWriter
+from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, StreamInfo, VideoError, VideoInfo
+from stylebank.video.opening import open_reader, open_writer
+from stylebank.video.probe import probe_video
+from stylebank.video.reader import VideoReader
+from stylebank.video.threads import ReadAhead, WriteBehind
+from stylebank.video.writer import VideoWriter
+
+__all__ = [
+    "ANIMATIONS",
+    "CODECS",
+    "CONTAINERS",
+    "AnimationReader",
+    "AnimationWriter",
+    "Colour",
+    "FolderReader",
+    "FolderWriter",
+    "Frame",
+    "FrameReader",
+    "FrameWriter",
+    "Position",
+    "ReadAhead",
+    "StreamInfo",
+    "VideoError",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "WriteBehind",
+    "open_reader",
+    "open_writer",
+    "probe_video",
+]

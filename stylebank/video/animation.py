@@ -1,0 +1,139 @@
+"""GIF, WebP and APNG animations: exact durations, loop count and alpha in, as exact as each format can out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from stylebank.video.colour import Colour
+from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoError, VideoInfo
+from stylebank.video.reader import START, Seconds, check_range, exactly
+
+ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
+"""Suffixes of animations, with Pillow's name of the format. A `.png` is read as one, too, if it moves."""
+
+_UNSAID = Fraction(1, 10)  # what viewers make of a duration of zero
+_TICK = Fraction(1, 90000)
+
+
+class AnimationReader(FrameReader):
+    """The frames of an animation between `start` and `end` (seconds), composed as they are seen, one at a time.
+
+    A duration of zero counts as the tenth of a second that viewers make of it. A still picture is one frame.
+
+    Raises:
+        VideoError: not an animation, damaged, or no frame in that range.
+    """
+
+    def __init__(self, path: str | Path, start: Seconds | None = None, end: Seconds | None = None) -> None:
+        self.path, self._start, self._end = Path(path), start, end
+        check_range(start, end)
+        with _opened(self.path) as image:
+            width, height = image.size
+            plays = _plays(image)
+            shown = list(_durations(image))
+        begin, times = exactly(start or 0), [sum(shown[:i], Fraction(0)) for i in range(len(shown))]
+        kept = [i for i, time in enumerate(times) if begin <= time and (end is None or time < exactly(end))]
+        if not kept:
+            raise VideoError(f"'{self.path}' has no frame in that range; it is {float(sum(shown)):.3f} s long.")
+        self._first, self._origin, self._shown = kept[0], times[kept[0]], shown
+        self._count = len(kept)
+        duration = sum((shown[i] for i in kept), Fraction(0))
+        self.info = VideoInfo(
+            path=self.path,
+            kind="animation",
+            width=width,
+            height=height,
+            frame_rate=len(kept) / duration,
+            time_base=_TICK,
+            duration=duration,
+            frames=len(kept),
+            colour=Colour(),
+            plays=plays,
+        )
+
+    @property
+    def expected(self) -> int:
+        """How many frames there are."""
+        return self._count
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a later run to go on where this one stopped."""
+        status = self.path.stat()
+        where = {"source": self.path.resolve().name, "source_bytes": status.st_size}
+        return {**where, "source_changed": status.st_mtime_ns, "first": self._first, "frames": self.expected}
+
+    def frames(self, after: Position = START) -> Iterator[Frame]:
+        """The frames from `after` on. Raises VideoError."""
+        with _opened(self.path) as image:
+            skip = _default_image(image)
+            time = Fraction(0)
+            for index in range(self._count):
+                number = self._first + index
+                if index >= after.index:
+                    image.seek(skip + number)
+                    rgb, alpha = _pixels(image)
+                    yield Frame(index, time, self._shown[number], round(time / _TICK), rgb, alpha)
+                time += self._shown[number]
+
+
+def is_animation(path: Path) -> bool:
+    """Whether the file is to be read as an animation: by its suffix, a `.png` by its content."""
+    if path.suffix.lower() in ANIMATIONS:
+        return True
+    if path.suffix.lower() != ".png" or not path.is_file():
+        return False
+    with _opened(path) as image:
+        return bool(getattr(image, "is_animated", False))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+            with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
+                yield image
+    except FileNotFoundError as error:
+        raise VideoError(f"'{path}' does not exist.") from error
+    except UnidentifiedImageError as error:
+        raise VideoError(f"'{path}' is not a GIF, WebP or APNG animation.") from error
+    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise VideoError(f"'{path}' is damaged or cut short ({error}).") from error
+
+
+def _default_image(image: Image.Image) -> int:
+    """1 if the first picture of an APNG is only for viewers that show no animations."""
+    return int(bool(getattr(image, "default_image", False)))
+
+
+def _durations(image: Image.Image) -> Iterator[Fraction]:
+    for number in range(_default_image(image), getattr(image, "n_frames", 1)):
+        image.seek(number)
+        image.load()  # WebP tells only then
+        milliseconds = image.info.get("duration") or 0
+        yield Fraction(milliseconds / 1000).limit_denominator(65535) or _UNSAID
+
+
+def _plays(image: Image.Image) -> int:
+    """How often it is shown, 0 for ever. GIF counts repetitions instead, and plays once if it says nothing."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if loop is None else loop and loop + 1
+    return loop or 0
+
+
+def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    """Colours (H, W, 3) and alpha (H, W), None if nothing shows through."""
+    if not image.has_transparency_data:
+        return np.array(image.convert("RGB")), None
+    pixels = np.array(image.convert("RGBA"))
+    rgb, alpha = np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+    return rgb, None if alpha.min() == 255 else alpha

@@ -1,0 +1,95 @@
+"""Opening films with FFmpeg: only local regular files, and every failure is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from stylebank.video.frames import VideoError
+
+# Formats that are lists of other files, or that FFmpeg takes nearly anything for: none is a film in one file.
+_REFUSED = ("hls", "dash", "concat", "tty", "image2", "imf", "ffmetadata", "lrc", "srt", "ass", "webvtt")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """The opened film; every failure inside the `with` that FFmpeg reports becomes a VideoError."""
+    _check_regular(path)
+    with ffmpeg_errors(path):
+        # `file:` keeps a colon in a name from being taken for a protocol; the whitelist keeps films from naming URLs.
+        container = av.open(
+            f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
+        with container:
+            formats = container.format.name.split(",")
+            if any(name in _REFUSED or name.endswith("_pipe") for name in formats):
+                raise VideoError(f"'{path}' is not a film (FFmpeg takes it for '{container.format.name}').")
+            yield container
+
+
+@contextmanager
+def ffmpeg_errors(path: Path) -> Iterator[None]:
+    """Turns FFmpeg's errors into a VideoError about reading `path`."""
+    try:
+        yield
+    except av.error.FileNotFoundError as error:
+        raise VideoError(f"'{path}' does not exist.") from error
+    except av.error.FFmpegError as error:
+        reason = error.strerror or str(error)
+        raise VideoError(f"'{path}' is not a film, or is damaged or cut short ({reason}).") from error
+
+
+def main_video(container: InputContainer, path: Path) -> VideoStream:
+    """The film's first real video stream; a cover picture in an audio file is none. Raises VideoError."""
+    for stream in container.streams.video:
+        if not is_cover(stream):
+            if stream.codec_context is None:
+                raise VideoError(f"'{path}': this build of FFmpeg has no decoder for its video.")
+            return stream
+    kinds = sorted({stream.type for stream in container.streams if not is_cover(stream)})
+    raise VideoError(f"'{path}' has no video, only {' and '.join(kinds) or 'a cover picture'}.")
+
+
+def is_cover(stream: object) -> bool:
+    """Whether a video stream is a single picture attached to the file."""
+    wanted = Disposition.attached_pic | Disposition.timed_thumbnails
+    return isinstance(stream, VideoStream) and bool(stream.disposition & wanted)
+
+
+def time_base_of(stream: VideoStream) -> Fraction:
+    """Seconds in one tick of the stream's timestamps."""
+    return stream.time_base or Fraction(1, 90000)
+
+
+def check_whole(container: InputContainer, path: Path) -> None:
+    """Raises VideoError if the header places pictures or sound beyond the end of the file: it was cut."""
+    for stream in container.streams:
+        if len(stream.index_entries) == 0:
+            continue
+        last = stream.index_entries[-1]
+        if last.pos + last.size > container.size > 0:
+            raise VideoError(
+                f"'{path}' is cut short: it has {container.size:,} bytes, its header speaks of at least "
+                f"{last.pos + last.size:,}; copy or download it again."
+            )
+
+
+def _check_regular(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise VideoError(f"'{path}' is a folder, not a film.")
+        if not path.exists():
+            raise VideoError(f"'{path}' does not exist.")
+        if not path.is_file():  # a pipe would block for ever
+            raise VideoError(f"'{path}' is not a regular file.")
+        if path.stat().st_size == 0:
+            raise VideoError(f"'{path}' is empty (0 bytes), not a film.")
+    except OSError as error:
+        raise VideoError(f"'{path}' cannot be read: {error.strerror or error}.") from error

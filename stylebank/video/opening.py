@@ -1,0 +1,94 @@
+"""The right reader and the right writer for a path: film, animation or folder of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stylebank.video.animation import ANIMATIONS, AnimationReader, is_animation
+from stylebank.video.animation_writer import AnimationWriter
+from stylebank.video.codecs import CONTAINERS
+from stylebank.video.folders import FolderReader, FolderWriter
+from stylebank.video.frames import FrameReader, FrameWriter, VideoError
+from stylebank.video.reader import Seconds, VideoReader
+from stylebank.video.writer import VideoWriter
+
+
+def open_reader(
+    path: str | Path,
+    start: Seconds | None = None,
+    end: Seconds | None = None,
+    *,
+    fps: Seconds | None = None,
+    strict: bool = True,
+) -> FrameReader:
+    """The frames of a film, an animation or a folder.
+
+    Args:
+        path: a folder is one of frames; `.gif`, `.webp`, `.apng` and moving `.png` are animations; the rest films.
+        start: seconds, None for the beginning.
+        end: seconds, None for the end.
+        fps: frames per second of a folder, None for 25; the others know their own.
+        strict: for films, see `VideoReader`.
+
+    Raises:
+        VideoError: cannot be read, or no frames in that range.
+        ImageError: a folder without pictures.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return FolderReader(path, start, end, fps=25 if fps is None else fps)
+    if fps is not None:
+        raise VideoError(f"'{path}' has its own frame rate; only a folder of frames takes one.")
+    if is_animation(path):
+        return AnimationReader(path, start, end)
+    return VideoReader(path, start, end, strict=strict)
+
+
+def open_writer(
+    path: str | Path,
+    like: FrameReader,
+    size: tuple[int, int] | None = None,
+    *,
+    codec: str | None = None,
+    quality: int | None = None,
+    preset: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    drop: bool = False,
+) -> FrameWriter:
+    """A writer by the suffix of `path`: a film's, an animation's, or none for a folder of PNG frames.
+
+    The arguments are those of `VideoWriter`, `AnimationWriter` and `FolderWriter`; `codec` and `preset` are for
+    films alone, `quality` for films and WebP.
+
+    Raises:
+        VideoError: the suffix or an option does not fit, or `path` exists and nothing allows for it.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in CONTAINERS:
+        return VideoWriter(
+            path,
+            like,
+            size,
+            codec=codec,
+            quality=quality,
+            preset=preset,
+            overwrite=overwrite,
+            resume=resume,
+            settings=settings,
+            drop=drop,
+        )
+    if codec is not None or preset is not None:
+        raise VideoError(f"'{path}' takes no codec and no preset; only films do ({' '.join(CONTAINERS)}).")
+    if suffix in ANIMATIONS:
+        return AnimationWriter(path, like, quality=quality, overwrite=overwrite, resume=resume, settings=settings)
+    if suffix and not path.is_dir():
+        valid = " ".join([*CONTAINERS, *ANIMATIONS])
+        raise VideoError(f"'{path}' has no suffix that can be written; valid are {valid}, or none for a folder.")
+    if quality is not None:
+        raise VideoError(f"'{path}' is a folder of PNG frames, which takes no quality.")
+    return FolderWriter(path, like, overwrite=overwrite, resume=resume, settings=settings)

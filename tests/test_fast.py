@@ -1,0 +1,158 @@
+"""The network rebuilt for inference: the same pictures as the one it was made from, in either number format."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from test_model import NORMS, network, picture
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stylebank.fast import Mirror, QuadConv, UpsampledConv, optimize_for_inference
+from stylebank.fusion import Recipe, Region, fuse, region_masks
+from stylebank.model import MIN_SIDE, Architecture, Norm, StyleBank
+
+LEVEL = 1 / 255
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """The largest, relative to the spread of what is compared."""
+    return float((a - b).abs().max() / b.std())
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("normalize", [True, False])
+def test_same_pictures_in_float32(norm: Norm, normalize: bool) -> None:
+    model = network(styles=2, norm=norm, normalize_features=normalize, depth=2, filter_norm=norm)
+    fast = optimize_for_inference(model, torch.float32)
+
+    @given(st.integers(MIN_SIDE, 45), st.integers(MIN_SIDE, 45))
+    def check(height: int, width: int) -> None:
+        images = picture(2, 3, height, width)
+        assert difference(fast.encode(images), model.encode(images)) < 1e-4
+        assert difference(fast.stylize(images, [1, 0]), model.stylize(images, [1, 0])) < 1e-4
+        assert difference(fast.reconstruct(images), model.reconstruct(images)) < 1e-4
+
+    check()
+
+
+def shipped_size() -> StyleBank:
+    """A network of the widths that are trained, at its starting weights: pictures neither black nor white."""
+    torch.manual_seed(0)
+    return StyleBank(Architecture(), ["a", "b"]).eval().requires_grad_(False)
+
+
+def test_bfloat16_stays_within_a_level() -> None:
+    model = shipped_size()
+    images = F.interpolate(picture(1, 3, 12, 12), (96, 80), mode="bicubic").clamp(0, 1)
+    fast = optimize_for_inference(model, torch.bfloat16)
+    exact, out = model.stylize(images, [0]), fast.stylize(images, [0])
+    assert fast.encode(images).dtype == torch.bfloat16
+    assert out.dtype == torch.float32
+    assert exact.std() > 10 * LEVEL
+    assert (out - exact).abs().mean() < LEVEL
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_fusion_works_with_it(dtype: torch.dtype, depth: int) -> None:
+    model = network(styles=3, depth=depth)
+    fast = optimize_for_inference(model, dtype)
+    mask = torch.linspace(0, 1, 40).expand(36, 40)
+    regions = [Region({"style0": 0.4, "style1": 0.6}, mask), Region({"identity": 0.5, "style2": 0.5}, mask.flip(1))]
+    recipe = Recipe({"style1": 1.0}, regions)
+    images, masks = picture(1, 3, 36, 40), region_masks(recipe, (9, 10))
+    outputs = []
+    for each in (model, fast):
+        features = each.encode(images)
+        outputs.append(each.decode(fuse(each, features, each.normalize(features), recipe, masks), (36, 40)))
+    exact, out = outputs
+    assert (out - exact).abs().mean() / exact.std() < (1e-5 if dtype == torch.float32 else 0.05)
+
+
+def test_the_original_is_left_as_it_was() -> None:
+    model = network(styles=2)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    optimize_for_inference(model, torch.bfloat16)
+    assert model.state_dict().keys() == state.keys()
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert all(value.dtype == torch.float32 for value in model.state_dict().values())
+
+
+def test_what_it_can_do_is_kept() -> None:
+    model = network(styles=2).requires_grad_(True)
+    model.identity_gain = 7.5
+    fast = optimize_for_inference(model, torch.float32)
+    assert (fast.names, fast.arch, fast.identity_gain) == (model.names, model.arch, 7.5)
+    assert not any(parameter.requires_grad for parameter in fast.parameters())
+    assert not fast.training
+
+
+def operations(model: nn.Module, images: Tensor) -> int:
+    with FlopCounterMode(display=False) as counter:
+        model(images)
+    return counter.get_total_flops()
+
+
+def test_there_is_less_to_do() -> None:
+    """Folding takes away 5/9 of the two largest layers: a third of all, against which the margins are small."""
+    model, images = shipped_size(), torch.zeros(1, 3, 256, 256)
+    fast = optimize_for_inference(model, torch.float32)
+    counts = []
+    for each in (model, fast):
+        each.forward = each.reconstruct  # type: ignore[method-assign]
+        counts.append(operations(each, images))
+    assert counts[1] < 0.75 * counts[0]
+
+
+def test_tensors_stay_channels_last() -> None:
+    fast, formats = optimize_for_inference(network(), torch.float32), []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        formats.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+
+    for module in fast.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(note)
+    fast.stylize(picture(1, 3, 33, 42), [0])
+    assert len(formats) == 3 + 1 + 3
+    assert all(formats[:3] + formats[4:])  # the filter's input is padded by the convolution itself
+
+
+# --------------------------------------------------------------------------------------------- layer by layer
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.booleans())
+def test_upsampled_convolution(height: int, width: int, bias: bool) -> None:
+    conv = nn.Conv2d(5, 4, 3, bias=bias)
+    x = torch.randn(2, 5, height, width)
+    with torch.no_grad():
+        large = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        expected = conv(F.pad(large, (1, 1, 1, 1), mode="reflect"))
+        found = UpsampledConv(conv)(F.pad(x, (1, 1, 1, 1), mode="replicate"))[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 9])
+@pytest.mark.parametrize("crop", [1, 2])
+def test_four_pixels_at_a_time(size: int, crop: int) -> None:
+    conv = nn.Conv2d(5, 3, size)
+    x = torch.randn(2, 5, size + 11, size + 15)
+    with torch.no_grad():
+        expected = conv(x)[:, :, crop:-crop, crop:-crop]
+        found = QuadConv(conv, crop)(x)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("mode", "repeat"), [("reflect", False), ("replicate", True)])
+@pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 0), (0, 2)])
+def test_mirror_equals_padding(mode: str, repeat: bool, before: int, after: int) -> None:
+    inside = torch.randn(1, 2, 6, 5)
+    expected = F.pad(inside, (before, after, before, after), mode=mode)
+    x = F.pad(inside, (before + 1 if before else 0, after + 1 if after else 0) * 2, value=9.0)
+    Mirror(before + 1 if before else 0, after + 1 if after else 0, 2, repeat)(x)
+    rows, columns = (slice(1 if before else 0, -1 if after else None) for _ in range(2))
+    assert x[:, :, rows, columns].equal(expected)
