@@ -6,6 +6,7 @@ argparse, because an option such as `--styles` takes as many values as the shell
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
     except (MemoryError, torch.OutOfMemoryError):
         print("Error: Out of memory; lower train.batch_size, train.crop_size or --size.", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
