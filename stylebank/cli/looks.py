@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from stylebank.colors import MODES
 from stylebank.errors import BankError, ConfigError
 from stylebank.fusion import Recipe, Region, blend
 from stylebank.masks import feather, load_mask
@@ -41,6 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+    )
+    parser.add_argument(
+        "--preserve-colors",
+        choices=MODES,
+        default="none",
+        help="luma: the photograph's colours in their places; histogram: its palette",
+    )
+    parser.add_argument(
+        "--stroke",
+        type=float,
+        default=1.0,
+        metavar="0.5..4",
+        help="width of strokes; size and edges stay",
     )
 
 

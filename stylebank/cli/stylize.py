@@ -12,9 +12,11 @@ from tqdm import tqdm
 from stylebank.checkpoint import find_bank, load_bank
 from stylebank.cli import looks
 from stylebank.cli.jobs import Job, plan
+from stylebank.colors import preserve_colors
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.fusion import Recipe
 from stylebank.images import find_images, load_picture, resize_short_side, save_picture
+from stylebank.strokes import bring_back, check_stroke, resize_to_work
 from stylebank.stylizer import Stylizer
 
 DEFAULT_BANK = Path("checkpoints/stylebank-4")
@@ -48,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     for name in ("input", "output"):
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
+    check_stroke(options.stroke)
     stylizer = Stylizer.load(options.bank, options.device, options.precision)
     recipes = looks.recipes(options, stylizer)
     jobs = plan(find_images(options.input), list(recipes), options.output, options.overwrite)
@@ -87,9 +90,9 @@ def _stylize_one(stylizer: Stylizer, recipes: dict[str, Recipe], job: Job, optio
     if options.size:
         rgb = resize_short_side(rgb, options.size)
         alpha = alpha.resize(rgb.size) if alpha else None
-    encoded = stylizer.encode(rgb, options.tile)
+    encoded = stylizer.encode(resize_to_work(rgb, options.stroke), options.tile)
     for look, target in job.targets.items():
-        image = encoded.stylize(recipes[look])
+        image = preserve_colors(bring_back(encoded.stylize(recipes[look]), rgb), rgb, options.preserve_colors)
         save_picture(image, target, alpha=alpha, overwrite=options.overwrite, quality=options.quality)
 
 

@@ -1,0 +1,106 @@
+"""Looks from the command line: mixtures, strength, masks, colours, strokes and tiles, on a tiny random bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import fail, paint, pixels, succeed, write_bank
+
+SIZE = (64, 48)
+
+
+@pytest.fixture
+def look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., np.ndarray]:
+    """look(options...) -> the picture that a successful command wrote, as an array (H, W, 3)."""
+    bank = write_bank(tmp_path / "bank", "calm", "storm")
+    photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
+    out = tmp_path / "out.png"
+
+    def _look(*options: object) -> np.ndarray:
+        arguments = ["stylize", "--bank", bank, "--precision", "float32", "--input", photo, "--output", out]
+        succeed(capsys, *arguments, "--overwrite", *options)
+        return pixels(out).astype(int)
+
+    return _look
+
+
+def _mask(path: Path, left: int) -> Path:
+    mask = Image.new("L", SIZE)
+    mask.paste(255, (0, 0, left, SIZE[1]))
+    mask.save(path)
+    return path
+
+
+def test_weights_are_scaled_to_sum_one(look: Callable[..., np.ndarray]) -> None:
+    halves = look("--style", "calm:0.5", "storm:0.5")
+    assert np.abs(halves - look("--style", "calm:3", "--style", "storm:3")).max() <= 1
+    assert np.abs(halves - look("--style", "calm:1", "storm:0")).max() > 1
+
+
+def test_a_mixture_of_one_style_is_that_style(look: Callable[..., np.ndarray]) -> None:
+    assert np.abs(look("--style", "calm:0.3") - look("--style", "calm")).max() <= 1
+
+
+def test_strength_goes_from_the_reconstruction_to_the_style(look: Callable[..., np.ndarray]) -> None:
+    identity, style = look("--style", "identity"), look("--style", "calm")
+    assert np.abs(look("--style", "calm", "--alpha", "0") - identity).max() <= 1
+    assert np.abs(look("--style", "calm", "--alpha", "1") - style).max() <= 1
+    assert np.abs(identity - style).max() > 1
+
+
+def test_well_inside_and_outside_a_mask_each_style_is_as_if_alone(
+    look: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    both = look("--mask", f"calm={_mask(tmp_path / 'mask.png', 32)}", "--style", "storm")
+    assert np.abs(both[:, :8] - look("--style", "calm")[:, :8]).max() <= 1
+    assert np.abs(both[:, -8:] - look("--style", "storm")[:, -8:]).max() <= 1
+
+
+def test_outside_original_keeps_the_photograph(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    output = look("--mask", f"calm={_mask(tmp_path / 'mask.png', 32)}", "--outside", "original")
+    photo = pixels(next((tmp_path / "photos").iterdir()))[..., :3].astype(int)
+    assert np.abs(output[:, -8:] - photo[:, -8:]).max() <= 1
+    assert np.abs(output[:, :8] - photo[:, :8]).max() > 1
+
+
+def test_luma_gives_a_grey_photograph_a_grey_picture(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    photo = next((tmp_path / "photos").iterdir())
+    Image.open(photo).convert("L").save(photo)
+    output = look("--style", "calm", "--preserve-colors", "luma")
+    assert np.ptp(output, axis=2).max() <= 2
+
+
+@pytest.mark.parametrize("options", [("--stroke", "2"), ("--tile", "32"), ("--preserve-colors", "histogram")])
+def test_the_size_stays(look: Callable[..., np.ndarray], options: tuple[str, ...]) -> None:
+    assert look("--style", "calm", *options).shape == (SIZE[1], SIZE[0], 3)
+
+
+def test_tiles_change_nothing(look: Callable[..., np.ndarray]) -> None:
+    assert np.abs(look("--style", "calm") - look("--style", "calm", "--tile", "32")).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "mentions"),
+    [
+        (("--style", "calm:0.5", "storm"), ["storm:0.5"]),
+        (("--style", "calm:x", "storm:1"), ["'x' is not a number"]),
+        (("--style", "calm:1", "calm:2"), ["twice"]),
+        (("--style", "calm", "--alpha", "2"), ["alpha", "between 0 and 1"]),
+        (("--style", "calm", "--stroke", "9"), ["0.5 to 4"]),
+        (("--mask", "calm"), ["NAME=FILE"]),
+        (("--mask", "calm=nowhere.png"), ["nowhere.png"]),
+        (("--mask", "gone=mask.png"), ["no style 'gone'"]),
+    ],
+)
+def test_wrong_options_get_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], mentions: list[str]
+) -> None:
+    bank = write_bank(tmp_path / "bank", "calm", "storm")
+    photos = paint(tmp_path / "photos", "photo", size=SIZE)
+    out = tmp_path / "out"
+    fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions)
+    assert not out.exists()
