@@ -15,6 +15,7 @@ import torch
 from stylebank import __version__
 from stylebank.cli import bank, demo, stylize, train
 from stylebank.errors import StyleBankError
+from stylebank.memory import keep_freed_memory
 
 COMMANDS = {"train": train, "stylize": stylize, "bank": bank, "demo": demo}
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
     """
     parser = _parser(prog)
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         code: int = options.run(options)
         return code

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     looks.add_arguments(parser)
     parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture, else a folder")
     parser.add_argument("--size", type=_size, metavar="N", help="scale to this short side in pixels first")
-    parser.add_argument("--tile", type=_size, metavar="N", help="work in tiles of N pixels: same result, less memory")
+    parser.add_argument(
+        "--tile", type=_tile, metavar="N|auto", help="work in tiles of N pixels: same result, less memory"
+    )
     parser.add_argument(
         "--quality", type=int, choices=range(1, 101), default=95, metavar="1-100", help="of JPEG and WebP"
     )
@@ -94,6 +96,10 @@ def _stylize_one(stylizer: Stylizer, recipes: dict[str, Recipe], job: Job, optio
     for look, target in job.targets.items():
         image = preserve_colors(bring_back(encoded.stylize(recipes[look]), rgb), rgb, options.preserve_colors)
         save_picture(image, target, alpha=alpha, overwrite=options.overwrite, quality=options.quality)
+
+
+def _tile(text: str) -> int | None:
+    return None if text == "auto" else _size(text)  # None: tiles only where a whole picture would not fit
 
 
 def _size(text: str) -> int:
