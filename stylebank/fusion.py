@@ -135,7 +135,7 @@ def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: Weights
 def calibrate(model: StyleBank) -> None:
     """Sets `identity_gain`: how much larger the filters' outputs are than the features (root mean square).
 
-    Measured on noise with the spectrum of photographs; on real ones the ratio was within 10 % of it.
+    Measured on noise with the spectrum of photographs; on 31 real ones the ratio was 0.7 to 1.1 times it.
     """
     if not model.names:
         return

@@ -48,6 +48,7 @@ class Trainer:
         self.loss_weights = loss_weights
         self.step = 0
         self.seconds = 0.0
+        self.hashes = {source.name: source.sha256() for source in task.sources}  # paintings may go away meanwhile
         self.losses: dict[str, float] = {}  # as last logged
         self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
         self.unreadable: list[str] = []
@@ -231,7 +232,7 @@ class Trainer:
         seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
         return StyleInfo(
             title=source.title,
-            source_sha256=source.sha256(),
+            source_sha256=self.hashes[source.name],
             settings=self.config.style_settings(),
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
             images=seen // len(self.task.sources),
