@@ -1,4 +1,4 @@
-"""Which picture becomes which file: worked out, and refused if need be, before any work is done."""
+"""Which file becomes which: worked out, and refused if need be, before any work is done."""
 
 from __future__ import annotations
 
@@ -6,49 +6,125 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylebank.errors import ImageError
-from stylebank.images import SAVE_FORMATS, check_writable
+from stylebank.errors import ConfigError, ImageError
+from stylebank.images import IMAGE_SUFFIXES, SAVE_FORMATS, check_writable, find_files
+from stylebank.video import ANIMATIONS, CONTAINERS, FILM_SUFFIXES, VideoError, is_film
+
+MOVING_FORMATS = (*CONTAINERS, *ANIMATIONS)
+"""Suffixes of films and animations that can be written."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture and the file each of its styles is written to."""
+    """One picture or film, and the file each of its looks is written to."""
 
     source: Path
     targets: dict[str, Path]
+    film: bool = False
 
 
-def plan(sources: Sequence[Path], styles: Sequence[str], output: Path, overwrite: bool) -> list[Job]:
-    """The files to write.
+@dataclass(frozen=True)
+class Existing:
+    """What to do about outputs that exist: replace them, or leave what is done and go on with what is begun."""
 
-    One picture in one style goes to `output` itself if that names a picture file. Otherwise `output` is a folder:
-    pictures keep their names there (as PNG), with several styles in one subfolder per style.
+    overwrite: bool = False
+    resume: bool = False
+
+
+def find_sources(inputs: Sequence[Path], output: Path, frames: bool) -> dict[Path, bool]:
+    """The pictures and films that `inputs` name: path -> whether it is a film.
+
+    A folder is searched for both; with `frames`, or if the output is one film, it is itself a film: its pictures are
+    the frames. A moving GIF or WebP is a film unless the output is a still picture.
 
     Raises:
-        ImageError: a file exists (and may not be overwritten), or two pictures would get the same name.
+        ImageError: an input that yields nothing.
     """
-    is_file = output.suffix.lower() in SAVE_FORMATS and not output.is_dir()
-    if is_file and (len(sources) > 1 or len(styles) > 1):
+    suffix = output.suffix.lower()
+    still = suffix in SAVE_FORMATS and suffix not in ANIMATIONS and not output.is_dir()
+    folders_are_films = frames or (suffix in MOVING_FORMATS and not output.is_dir())
+    found: dict[Path, bool] = {}
+    for item in inputs:
+        if folders_are_films and item.is_dir():
+            found[item] = True
+            continue
+        for path in find_files([item], IMAGE_SUFFIXES | FILM_SUFFIXES, "pictures or films"):
+            found.setdefault(path, path.suffix.lower() in FILM_SUFFIXES or (not still and is_film(path)))
+    return found
+
+
+def plan(
+    sources: dict[Path, bool],
+    looks: Sequence[str],
+    output: Path,
+    existing: Existing = Existing(),
+    *,
+    frames: bool = False,
+) -> list[Job]:
+    """The files to write.
+
+    One picture or film in one look goes to `output` itself if that names such a file. Otherwise `output` is a folder:
+    pictures keep their names there (as PNG), films and animations theirs, with several looks in one subfolder per
+    look. With `frames` every film becomes a folder of pictures: `output` itself if there is only one.
+
+    Raises:
+        ImageError: a file exists (and nothing allows for it), two would get the same name, or a picture would become
+            something that it cannot be.
+        VideoError: likewise for films.
+    """
+    single = len(sources) == len(looks) == 1
+    is_file = not frames and _names_a_file(output)
+    if is_file and not single:
         raise ImageError(
-            f"--output {output} names one file, but {len(sources)} picture(s) in {len(styles)} style(s) are to be "
-            "written; give a folder."
+            f"--output {output} names one file, but {len(sources)} picture(s) or film(s) in {len(looks)} look(s) are "
+            "to be written; give a folder."
         )
-    if not is_file and output.suffix and not output.is_dir() and len(sources) == len(styles) == 1:
-        raise ImageError(
-            f"--output {output}: '{output.suffix}' cannot be written; use {', '.join(sorted(SAVE_FORMATS))}."
-        )
+    if not is_file and not frames and output.suffix and not output.is_dir() and single:
+        valid = ", ".join(sorted({*SAVE_FORMATS, *MOVING_FORMATS}))
+        raise ImageError(f"--output {output}: '{output.suffix}' cannot be written; use {valid}.")
     jobs, taken = [], dict[Path, Path]()
-    for source in sources:
-        targets = {style: output if is_file else _target(output, source, style, len(styles) > 1) for style in styles}
-        for target in targets.values():
+    for source, film in sources.items():
+        targets = {}
+        for look in looks:
+            folder = output / look if len(looks) > 1 else output
+            target = output if is_file or (frames and single) else folder / _name(source, film, frames)
             if target in taken:
                 raise ImageError(f"{taken[target]} and {source} would both be written to {target}; rename one.")
             taken[target] = source
-            check_writable(target, overwrite=overwrite)
-        jobs.append(Job(source, targets))
+            if _check(source, target, film, existing):
+                targets[look] = target
+        jobs.append(Job(source, targets, film))
     return jobs
 
 
-def _target(output: Path, source: Path, style: str, subfolders: bool) -> Path:
-    folder = output / style if subfolders else output
-    return folder / f"{source.stem}.png"
+def _names_a_file(output: Path) -> bool:
+    return output.suffix.lower() in (*SAVE_FORMATS, *MOVING_FORMATS) and not output.is_dir()
+
+
+def _name(source: Path, film: bool, frames: bool) -> str:
+    if not film:
+        return f"{source.stem}.png"
+    if frames:
+        return source.stem
+    if source.is_dir():
+        return f"{source.name}.mp4"
+    suffix = source.suffix.lower()
+    return f"{source.stem}{suffix if suffix in MOVING_FORMATS else '.mp4'}"
+
+
+def _check(source: Path, target: Path, film: bool, existing: Existing) -> bool:
+    """Whether there is anything to do; raises if it may not be done."""
+    suffix = target.suffix.lower()
+    if film and suffix in SAVE_FORMATS and suffix not in ANIMATIONS:
+        raise VideoError(f"'{source}' is a film; '{target}' cannot hold one, {' '.join(MOVING_FORMATS)} can.")
+    if not film and suffix not in SAVE_FORMATS:
+        raise ImageError(f"'{source}' is a still picture, no film; '{target}' must be one, too, or a folder.")
+    if existing.resume and existing.overwrite:
+        raise ConfigError("--resume keeps what is done and --overwrite replaces it; give one of them.")
+    if existing.resume and target.exists():
+        return False
+    if not film:
+        check_writable(target, overwrite=existing.overwrite)
+    elif target.exists() and not existing.overwrite:
+        raise VideoError(f"'{target}' exists; pass --overwrite to replace it.")
+    return True

@@ -6,17 +6,23 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from stylebank.cli import regions
 from stylebank.colors import MODES
 from stylebank.errors import BankError, ConfigError
 from stylebank.fusion import Recipe, Region, blend
-from stylebank.masks import feather, load_mask
+from stylebank.masks import check_feather, feather, load_mask
+from stylebank.strokes import check_stroke
 from stylebank.styles import IDENTITY
 from stylebank.stylizer import ORIGINAL, Stylizer
+from stylebank.video import is_film
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument(
+    group = parser.add_argument_group("looks")
+    group.add_argument(
         "--style",
         nargs="+",
         action="extend",
@@ -24,57 +30,100 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:WEIGHT]",
         help="styles, 'all', or 'identity', each on its own; with weights one mixture of them",
     )
-    parser.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
-    parser.add_argument("--alpha", type=float, default=1.0, metavar="0..1", help="strength: 0 is the reconstruction")
-    parser.add_argument(
+    group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
+    group.add_argument("--sweep", type=_sweep, metavar="N", help="a strip of N mixtures, from one style to another")
+    group.add_argument("--alpha", type=float, default=1.0, metavar="0..1", help="strength: 0 is the reconstruction")
+    group.add_argument(
         "--mask",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME[:ALPHA]=FILE",
-        help="a style where a grey picture is white, --style elsewhere",
+        help="a style where a grey picture is white, --style elsewhere; for films a film or a folder, too",
     )
-    parser.add_argument(
+    group.add_argument(
         "--outside",
         choices=(IDENTITY, ORIGINAL),
         default=IDENTITY,
         help="where no mask is, without --style: the reconstruction, or the photograph untouched",
     )
-    parser.add_argument(
+    group.add_argument(
         "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
     )
-    parser.add_argument(
+    group.add_argument(
         "--preserve-colors",
         choices=MODES,
         default="none",
         help="luma: the photograph's colours in their places; histogram: its palette",
     )
-    parser.add_argument(
-        "--stroke",
-        type=float,
-        default=1.0,
-        metavar="0.5..4",
-        help="width of strokes; size and edges stay",
+    group.add_argument(
+        "--stroke", type=float, default=1.0, metavar="0.5..4", help="width of strokes; size and edges stay"
     )
+    regions.add_arguments(parser)
 
 
-def recipes(options: argparse.Namespace, stylizer: Stylizer) -> dict[str, Recipe]:
-    """The looks asked for: a name for each, and what to do.
+class Looks:
+    """The looks asked for: a name for each, and the recipes, which may depend on the picture.
 
     Raises:
         ConfigError: the options contradict each other or are out of range.
         BankError: there is no such style.
-        ImageError: a mask cannot be read.
+        ImageError: a mask or label map cannot be read.
     """
-    regions = [_region(text, options, stylizer) for text in options.mask]
-    if not options.style:
-        if not regions:
-            raise ConfigError("--style is missing.")
-        return {"regions": Recipe({IDENTITY: 1.0}, regions, keep_original=options.outside == ORIGINAL)}
-    bases = _styles(options.style, stylizer)
-    return {
-        name: Recipe(blend(weights, options.alpha, options.raw_weights), regions) for name, weights in bases.items()
-    }
+
+    def __init__(self, options: argparse.Namespace, stylizer: Stylizer) -> None:
+        check_stroke(options.stroke)
+        check_feather(options.feather)
+        self.finder = regions.RegionFinder(options, stylizer)
+        self.moving = {text: path for text in options.mask if is_moving(path := _split_mask(text)[2])}
+        """The masks that are films or folders of frames."""
+        self._masked = [_region(text, options, stylizer) for text in options.mask if text not in self.moving]
+        in_regions = bool(options.mask) or self.finder.asked
+        if options.outside == ORIGINAL and (options.style or not in_regions):
+            raise ConfigError("--outside original keeps the photograph where no mask is: give masks, and no --style.")
+        if options.sweep:
+            self._bases = _sweep_recipes(options, stylizer)
+        elif options.style:
+            weights = _styles(options.style, stylizer)
+            self._bases = {
+                name: Recipe(blend(each, options.alpha, options.raw_weights)) for name, each in weights.items()
+            }
+        elif in_regions:
+            self._bases = {"regions": Recipe({IDENTITY: 1.0}, keep_original=options.outside == ORIGINAL)}
+        else:
+            self._bases = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of every look."""
+        return tuple(self._bases)
+
+    def recipes(self, photograph: Image.Image) -> dict[str, Recipe]:
+        """What to do with a picture (mode RGB), by look."""
+        parts = [*self._masked, *self.finder.regions(photograph)]
+        return {name: Recipe(base.base, parts, base.keep_original) for name, base in self._bases.items()}
+
+
+def masked_weights(text: str, options: argparse.Namespace, stylizer: Stylizer) -> dict[str, float]:
+    """The weights of a mask's style, from `NAME=FILE` or `NAME:ALPHA=FILE`. Raises as `Looks` does."""
+    name, value, _ = _split_mask(text)
+    alpha = _number(value, f"--mask {text}") if value else options.alpha
+    return blend({stylizer.check_style(name): 1.0}, alpha)
+
+
+def is_moving(path: Path) -> bool:
+    """Whether a mask is a film, an animation or a folder of frames."""
+    return path.is_dir() or is_film(path)
+
+
+def _sweep_recipes(options: argparse.Namespace, stylizer: Stylizer) -> dict[str, Recipe]:
+    if len(options.style) != 2 or any(":" in text or text == "all" for text in options.style):
+        raise ConfigError(f"--sweep goes from one style to another: give --style two names, not {options.style}.")
+    one, other = (stylizer.check_style(name) for name in options.style)
+    if one == other:
+        raise ConfigError(f"--sweep goes from one style to another, not from '{one}' to itself.")
+    shares = [i / (options.sweep - 1) for i in range(options.sweep)]
+    return {f"{share:.2f} {other}": Recipe(blend({one: 1 - share, other: share}, options.alpha)) for share in shares}
 
 
 def _styles(texts: Sequence[str], stylizer: Stylizer) -> dict[str, dict[str, float]]:
@@ -99,13 +148,17 @@ def _weighted(text: str, stylizer: Stylizer) -> tuple[str, float]:
 
 
 def _region(text: str, options: argparse.Namespace, stylizer: Stylizer) -> Region:
-    """`NAME=FILE` or `NAME:ALPHA=FILE`."""
+    path = _split_mask(text)[2]
+    return Region(masked_weights(text, options, stylizer), feather(load_mask(path), options.feather))
+
+
+def _split_mask(text: str) -> tuple[str, str, Path]:
+    """`NAME=FILE` or `NAME:ALPHA=FILE` as name, alpha (perhaps empty) and file."""
     look, equals, file = text.partition("=")
-    if not equals or not file:
+    name, colon, alpha = look.partition(":")
+    if not equals or not file or not name or (colon and not alpha):
         raise ConfigError(f"--mask {text}: write NAME=FILE or NAME:ALPHA=FILE.")
-    name, colon, value = look.partition(":")
-    alpha = _number(value, f"--mask {text}") if colon else options.alpha
-    return Region(blend({stylizer.check_style(name): 1.0}, alpha), feather(load_mask(Path(file)), options.feather))
+    return name, alpha, Path(file)
 
 
 def _number(text: str, where: str) -> float:
@@ -113,3 +166,9 @@ def _number(text: str, where: str) -> float:
         return float(text)
     except ValueError as error:
         raise ConfigError(f"{where}: '{text}' is not a number.") from error
+
+
+def _sweep(text: str) -> int:
+    if not text.isdigit() or not 2 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 2 to 64")
+    return int(text)

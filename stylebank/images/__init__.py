@@ -4,7 +4,7 @@ Pixels inside StyleBank are always upright sRGB, eight bits a channel in Pillow 
 whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMYK, palette) ends here.
 """
 
-from stylebank.images.find import find_images
+from stylebank.images.find import find_files, find_images
 from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
 from stylebank.images.read import Picture, load_picture, probe
 from stylebank.images.tensors import resize_long_side, resize_short_side, to_image, to_tensor
@@ -15,6 +15,7 @@ __all__ = [
     "SAVE_FORMATS",
     "Picture",
     "check_writable",
+    "find_files",
     "find_images",
     "load_picture",
     "probe",

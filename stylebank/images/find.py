@@ -1,11 +1,11 @@
-"""Finding picture files: files, folder trees and glob patterns, in natural order."""
+"""Finding files to work on: files, folder trees and glob patterns, in natural order."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from stylebank.errors import ImageError
@@ -19,28 +19,34 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     files before its subfolders. Folders and globs yield only `IMAGE_SUFFIXES` and nothing hidden. A file met
     twice stays where it came first. Raises ImageError for an input that yields nothing, naming it.
     """
+    return find_files(inputs, IMAGE_SUFFIXES, "pictures")
+
+
+def find_files(inputs: Sequence[str | Path], suffixes: Collection[str], kind: str) -> list[Path]:
+    """As `find_images` for any suffixes (lower case, with dot); `kind` is what messages call such files."""
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
     unique: dict[Path, Path] = {}
     for item in inputs:
-        for path in _expand(os.fspath(item)):
+        for path in _expand(os.fspath(item), suffixes, kind):
             unique.setdefault(path.parent.resolve() / path.name, path)
     return list(unique.values())
 
 
-def _expand(text: str) -> list[Path]:
+def _expand(text: str, suffixes: Collection[str], kind: str) -> list[Path]:
     path = Path(text)
     if text and path.is_dir():
-        found, problem = list(_walk(path)), "holds no pictures"
+        found, problem = [file for file in _walk(path) if _is_one(file, suffixes)], f"holds no {kind}"
     elif text and path.exists():
         return [path]
     elif glob.has_magic(text):
         matches = map(Path, glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found, problem = sorted(filter(_is_picture, matches), key=_natural_path), "matches no pictures"
+        found = sorted((file for file in matches if _is_one(file, suffixes)), key=_natural_path)
+        problem = f"matches no {kind}"
     else:
-        raise ImageError(f"'{text}' does not exist; name a picture, a folder of pictures, or a glob pattern")
+        raise ImageError(f"'{text}' does not exist; name a file, a folder of {kind}, or a glob pattern")
     if not found:
-        raise ImageError(f"'{text}' {problem} (suffixes looked for: {' '.join(sorted(IMAGE_SUFFIXES))})")
+        raise ImageError(f"'{text}' {problem} (suffixes looked for: {' '.join(sorted(suffixes))})")
     return found
 
 
@@ -57,12 +63,11 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=_natural)
         for name in sorted((name for name in files if not name.startswith(".")), key=_natural):
-            if _is_picture(path := Path(root, name)):
-                yield path
+            yield Path(root, name)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+def _is_one(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and path.is_file()
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:

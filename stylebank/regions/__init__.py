@@ -4,6 +4,7 @@ A label map is an array (H, W) of whole numbers from 0 up; all pixels of one num
 """
 
 from stylebank.regions.assignment import Assignment, Treatment, parse_assignment, regions_from_labels
+from stylebank.regions.find import find_regions
 from stylebank.regions.label_map import MAX_LABELS, PALETTE, key_picture, key_text, load_label_map, save_label_map
 from stylebank.regions.resize import upsample_labels
 from stylebank.regions.segment import Method, parse_method, segment_kmeans, segment_slic
@@ -14,6 +15,7 @@ __all__ = [
     "Assignment",
     "Method",
     "Treatment",
+    "find_regions",
     "key_picture",
     "key_text",
     "load_label_map",

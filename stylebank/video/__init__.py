@@ -15,7 +15,7 @@ from stylebank.video.codecs import CODECS, CONTAINERS
 from stylebank.video.colour import Colour
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, StreamInfo, VideoError, VideoInfo
-from stylebank.video.opening import open_reader, open_writer
+from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_writer
 from stylebank.video.probe import probe_video
 from stylebank.video.reader import VideoReader
 from stylebank.video.threads import ReadAhead, WriteBehind
@@ -25,6 +25,7 @@ __all__ = [
     "ANIMATIONS",
     "CODECS",
     "CONTAINERS",
+    "FILM_SUFFIXES",
     "AnimationReader",
     "AnimationWriter",
     "Colour",
@@ -41,6 +42,7 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "WriteBehind",
+    "is_film",
     "open_reader",
     "open_writer",
     "probe_video",

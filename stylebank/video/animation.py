@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,15 @@ def is_animation(path: Path) -> bool:
         return False
     with _opened(path) as image:
         return bool(getattr(image, "is_animated", False))
+
+
+def is_moving(path: Path) -> bool:
+    """Whether the file is an animation of more than one frame; what cannot be read is none."""
+    if path.suffix.lower() not in (*ANIMATIONS, ".png") or not path.is_file():
+        return False
+    with suppress(VideoError), _opened(path) as image:
+        return bool(getattr(image, "is_animated", False))
+    return False
 
 
 @contextmanager

@@ -6,13 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stylebank.video.animation import ANIMATIONS, AnimationReader, is_animation
+from stylebank.video.animation import ANIMATIONS, AnimationReader, is_animation, is_moving
 from stylebank.video.animation_writer import AnimationWriter
 from stylebank.video.codecs import CONTAINERS
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import FrameReader, FrameWriter, VideoError
 from stylebank.video.reader import Seconds, VideoReader
 from stylebank.video.writer import VideoWriter
+
+_READ_ONLY = (
+    *(".avi", ".3gp", ".asf", ".flv", ".m2ts", ".mjpeg", ".mpeg", ".mpg"),
+    *(".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"),
+)
+FILM_SUFFIXES = frozenset([*CONTAINERS, *_READ_ONLY])
+"""Suffixes (lower case, with dot) of what is read as a film."""
+
+
+def is_film(path: Path) -> bool:
+    """Whether the file is a film or an animation of more than one frame, by its suffix and, if need be, its header."""
+    if path.suffix.lower() in FILM_SUFFIXES:
+        return True
+    return is_moving(path)
 
 
 def open_reader(

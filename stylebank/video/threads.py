@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position
@@ -77,6 +77,8 @@ class ReadAhead:
 class WriteBehind:
     """Hands frames to a writer in the background; up to `depth` may wait.
 
+    What is handed over may also be a function that makes the frame: it then runs in the background, too.
+
     `waited` is the seconds `write` had to wait for encoding, `idle` those that encoding waited for frames. An error
     of the writer is raised by the next `write`, or on leaving. Frames already handed over are written even if the
     `with` is left by an exception; finishing the writer is left to the writer's own `with`, around this one.
@@ -86,7 +88,7 @@ class WriteBehind:
         self.waited = 0.0
         self.idle = 0.0
         self._writer = writer
-        self._queue: queue.Queue[Frame | None] = queue.Queue(max(1, depth))
+        self._queue: queue.Queue[Frame | Callable[[], Frame] | None] = queue.Queue(max(1, depth))
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
 
@@ -102,7 +104,7 @@ class WriteBehind:
         if kind is None:
             self._raise()
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame | Callable[[], Frame]) -> None:
         """Hands over the next frame, once there is room. Raises what the writer raised for an earlier one."""
         self._raise()
         began = time.perf_counter()
@@ -118,11 +120,11 @@ class WriteBehind:
                 self.idle += time.perf_counter() - began
                 if frame is None:
                     return
-                self._writer.write(frame)
+                self._writer.write(frame if isinstance(frame, Frame) else frame())
         except BaseException as error:  # noqa: BLE001 - raised again on the other side
             self._error = error
 
-    def _put(self, item: Frame | None) -> None:
+    def _put(self, item: Frame | Callable[[], Frame] | None) -> None:
         while self._thread.is_alive():
             try:
                 self._queue.put(item, timeout=_MOMENT)

@@ -1,0 +1,196 @@
+"""Stylizing films: batches of frames through the network, with decoding and encoding in threads beside it.
+
+reader = open_reader("holiday.mp4")
+with open_writer("holiday_waves.mp4", reader) as writer:
+    profile = FilmStylizer(stylizer, stylizer.recipe("great_wave"), stabilize="blend").run(reader, writer)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylebank.colors import Mode, preserve_colors
+from stylebank.errors import ConfigError
+from stylebank.fusion import Recipe, Region, Weights
+from stylebank.moving_masks import MovingMask
+from stylebank.stabilize import WARM_UP, Method, Stabilizer
+from stylebank.strokes import bring_back, check_stroke, resize_to_work
+from stylebank.stylizer import Stylizer
+from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
+
+BATCH_PIXELS = {"cpu": 2**19, "cuda": 2**23}  # more in one batch makes it no faster
+MAX_BATCH = 32
+
+Progress = Callable[[int], object]
+"""Called with the number of frames just done."""
+
+
+@dataclass
+class Profile:
+    """Where the time went, in seconds."""
+
+    frames: int = 0
+    total: float = 0.0
+    network: float = 0.0
+    decoding: float = 0.0
+    """Waited for frames to be decoded."""
+    encoding: float = 0.0
+    """Waited for frames to be encoded."""
+
+    @property
+    def busy(self) -> float:
+        """The share of the time in which the network was at work."""
+        return self.network / self.total if self.total else 0.0
+
+    def __str__(self) -> str:
+        rate = self.frames / self.total if self.total else 0.0
+        rest = self.total - self.network - self.decoding - self.encoding
+        parts = {"waiting for decoding": self.decoding, "waiting for encoding": self.encoding, "other": rest}
+        shares = ", ".join(f"{name} {seconds / max(self.total, 1e-9):.1%}" for name, seconds in parts.items())
+        return f"{self.frames} frames in {self.total:.1f} s, {rate:.2f} a second: network {self.busy:.1%}, {shares}."
+
+
+@dataclass(frozen=True)
+class FilmStylizer:
+    """What is done with every frame of a film."""
+
+    stylizer: Stylizer
+    recipe: Recipe
+    moving: Sequence[tuple[Weights, MovingMask]] = ()
+    """More regions, whose masks move."""
+    size: tuple[int, int] | None = None
+    """(W, H) of the output, None for the film's own."""
+    stroke: float = 1.0
+    """See `strokes.bring_back`."""
+    colors: Mode = "none"
+    """See `colors.preserve_colors`."""
+    tile: int | None = None
+    """See `Stylizer.encode`."""
+    batch: int | None = None
+    """Frames at a time, None for as many as pay."""
+    stabilize: Method | None = None
+    """How to keep still what stands still, see `stabilize.Stabilizer`; None does every frame on its own."""
+    _settle: Stabilizer | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        check_stroke(self.stroke)
+        if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
+            raise ConfigError(f"A batch of {self.batch} frames is out of range; valid is 1 to {MAX_BATCH}.")
+        if self.stabilize:
+            object.__setattr__(self, "_settle", Stabilizer(self.stylizer, self.stabilize))
+
+    def run(
+        self,
+        reader: FrameReader,
+        writer: FrameWriter,
+        progress: Progress | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Profile:
+        """Stylizes the film, from where the writer says an earlier run got to.
+
+        Args:
+            reader: the film.
+            writer: where the result goes; finishing it is left to the caller.
+            progress: called after each batch.
+            stopped: asked between batches; True ends the work there by raising KeyboardInterrupt.
+
+        Raises:
+            VideoError: the film cannot be read, or the result not be written.
+        """
+        began, profile = time.perf_counter(), Profile()
+        begin = writer.position
+        warm_up = _earlier(begin, reader, WARM_UP if self._settle else 0, by_index=bool(self.moving))
+        batch = 1 if self.moving else self.batch or self._batch_size(self.size or reader.info.size)
+        with ReadAhead(reader, 2 * batch, warm_up) as ahead, WriteBehind(writer, 2 * batch) as behind:
+            for frames in _batches(ahead, batch):
+                if stopped and stopped():
+                    raise KeyboardInterrupt
+                photographs = [self._resized(frame) for frame in frames]
+                outputs = self._stylize(frames, photographs, profile)
+                wanted = [_is_wanted(frame, begin) for frame in frames]
+                for frame, photograph, pixels, is_new in zip(frames, photographs, outputs, wanted, strict=True):
+                    if is_new:
+                        behind.write(partial(self._finish, frame, photograph, pixels))
+                profile.frames += sum(wanted)
+                if progress:
+                    progress(sum(wanted))
+            profile.decoding, profile.encoding = ahead.waited, behind.waited
+        profile.total = time.perf_counter() - began
+        return profile
+
+    def _batch_size(self, size: tuple[int, int]) -> int:
+        most = BATCH_PIXELS.get(self.stylizer.device.type, BATCH_PIXELS["cpu"])
+        return max(1, min(MAX_BATCH, most // math.prod(size)))
+
+    def _resized(self, frame: Frame) -> Image.Image:
+        picture = Image.fromarray(frame.rgb)
+        if self.size and self.size != picture.size:
+            return picture.resize(self.size, Image.Resampling.LANCZOS)
+        return picture
+
+    @torch.inference_mode()
+    def _stylize(self, frames: Sequence[Frame], photographs: Sequence[Image.Image], profile: Profile) -> np.ndarray:
+        """Frames and their pictures -> (B, h, w, 3) uint8 at the size that the stroke asks for."""
+        work = [np.asarray(resize_to_work(photograph, self.stroke)) for photograph in photographs]
+        began = time.perf_counter()
+        levels = torch.from_numpy(np.stack(work)).to(self.stylizer.device)
+        pixels = levels.permute(0, 3, 1, 2).float().div_(255)  # (B, 3, h, w)
+        recipe = self._recipe_of(frames[0])
+        if self._settle:
+            output = self._settle.settle(pixels, self._settle.encode(pixels, self.tile).decode(recipe))
+        else:
+            output = self.stylizer.encode(pixels, self.tile).decode(recipe)
+        array: np.ndarray = _levels(output)
+        profile.network += time.perf_counter() - began
+        return array
+
+    def _recipe_of(self, frame: Frame) -> Recipe:
+        if not self.moving:
+            return self.recipe
+        moving = [Region(weights, mask.at(frame)) for weights, mask in self.moving]
+        return Recipe(self.recipe.base, [*self.recipe.regions, *moving], self.recipe.keep_original)
+
+    def _finish(self, frame: Frame, photograph: Image.Image, pixels: np.ndarray) -> Frame:
+        """The frame with its new colours, at full size."""
+        picture = preserve_colors(bring_back(Image.fromarray(pixels), photograph), photograph, self.colors)
+        return frame.with_rgb(np.asarray(picture))
+
+
+def _levels(output: Tensor) -> np.ndarray:
+    """(B, 3, H, W) in [0, 1] -> (B, H, W, 3) uint8, on the processor; waits for the device."""
+    levels = output.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    array: np.ndarray = levels.cpu().numpy()
+    return array
+
+
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    source = iter(frames)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _earlier(position: Position, reader: FrameReader, frames: int, by_index: bool) -> Position:
+    """Some frames before `position`, for a stabilizer to see what came before; `by_index` keeps indices exact."""
+    count = min(frames, position.index)
+    if count == 0:
+        return position
+    if by_index or position.pts is None or count == position.index:
+        return Position(position.index - count)
+    step = 1 / reader.info.frame_rate / reader.info.time_base
+    return Position(position.index - count, max(0, position.pts - math.ceil(Fraction(count) * step)))
+
+
+def _is_wanted(frame: Frame, begin: Position) -> bool:
+    """Whether a frame is to be written, or only seen again after an earlier run."""
+    return frame.index >= begin.index if begin.pts is None else frame.pts >= begin.pts
