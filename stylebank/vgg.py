@@ -144,7 +144,11 @@ def _fill(model: LossNetwork, state: dict[str, Tensor], source: str) -> None:
     for key, parameter in model.named_parameters():
         value = state.get(key, state.get(key.removeprefix("features.")))
         if not isinstance(value, Tensor):
-            raise WeightsError(f"{source} has no tensor {key}; it does not hold {model.network} weights.")
+            layer = model.names[int(key.split(".")[1])]
+            raise WeightsError(
+                f"{source} has no tensor {key}, which is {layer} of {model.network}: it holds fewer layers, or another "
+                "network; ask for earlier layers, or give other weights."
+            )
         if value.shape != parameter.shape:
             raise WeightsError(
                 f"{source} holds {key} of shape {tuple(value.shape)}, but {model.network} needs "

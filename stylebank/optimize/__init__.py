@@ -1,0 +1,30 @@
+"""Style transfer by optimising the picture itself, as it was first done (Gatys et al. 2016).
+
+`optimize_image` runs one of three presets after well-known programs. `minimise` underneath takes any loss of a
+picture, the bank's training objective for one:
+
+    minimise(photo, lambda x: objective.stylizing_terms(photo, x, [0]), LBFGS(), 500, total=objective.total)
+"""
+
+from stylebank.optimize.minimise import Minimum, Point, Progress, minimise
+from stylebank.optimize.paintings import Painting
+from stylebank.optimize.picture import Optimized, Step, find_preset, optimize_image
+from stylebank.optimize.presets import PRESETS, Preset
+from stylebank.optimize.steps import LBFGS, Adam, Descent
+
+__all__ = [
+    "LBFGS",
+    "PRESETS",
+    "Adam",
+    "Descent",
+    "Minimum",
+    "Optimized",
+    "Painting",
+    "Point",
+    "Preset",
+    "Progress",
+    "Step",
+    "find_preset",
+    "minimise",
+    "optimize_image",
+]

@@ -1,0 +1,197 @@
+"""Minimising a function of a picture with Adam, L-BFGS or steps of a fixed size; knows no particular loss.
+
+An iteration is one move of the picture. L-BFGS evaluates its function several times in some iterations (its line
+search) and once in most; evaluations are counted by themselves. Seconds are those spent in here, callbacks excluded.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stylebank.errors import TrainingError
+from stylebank.optimize.steps import Settings
+
+Terms = Mapping[str, Tensor]
+"""Loss terms by name, each of any shape."""
+Total = Callable[[Terms], Tensor]
+"""Terms -> the one number that is minimised."""
+Ended = Literal["finished", "stopped", "converged", "not finite"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The losses of one picture."""
+
+    iteration: int
+    """How many iterations the picture has been through: 0 is the start."""
+    loss: float
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the minimisation stands after an iteration. `image` and `best` go on changing: clone what shall stay."""
+
+    iteration: int
+    evaluations: int
+    """How often the function and its gradient were computed so far."""
+    seconds: float
+    image: Tensor
+    best: Tensor
+    """The picture with the lowest loss seen."""
+    point: Point
+    """The losses of the picture that this iteration started from; those of `image` are not known yet."""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """What came of it."""
+
+    image: Tensor
+    """The last picture."""
+    best: Tensor
+    """The picture with the lowest loss seen, line searches included."""
+    best_point: Point
+    history: list[Point]
+    """The start, then the picture after each iteration."""
+    ended: Ended
+    iterations: int
+    evaluations: int
+    seconds: float
+
+
+def add_up(terms: Terms) -> Tensor:
+    """The sum of all terms, of all their elements: the usual total."""
+    return torch.stack([value.sum() for value in terms.values()]).sum()
+
+
+def minimise(
+    image: Tensor,
+    objective: Callable[[Tensor], Terms],
+    settings: Settings,
+    iterations: int,
+    *,
+    total: Total = add_up,
+    callback: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    bounds: tuple[float, float] | None = None,
+) -> Minimum:
+    """Changes a picture so that a function of it becomes small.
+
+    Args:
+        image: the start, of any shape and range; it is not changed itself.
+        objective: picture -> its loss terms, differentiable. It must be the same function every time.
+        settings: the optimizer, see `stylebank.optimize.steps`.
+        iterations: at most so many.
+        total: weighs and sums the terms.
+        callback: called after every iteration.
+        stop: asked before every iteration; True ends it.
+        bounds: lowest and highest pixel, kept by cutting off after every iteration.
+
+    Returns:
+        The last and the best picture. `ended` says why it ended; "not finite" means that the loss became infinite or
+        not a number, and `best` is from before.
+
+    Raises:
+        TrainingError: already the loss of the start is not finite.
+    """
+    function = _Function(image, objective, total)
+    optimizer, history, seconds = settings.optimizer(function.image), list[Point](), 0.0
+    ended: Ended = "finished"
+    stuck = False
+    for iteration in range(1, iterations + 1):
+        if stop():
+            ended = "stopped"
+            break
+        began = time.perf_counter()
+        start = function.image.detach().clone()
+        try:
+            history.append(function.point(iteration - 1))
+            optimizer.step(function)
+        except FloatingPointError:
+            ended = "not finite"
+            break
+        if bounds:
+            function.image.data.clamp_(*bounds)
+        seconds += time.perf_counter() - began
+        if callback:
+            callback(Progress(iteration, function.count, seconds, function.image.detach(), function.best, history[-1]))
+        moved = not torch.equal(function.image, start)
+        if stuck and not moved:
+            ended = "converged"
+            break
+        if (
+            not moved
+        ):  # a line search found nothing lower; its memory may mislead it: once more, from the gradient alone
+            optimizer = settings.optimizer(function.image)
+        stuck = not moved
+    began = time.perf_counter()
+    if ended != "not finite":
+        try:
+            history.append(function.point(len(history)))
+        except FloatingPointError:
+            ended = "not finite"
+    seconds += time.perf_counter() - began
+    last = function.image.detach()
+    return Minimum(last, function.best, function.best_point, history, ended, len(history) - 1, function.count, seconds)
+
+
+class _Function:
+    """The total as a function of the picture as it is now; a picture asked about twice in a row is computed once.
+
+    That matters for L-BFGS, where an iteration starts at the picture its last line search ended with.
+    """
+
+    def __init__(self, image: Tensor, objective: Callable[[Tensor], Terms], total: Total) -> None:
+        self.image = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+        self.best = self.image.detach().clone()
+        self.best_point = Point(0, math.inf, {})
+        self.count = 0
+        self._objective, self._total = objective, total
+        self._known: Tensor | None = None
+        self._loss = math.nan
+        self._terms: dict[str, float] = {}
+        self._iteration = 0
+
+    def __call__(self) -> float:
+        """The loss; its gradient is in `image.grad`. Raises FloatingPointError if it is not finite."""
+        if self.is_known():
+            return self._loss
+        self.image.grad = None
+        with torch.enable_grad():
+            terms = self._objective(self.image)
+            loss = self._total(terms)
+            loss.backward()
+        self.count += 1
+        self._loss, self._known = float(loss.detach()), self.image.detach().clone()
+        self._terms = {name: float(value.detach().mean()) for name, value in terms.items()}
+        if not math.isfinite(self._loss):
+            raise self._failure()
+        if self._loss < self.best_point.loss:
+            self.best.copy_(self._known)
+            self.best_point = Point(self._iteration, self._loss, self._terms)
+        return self._loss
+
+    def is_known(self) -> bool:
+        """Whether the picture is the one that was computed last."""
+        return self._known is not None and torch.equal(self._known, self.image)
+
+    def point(self, iteration: int) -> Point:
+        """The losses of the picture as it is now, after so many iterations."""
+        self._iteration = iteration
+        loss = self()
+        self._iteration = iteration + 1  # of whatever a line search tries from here
+        return Point(iteration, loss, self._terms)
+
+    def _failure(self) -> Exception:
+        if self.best_point.loss < math.inf:
+            return FloatingPointError()
+        named = ", ".join(f"{name} {value:g}" for name, value in self._terms.items())
+        return TrainingError(f"The loss of the starting picture is not finite ({named}): there is nothing to minimise.")
