@@ -7,11 +7,13 @@ run, any number of workers, and any number of processes see the same data.
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,10 @@ from stylebank.errors import ImageError, TrainingError
 from stylebank.images import find_images, load_picture, probe
 
 _PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT = range(4)  # independent random streams
+
+
+class WorkerLost(TrainingError):
+    """A process that decodes photographs was killed; a new loader can go on from the same step."""
 
 
 @lru_cache(maxsize=64)
@@ -61,8 +67,11 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
     if not folder.is_dir():
         raise ImageError(f"Content folder {folder} does not exist; give a folder of photographs with --content.")
     files = find_images([folder])
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor()
+    try:
         reasons = list(pool.map(lambda file: _unusable(file, min_side), files))
+    finally:
+        pool.shutdown(cancel_futures=True)  # asked to leave, it does not look at the rest first
     usable = [file for file, reason in zip(files, reasons, strict=True) if reason is None]
     skipped = [reason for reason in reasons if reason is not None]
     chosen: list[int] = []
@@ -90,6 +99,12 @@ def _unusable(file: Path, min_side: int) -> str | None:
     if min(width, height) < min_side:
         return f"{file} is {width}x{height}, smaller than data.min_side={min_side}."
     return None
+
+
+def readable(files: Sequence[Path]) -> tuple[tuple[Path, ...], list[str]]:
+    """The files that can still be decoded, and for each of the others the reason."""
+    reasons = {file: _damage(file) for file in files}
+    return tuple(file for file in files if not reasons[file]), [reason for reason in reasons.values() if reason]
 
 
 def _damage(file: Path) -> str | None:
@@ -173,21 +188,70 @@ def _collate(samples: list[tuple[Tensor, Path, list[str]]]) -> ContentBatch:
 
 
 def _start_worker(_: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the training process sees to it
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # sent to the whole group: the training process sees to it
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch.set_num_threads(1)
 
 
+@dataclass(frozen=True)
+class _Positions:
+    """The positions of a batch's samples, step by step: `part` of those of the whole batch."""
+
+    batch_size: int
+    part: range
+    steps: range
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self.steps:
+            yield [step * self.batch_size + place for place in self.part]
+
+
 def content_loader(
-    crops: Crops, batch_size: int, first_step: int, last_step: int, workers: int, pin_memory: bool
-) -> DataLoader[tuple[Tensor, Path, list[str]]]:
-    """Batches for steps first_step..last_step-1: step s gets positions s * batch_size onwards."""
-    return DataLoader(
+    crops: Crops,
+    batch_size: int,
+    first_step: int,
+    last_step: int,
+    workers: int,
+    pin_memory: bool,
+    part: range | None = None,
+) -> Iterator[ContentBatch]:
+    """Batches for steps first_step..last_step-1: step s gets positions s * batch_size onwards.
+
+    Args:
+        part: which places of each batch are wanted; all if None.
+
+    Raises:
+        WorkerLost: one of the loader's processes was killed.
+    """
+    loader: DataLoader[Any] = DataLoader(
         crops,
-        batch_size=batch_size,
-        sampler=range(first_step * batch_size, last_step * batch_size),
+        batch_sampler=_Positions(batch_size, range(batch_size) if part is None else part, range(first_step, last_step)),
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker,
         pin_memory=pin_memory,
     )
+    return _without_signals(loader)
+
+
+def _without_signals(loader: DataLoader[Any]) -> Iterator[ContentBatch]:
+    """Iterates; a lost process is noticed where its batch is missed, within seconds.
+
+    torch raises from a handler of SIGCHLD when one ends, whatever is being done then: half an update, a save.
+    """
+    guarded = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if guarded else None
+    batches = iter(loader)
+    if guarded and handler is not None:
+        signal.signal(signal.SIGCHLD, handler)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if str(error).startswith("DataLoader worker"):
+                raise WorkerLost(str(error)) from error
+            raise
+        yield batch

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,7 +13,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from stylebank.distributed import Processes
 from stylebank.images import save_picture, to_image
+
+ROOM = 4 * 2**20  # bytes free below which nothing is logged: TensorBoard's thread does not survive a full disk
 
 
 class Means:
@@ -20,21 +26,23 @@ class Means:
         self.index = {name: i for i, name in enumerate(names)}
         self.sums = torch.zeros(2, len(names), device=device)  # values, counts
 
-    def add(self, names: Sequence[str], values: Tensor) -> None:
-        """Adds one value per name; `values` has shape (len(names),)."""
+    def add(self, names: Sequence[str], values: Tensor, weight: float = 1.0) -> None:
+        """Adds one value per name; `values` has shape (len(names),). What is not finite is left out."""
         index = torch.tensor([self.index[name] for name in names], device=self.sums.device)
-        both = torch.stack([values.detach().float(), torch.ones_like(values, dtype=torch.float32)])
-        self.sums.index_add_(1, index, both)
+        values = values.detach().float()
+        finite = values.isfinite()
+        self.sums.index_add_(1, index, torch.stack([values.where(finite, 0.0), finite.float()]) * weight)
 
-    def take(self) -> dict[str, float]:
-        """The means since the last call, of the names that got a value; starts anew."""
+    def take(self, processes: Processes) -> dict[str, float]:
+        """The means since the last call over all processes, of the names that got a value; starts anew."""
+        processes.add_up([self.sums])
         sums, counts = self.sums.tolist()
         self.sums.zero_()
         return {name: sums[i] / counts[i] for name, i in self.index.items() if counts[i] > 0}
 
 
 class Monitor:
-    """Progress bar and TensorBoard log of one run."""
+    """Progress bar and TensorBoard log of one run; of several processes only the first one shows and writes."""
 
     def __init__(
         self,
@@ -44,8 +52,9 @@ class Monitor:
         styles: Sequence[str],
         device: torch.device,
         latest: dict[str, float],
+        processes: Processes,
     ) -> None:
-        self.folder = folder
+        self.folder, self.processes = folder, processes
         self.latest = latest  # kept up to date with what is logged
         terms = [
             "loss/content",
@@ -57,14 +66,31 @@ class Monitor:
         ]
         self.means = Means([*terms, *(f"style/{name}" for name in styles)], device)
         self.styles = list(styles)
+        self.writer: SummaryWriter | None = None
         # What was logged after the checkpoint is done again; what was logged at it stays.
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1 if first_step else None)
-        self.bar = tqdm(total=steps, initial=first_step, unit="it", dynamic_ncols=True, smoothing=0.05)
+        self.purge_step = first_step + 1 if first_step else None
+        self.bar = tqdm(
+            total=steps,
+            initial=first_step,
+            unit="it",
+            dynamic_ncols=True,
+            smoothing=0.05,
+            miniters=1,
+            disable=not processes.first,
+        )
+        # By its own clock the bar would stand still, or count wrong, when the machine's clock is set.
+        self.bar._time = time.monotonic  # type: ignore[attr-defined]
+        self.bar.start_t = self.bar.last_print_t = time.monotonic()
 
-    def add_terms(self, terms: dict[str, Tensor], styles: Sequence[int] | None) -> None:
-        """Notes the loss terms (B,) of one step and the style term for each style, and moves the bar on."""
+    def add_terms(self, terms: dict[str, Tensor], styles: Sequence[int] | None, weight: float = 1.0) -> None:
+        """Notes the loss terms (B,) of one step and the style term for each style, and moves the bar on.
+
+        Args:
+            weight: the share of the step's images that these are.
+        """
         self.bar.update()
-        self.means.add([f"loss/{name}" for name in terms], torch.stack([value.mean() for value in terms.values()]))
+        means = torch.stack([value.mean() for value in terms.values()])
+        self.means.add([f"loss/{name}" for name in terms], means, weight)
         if styles is not None:
             self.means.add([f"style/{self.styles[i]}" for i in styles], terms["style"])
 
@@ -73,33 +99,47 @@ class Monitor:
         self.means.add([f"gradient/{branch}"], norm.reshape(1))
 
     def log(self, step: int, lr: float) -> None:
-        """Writes the means since the last call and refreshes the bar."""
-        values = self.means.take()
+        """Writes the means since the last call, over all processes, and refreshes the bar."""
+        values = self.means.take(self.processes)
         stylizing, identity = values.get("gradient/stylizing"), values.get("gradient/identity")
         if stylizing and identity:
             values["gradient/ratio"] = stylizing / identity
         self.latest.update(values)
-        for name, value in {**values, "lr": lr}.items():
-            self.writer.add_scalar(name, value, step)
+        self._write({**values, "lr": lr}, step)
         shown = {n.removeprefix("loss/"): f"{v:.3g}" for n, v in self.latest.items() if n.startswith("loss/")}
         self.bar.set_postfix(shown, refresh=False)
 
     def preview(self, step: int, grid: Tensor, psnr: float) -> None:
         """Saves a preview grid (3, H, W) in [0, 1] as a picture and to TensorBoard, with the identity PSNR in dB."""
-        self.writer.add_scalar("identity_psnr", psnr, step)
-        self.writer.add_image("preview", grid.clamp(0, 1), step)
+        self._write({"identity_psnr": psnr, "preview": grid.clamp(0, 1)}, step)
         save_picture(to_image(grid), self.folder / "previews" / f"{step:07d}.jpg", overwrite=True)
 
     def say(self, text: str) -> None:
-        """Prints a line above the bar."""
-        self.bar.write(text)
+        """Prints a line above the bar; every process may."""
+        self.bar.write(text if self.processes.first else f"Process {self.processes.rank}: {text}")
+
+    def _write(self, values: Mapping[str, float | Tensor], step: int) -> None:
+        """Adds numbers and pictures to the TensorBoard log; a full disk costs the run its entries, not the run."""
+        if not self.processes.first:
+            return
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.folder).free < ROOM:
+                return
+            if self.writer is None:
+                self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.purge_step)
+            for name, value in values.items():
+                add = self.writer.add_image if isinstance(value, Tensor) else self.writer.add_scalar
+                add(name, value, step)
 
     def __enter__(self) -> Monitor:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
-        self.writer.close()
+        if self.writer:
+            with suppress(OSError):
+                self.writer.close()
 
 
 def preview_grid(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:

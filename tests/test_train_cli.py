@@ -370,15 +370,116 @@ def test_only_run_folders_are_resumed(
     fail(capsys, *options, mentions=["state.pt", "does not fit"])
 
 
-def test_a_run_that_never_saved_cannot_be_resumed(
+def test_a_run_that_never_saved_begins_anew_when_resumed(
+    arguments: list[object],
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 0)
+        signal_at(patch, 0)  # at once
+        assert run(*options) == 130
+    assert "Interrupted." in capsys.readouterr().err
+    assert not (tmp_path / "run" / "state.pt").exists()
+    succeed(capsys, *options, "--resume")
+    assert_same_state(straight, tmp_path / "run")
+    assert counts_of(tmp_path / "run")["restarts"] == 1
+    (tmp_path / "run" / "state.pt").unlink()
+    fail(capsys, *options, "--resume", mentions=["nothing to resume", "state.pt"])  # its bank would be lost
+
+
+def counts_of(folder: Path) -> dict[str, int]:
+    return dict(json.loads((folder / "report.json").read_text())["counts"])
+
+
+def test_one_command_begins_a_run_and_goes_on_with_it(
+    arguments: list[object],
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run", "--resume", "auto"]
+    for step in (1, 5):
+        with monkeypatch.context() as patch:
+            signal_at(patch, step, signal.SIGTERM)
+            assert f"Stopped after step {step + 1} of 8" in succeed(capsys, *options)
+    (tmp_path / "run" / ".state.pt.0a1b2c3d.tmp").write_bytes(b"half")  # of a process that was killed
+    (tmp_path / "run" / ".bank.0a1b2c3d.tmp").mkdir()
+    assert "Done" in succeed(capsys, *options)
+    assert_same_state(straight, tmp_path / "run")
+    assert counts_of(tmp_path / "run")["restarts"] == 2
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+    assert "Done" in succeed(capsys, *options)
+    assert counts_of(tmp_path / "run")["restarts"] == 2  # there was nothing left to do
+
+
+def test_styles_are_added_by_a_command_that_goes_on_by_itself(
+    add: Callable[..., list[object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = [*add("sunny"), "--out", tmp_path / "more", "--resume", "auto"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 1, signal.SIGTERM)
+        assert "Stopped after step 2" in succeed(capsys, *options)
+    fail(capsys, *add("foggy"), "--out", tmp_path / "more", "--resume", "auto", mentions=["more-run", "other styles"])
+    assert "Done" in succeed(capsys, *options)
+    assert load_bank(tmp_path / "more").model.names == ["old", "older", "sunny"]
+    fail(capsys, *add("foggy"), "--in-place", "--resume", "auto", mentions=["--in-place", "--resume"])
+
+
+def test_torchrun_starts_a_run_again_without_being_told(
+    arguments: list[object],
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 4)
+        succeed(capsys, *options)
+    fail(capsys, *options, mentions=["not empty"])
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert "Done" in succeed(capsys, *options)
+    assert_same_state(straight, tmp_path / "run")
+
+
+def test_a_start_that_was_cut_short_does_not_block_the_folder(
+    arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("environment.json", "config.yaml", ".task.json.0a1b2c3d.tmp"):
+        (tmp_path / "run" / name).write_text("cut sho")
+    assert "Done" in succeed(capsys, *arguments, "--set", NO_PICTURES, "train.steps=1", "--out", tmp_path / "run")
+
+
+def test_sigterm_before_the_first_step_ends_well(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    signal_at(monkeypatch, 0)
-    signal_at(monkeypatch, 0)  # at once
-    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
-    assert run(*options) == 130
-    assert "Interrupted." in capsys.readouterr().err
-    fail(capsys, *options, "--resume", mentions=["nothing to resume", "state.pt"])
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("stylebank.training_run.style_grams", lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments, "--out", tmp_path / "run")
+    assert ended.value.code == 0
+    assert "Stopped" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert not (tmp_path / "run").exists()
+
+
+def test_steps_that_are_not_finite_can_be_left_out(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variation = iter([float("nan"), 1.0, 1.0, float("inf")])
+    monkeypatch.setattr("stylebank.objective.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation))
+    options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run", "--skip-nonfinite", 2]
+    assert "tv is not finite" in succeed(capsys, *options)
+    assert counts_of(tmp_path / "run")["nonfinite_steps"] == 2
 
 
 def test_a_full_folder_is_refused(

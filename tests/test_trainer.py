@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import multiprocessing
+import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import refused
-from tiny import assert_same_state, files_of, paint, signal_at, tensors, trainer, write_bank
+from tiny import assert_same_state, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
 from stylebank.checkpoint import load_bank, load_training_state
-from stylebank.data import styles_for_batch
-from stylebank.errors import BankError, TrainingError
+from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
+from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.objective import Objective, Terms
 from stylebank.task import Task
 from stylebank.trainer import Trainer
@@ -33,8 +38,12 @@ def styles(tmp_path: Path) -> Path:
 def make(photos: Path, styles: Path, random_vgg_weights: Path, tmp_path: Path) -> Callable[..., Trainer]:
     """make(name, *overrides) -> a trainer whose run lies in tmp_path/name."""
 
-    def _make(name: str, *overrides: str, bank: Path | None = None, paintings: Path = styles) -> Trainer:
-        return trainer(photos, paintings, random_vgg_weights, tmp_path / name, NO_PICTURES, *overrides, bank=bank)
+    def _make(
+        name: str, *overrides: str, bank: Path | None = None, paintings: Path = styles, skip_nonfinite: int = 0
+    ) -> Trainer:
+        overrides = (NO_PICTURES, *overrides)
+        options: dict[str, Any] = {"bank": bank, "skip_nonfinite": skip_nonfinite}
+        return trainer(photos, paintings, random_vgg_weights, tmp_path / name, *overrides, **options)
 
     return _make
 
@@ -320,6 +329,59 @@ def test_a_step_that_is_not_finite_is_not_taken(
     assert resumed.fit()
 
 
+def spoil_steps(run: Trainer, *steps: int) -> None:
+    """The style loss of these steps is not a number."""
+    stylize = run._stylize
+
+    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
+        terms, styles = stylize(images)
+        return ({**terms, "style": _nan(terms["style"])} if run.step in steps else terms), styles
+
+    run._stylize = _stylize  # type: ignore[method-assign]
+
+
+def test_a_few_steps_that_are_not_finite_can_be_left_out(
+    make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make("run", skip_nonfinite=2)
+    spoil_steps(run, 3, 5)  # step 4 is an identity step, weighted by the norm of the stylizing one before it
+    assert run.fit()
+    assert run.report()["counts"]["nonfinite_steps"] == 2
+    assert all(value.isfinite().all() for value in tensors(load_training_state(run.folder.state_file)).values())
+    assert all(torch.tensor(value).isfinite() for value in run.losses.values())
+    assert {int(state["step"]) for state in run.optimizer.state.values()} == {2}  # of four stylizing steps
+    assert "The step is left out, 1 of 2." in capsys.readouterr().out
+
+
+def test_no_more_than_that_are_left_out_over_the_whole_run(make: Callable[..., Trainer], tmp_path: Path) -> None:
+    run = make("run", "train.checkpoint_every=1", skip_nonfinite=1)
+    spoil_steps(run, 2, 3)
+    with refused(TrainingError, "Step 3", "style is not finite", "--skip-nonfinite"):
+        run.fit()
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["counts"]["nonfinite_steps"] == 2
+    again = make("run", skip_nonfinite=1)
+    again.resume()
+    spoil_steps(again, 3)
+    with refused(TrainingError, "Step 3"):  # the one of the first try still counts
+        again.fit()
+
+
+def test_weights_that_are_not_finite_are_never_saved(make: Callable[..., Trainer]) -> None:
+    run = make("run", "train.steps=2", "train.checkpoint_every=1")
+    update = run._update
+
+    def _update(identity: bool, lr: float) -> None:
+        update(identity, lr)
+        if run.step == 1:
+            run.model.filters[0][0].bias.data[3] = float("inf")  # type: ignore[union-attr, index]
+
+    run._update = _update  # type: ignore[method-assign]
+    with refused(TrainingError, "Step 2", "filters.0.0.bias"):
+        run.fit()
+    assert load_training_state(run.folder.state_file)["step"] == 1
+    assert load_bank(run.folder.bank).model.names == ["calm", "storm"]
+
+
 def test_weights_that_have_run_away_end_in_one_sentence(make: Callable[..., Trainer]) -> None:
     run = make("run")
     run.model.decoder.layers[-1].weight.data.mul_(1e25)  # type: ignore[union-attr, operator]
@@ -348,6 +410,205 @@ def test_losing_every_photograph_ends_in_one_sentence(make: Callable[..., Traine
     shutil.rmtree(photos)
     with refused(TrainingError, "Step 0", "None of the 8 photographs can be read"):
         run.fit()
+
+
+def test_a_folder_that_vanishes_costs_no_step(make: Callable[..., Trainer], photos: Path) -> None:
+    run = make("run", "train.checkpoint_every=1000")
+    update = run._update
+
+    def _update(identity: bool, lr: float) -> None:
+        update(identity, lr)
+        if run.step == 4:
+            shutil.rmtree(photos)
+
+    run._update = _update  # type: ignore[method-assign]
+    with refused(TrainingError, "Step 5", "None of the 8 photographs", "saved as of step 5"):
+        run.fit()
+    assert load_training_state(run.folder.state_file)["step"] == 5
+
+
+def test_a_vanished_photograph_to_measure_on_costs_its_previews_only(
+    make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make("run", "data.held_out=1", "train.preview_every=2")
+    (gone,) = run.photographs.held_out
+    gone.unlink()
+    assert run.fit()
+    run.measure()
+    report = run.report()
+    assert report["metrics"] == {}
+    assert report["counts"]["skipped_files"] == 1
+    assert str(gone) in report["skipped"][0]
+    assert capsys.readouterr().out.count(str(gone)) == 1  # said once
+
+
+def test_many_skipped_files_are_named_in_the_report_only(
+    make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylebank.faults.SPOKEN", 2)
+    run = make("run")
+    for file in run.photographs.train[:5]:
+        file.write_bytes(b"")
+    assert run.fit()
+    assert capsys.readouterr().out.count("Skipped:") == 2
+    assert run.report()["counts"]["skipped_files"] == 5
+
+
+# --------------------------------------------------------------------------------------------- survived
+
+
+def test_a_killed_loader_process_is_replaced_and_changes_nothing(
+    make: Callable[..., Trainer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make("straight").fit()
+    run = make("run", "data.workers=1")
+    update = run._update
+
+    def _update(identity: bool, lr: float) -> None:
+        if run.step in (2, 5):
+            (worker,) = multiprocessing.active_children()
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
+        update(identity, lr)
+
+    run._update = _update  # type: ignore[method-assign]
+    handler = signal.getsignal(signal.SIGCHLD)
+    assert run.fit()
+    assert signal.getsignal(signal.SIGCHLD) is handler  # torch's own would stop an update half way
+    assert 1 <= run.report()["counts"]["lost_workers"] <= 2  # it may have done all its work before
+    assert capsys.readouterr().out.count("was killed; another one takes its place") == 1
+    assert_same_state(tmp_path / "straight", tmp_path / "run")
+    assert not multiprocessing.active_children()
+
+
+def test_loader_processes_that_always_die_end_the_run(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> Iterator[ContentBatch]:
+        raise WorkerLost("DataLoader worker (pid 1) is killed")
+        yield
+
+    monkeypatch.setattr("stylebank.trainer.content_loader", lost)
+    run = make("run")
+    with refused(TrainingError, "Step 0", "DataLoader worker"):
+        run.fit()
+    assert run.report()["counts"]["lost_workers"] == 3
+
+
+@contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch, run: Trainer, *steps: int) -> Iterator[None]:
+    """Nothing can be written in the checkpoints of these steps."""
+    replace = os.replace
+
+    def _replace(source: Path, target: Path) -> None:
+        if run.step in steps:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stylebank.files.os.replace", _replace)
+        yield
+
+
+def test_a_full_disk_costs_checkpoints_but_not_the_run(
+    make: Callable[..., Trainer],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make("straight").fit()
+    run = make("run", "train.checkpoint_every=1")
+    with full_disk(monkeypatch, run, 3, 4, 5):
+        assert run.fit()
+    said = [line for line in capsys.readouterr().out.splitlines() if "disk is full" in line]
+    assert len(said) == 1
+    (sentence,) = said
+    assert str(tmp_path / "run" / "state.pt") in sentence
+    assert "the last checkpoint is of step 2" in sentence
+    needed = int(sentence.split("needs about ")[1].split()[0])
+    written = run.folder.state_file.stat().st_size + sum(len(data) for data in files_of(run.folder.bank).values())
+    assert 0.7 * written < needed < written  # all but the files' own overhead, which is large in a bank this small
+    assert run.report()["counts"]["failed_saves"] == 3
+    assert_same_state(tmp_path / "straight", tmp_path / "run")
+
+
+def test_a_disk_that_is_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make("run")
+    with full_disk(monkeypatch, run, 8), refused(StyleBankError, "disk is full", "state.pt", "needs about"):
+        run.fit()
+    assert load_training_state(run.folder.state_file)["step"] == 4
+    assert load_bank(run.folder.bank).records["calm"].images == 2
+    resumed = make("run")
+    resumed.resume()
+    assert resumed.fit()
+
+
+def test_nothing_is_logged_on_a_disk_that_is_nearly_full(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("stylebank.monitor.ROOM", shutil.disk_usage(tmp_path).total)
+    assert make("run").fit()
+    assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stylebank.monitor.SummaryWriter.add_scalar", full)
+    assert make("run").fit()
+
+
+def test_sigusr1_saves_and_goes_on(make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+    signal_at(monkeypatch, 1, signal.SIGUSR1)
+    run = make("run", "train.checkpoint_every=1000")
+    saved: list[int] = []
+    save = run.save
+
+    def _save() -> None:
+        saved.append(run.step)
+        save()
+
+    run.save = _save  # type: ignore[method-assign]
+    assert run.fit()
+    assert saved == [2, 8]
+
+
+def test_a_clock_that_is_set_back_changes_nothing(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make("straight").fit()
+    now = [2e9]
+
+    def backwards() -> float:
+        now[0] -= 1000
+        return now[0]
+
+    run = make("run")
+    with monkeypatch.context() as patch:
+        patch.setattr("time.time", backwards)
+        patch.setattr("tqdm.std.time", backwards)
+        assert run.fit()
+    assert run.seconds > 0
+    assert run.monitor.bar.last_print_n > 0  # it was drawn while the run went on
+    assert_same_state(tmp_path / "straight", tmp_path / "run")
+
+
+def test_previews_of_a_large_bank_show_its_newest_styles(
+    make: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylebank.trainer.PREVIEW_STYLES", 3)
+    many = paint(tmp_path / "many", *(f"s{i}" for i in range(5)))
+    run = make("run", "data.held_out=1", "train.steps=1", paintings=many)
+    assert run.fit()
+    height, width, _ = pixels(tmp_path / "run" / "previews" / "0000001.jpg").shape
+    cell = 4 + round(96 / 80 * (height - 8))
+    assert width == 4 + 5 * cell  # photograph, reconstruction, and three of five styles
 
 
 def _no_photographs(run: Trainer, patch: pytest.MonkeyPatch) -> None:

@@ -81,13 +81,13 @@ def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0
 
 
 def trainer(
-    content: Path, styles: Path, weights: Path, out: Path, *overrides: str, bank: Path | None = None
+    content: Path, styles: Path, weights: Path, out: Path, *overrides: str, bank: Path | None = None, **options: Any
 ) -> Trainer:
     """A trainer that has not begun, of a new bank or (with `bank`) of styles added to one."""
     settings = config(f"data.content={content.as_posix()!r}", *overrides)
     sources = find_styles([styles])
     task = more_styles(bank, settings, sources) if bank else new_bank(settings, sources)
-    return Trainer(settings, task, RunFolder(out), torch.device("cpu"), weights)
+    return Trainer(settings, task, RunFolder(out), torch.device("cpu"), weights, **options)
 
 
 # ------------------------------------------------------------------------------------------------ looking at

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from stylebank.bank_files import copy_bank
 from stylebank.checkpoint import find_bank, read_manifest, read_style_record
 from stylebank.config import Config, load_config
-from stylebank.errors import ConfigError, TrainingError
+from stylebank.distributed import Processes, SaidElsewhere, join
+from stylebank.errors import ConfigError, StyleBankError, TrainingError
+from stylebank.interrupt import leaving_on_sigterm
 from stylebank.run import RunFolder
-from stylebank.runtime import resolve_device
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.task import Task, more_styles, new_bank
 from stylebank.trainer import Trainer
@@ -39,46 +45,139 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--in-place", action="store_true", help="write the result over --bank instead of to --out")
     group = parser.add_argument_group("where")
     group.add_argument("--out", type=Path, metavar="DIR", help="folder of the run, or of the new bank with --add-style")
-    group.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    group.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=["auto"],
+        help="go on with the run in --out; auto: begin it if there is none yet",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     group.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
+    group.add_argument(
+        "--skip-nonfinite",
+        type=_count,
+        default=0,
+        metavar="K",
+        help="leave out up to K steps of a run whose loss or gradient is not finite, instead of stopping at the first",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
+    with leaving_on_sigterm(), join(options.device) as (processes, device):
+        try:
+            return _run(options, processes, device)
+        except SystemExit:
+            print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
+            raise
+        except SaidElsewhere:
+            time.sleep(1)  # torchrun ends the others with the first that fails: let the one speak that has to
+            return 1
+        except StyleBankError as error:
+            if processes.first:
+                raise
+            raise type(error)(f"Process {processes.rank}: {error}") from error
+
+
+def _run(options: argparse.Namespace, processes: Processes, device: torch.device) -> int:
+    plan = processes.from_first(lambda: _plan(options, processes.restarted))
+    with processes.together():
+        task = _task(plan)
+        trainer = Trainer(
+            plan.config, task, plan.folder, device, options.loss_weights, processes, options.skip_nonfinite
+        )
+    if plan.saved:
+        trainer.resume()
+    processes.from_first(lambda: _prepare_folder(plan, trainer))
+    trainer.write_report()
+    if processes.first:
+        _introduce(trainer)
+    finished = trainer.fit()
+    if finished:
+        processes.from_first(lambda: _finish(plan, trainer))
+    report = trainer.write_report()
+    if processes.first:
+        if finished:
+            print(f"Done: the bank is in {plan.out if plan.in_place else plan.folder.bank}, the report in {report}.")
+        else:
+            of = plan.config.train.steps
+            print(f"Stopped after step {trainer.step} of {of}; the same command with --resume goes on.")
+    return 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, settled by the first process for all: only that one needs to see the run's folder."""
+
+    config: Config
+    out: Path
+    folder: RunFolder
+    in_place: bool
+    resume: bool
+    saved: bool
+    """Whether the run to go on with has come to a checkpoint; else it begins anew."""
+    bank: Path | None
+    add_style: list[Path] | None
+    names: list[str] | None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What `task.json` remembers."""
+        return {
+            "bank": self.folder.path / "original" if self.in_place else self.bank,  # the bank is changed in place
+            "add_style": self.add_style,
+            "names": self.names,
+        }
+
+
+def _plan(options: argparse.Namespace, restarted: bool) -> Plan:
+    automatic = options.resume == "auto" or (restarted and not options.resume)
+    if automatic:
+        options.resume = _begun(options)
     out = _output(options)
     folder = _run_folder(options, out)
+    bank, add_style, names = options.bank, options.add_style, options.name
     if options.resume:
         wanted = folder.task()
-        options.bank, options.name = _path(wanted["bank"]), wanted["names"]
-        options.add_style = _paths(wanted["add_style"])
+        if automatic and wanted["add_style"] != _texts(add_style):
+            raise TrainingError(f"{folder.path} holds a run of other styles; choose another --out.")
+        bank, add_style, names = _path(wanted["bank"]), _paths(wanted["add_style"]), wanted["names"]
         config = load_config(options.config or folder.config_file, _overrides(options))
     else:
         config = load_config(options.config, _overrides(options), _settings_of(options))
-    device = resolve_device(options.device)
-    trainer = Trainer(config, _task(options, config), folder, device, options.loss_weights)
-    if options.resume:
-        trainer.resume()
-        folder.write_config(config)
-    else:
-        original = folder.path / "original"  # of a bank that is changed in place
-        if options.in_place:
-            trainer.task.bank = original
-        folder.create(config, {"bank": trainer.task.bank, "add_style": options.add_style, "names": options.name})
-        if options.in_place:
-            copy_bank(out, original)
-    _introduce(trainer)
-    finished = trainer.fit()
-    if finished and options.in_place:
-        copy_bank(folder.bank, out)
-    if finished:
-        trainer.measure()
-    report = folder.write_report(trainer.report())
-    if finished:
-        print(f"Done: the bank is in {out if options.in_place else folder.bank}, the report in {report}.")
-    else:
-        print(f"Stopped after step {trainer.step} of {config.train.steps}; the same command with --resume goes on.")
-    return 0
+    saved = options.resume and folder.saved
+    return Plan(config, out, folder, options.in_place, options.resume, saved, bank, add_style, names)
+
+
+def _begun(options: argparse.Namespace) -> bool:
+    """Whether --out has a run already, for a command that is to begin it or go on with it as need be."""
+    if options.in_place:
+        raise ConfigError("--in-place does not go on by itself; give --resume, without auto.")
+    if not options.out:
+        return False  # refused later
+    beside = options.out.with_name(f"{options.out.name}-run")
+    return RunFolder(beside if options.add_style else options.out).begun
+
+
+def _prepare_folder(plan: Plan, trainer: Trainer) -> None:
+    if plan.resume:
+        plan.folder.clear()
+        plan.folder.write_config(plan.config)
+        trainer.faults.go_on_from(plan.folder.last_report(), again=trainer.step < plan.config.train.steps)
+        return
+    if plan.in_place:
+        trainer.task.bank = plan.asked["bank"]
+    plan.folder.create(plan.config, plan.asked)
+    if plan.in_place:
+        copy_bank(plan.out, plan.asked["bank"])
+
+
+def _finish(plan: Plan, trainer: Trainer) -> None:
+    if plan.in_place:
+        copy_bank(plan.folder.bank, plan.out)
+    trainer.measure()
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -141,25 +240,26 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
     return {**settings, "train": {**settings.get("train", {}), "steps": ADDED_STYLE_STEPS}}
 
 
-def _task(options: argparse.Namespace, config: Config) -> Task:
-    if not options.add_style:
-        return new_bank(config, find_styles(config.data.styles))
-    sources = find_styles(options.add_style)
-    if options.name:
-        if len(options.name) != len(sources):
-            raise ConfigError(f"--name gives {len(options.name)} name(s) for {len(sources)} style(s).")
-        if len(set(options.name)) != len(options.name):
-            raise ConfigError(f"--name gives a name twice: {', '.join(options.name)}.")
-        sources = [StyleSource(check_name(n), s.files) for n, s in zip(options.name, sources, strict=True)]
-    return more_styles(find_bank(options.bank), config, sources)
+def _task(plan: Plan) -> Task:
+    if not plan.add_style or not plan.bank:
+        return new_bank(plan.config, find_styles(plan.config.data.styles))
+    sources = find_styles(plan.add_style)
+    if plan.names:
+        if len(plan.names) != len(sources):
+            raise ConfigError(f"--name gives {len(plan.names)} name(s) for {len(sources)} style(s).")
+        if len(set(plan.names)) != len(plan.names):
+            raise ConfigError(f"--name gives a name twice: {', '.join(plan.names)}.")
+        sources = [StyleSource(check_name(n), s.files) for n, s in zip(plan.names, sources, strict=True)]
+    return more_styles(find_bank(plan.bank), plan.config, sources)
 
 
 def _introduce(trainer: Trainer) -> None:
     found = trainer.photographs
     names = ", ".join(source.name for source in trainer.task.sources)
+    several = f" x {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
     print(
         f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
-        f"styles {names}; {trainer.device}, {str(trainer.dtype).removeprefix('torch.')}."
+        f"styles {names}; {trainer.device}{several}, {str(trainer.dtype).removeprefix('torch.')}."
     )
     for text in found.skipped[:10]:
         print(f"Skipped: {text}")
@@ -173,3 +273,13 @@ def _path(text: str | None) -> Path | None:
 
 def _paths(texts: list[str] | None) -> list[Path] | None:
     return [Path(text) for text in texts] if texts else None
+
+
+def _texts(paths: list[Path] | None) -> list[str] | None:
+    return [str(path) for path in paths] if paths else None
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
+    return int(text)

@@ -1,0 +1,217 @@
+"""A run as a thing that can be saved and taken up again: network, optimizers, step, and what it came to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stylebank.checkpoint import StyleInfo, load_training_state, save_training_state
+from stylebank.config import Config
+from stylebank.data import find_photographs, readable
+from stylebank.distributed import ALONE, Processes
+from stylebank.errors import StyleBankError, TrainingError
+from stylebank.faults import Faults
+from stylebank.metrics import STYLE_LAYERS, Ruler
+from stylebank.objective import Objective, style_grams
+from stylebank.report import identity_psnr, measure
+from stylebank.run import RunFolder
+from stylebank.runtime import compute_dtype, place
+from stylebank.schedule import Schedule
+from stylebank.styles import StyleSource
+from stylebank.task import Task
+from stylebank.vgg import LossNetwork, load_loss_network
+
+
+class TrainingRun:
+    """All that a run needs and has; `Trainer` adds the loop.
+
+    Raises:
+        TrainingError: there are more processes than photographs in a batch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        folder: RunFolder,
+        device: torch.device,
+        loss_weights: Path | None = None,
+        processes: Processes = ALONE,
+        skip_nonfinite: int = 0,
+    ) -> None:
+        self.config, self.task, self.folder, self.device = config, task, folder, device
+        self.loss_weights, self.processes, self.skip_nonfinite = loss_weights, processes, skip_nonfinite
+        train, data = config.train, config.data
+        if processes.count > train.batch_size:
+            raise TrainingError(
+                f"The {processes.count} processes share each batch, and train.batch_size={train.batch_size} is too "
+                "small for that; raise it, or start fewer processes."
+            )
+        self.part = processes.part(train.batch_size)  # this process's places in every batch
+        self.step = 0
+        self.saved_step = -1  # of the last checkpoint
+        self.nonfinite_steps = 0  # left out so far
+        self.seconds = 0.0
+        self.hashes = {source.name: source.sha256() for source in task.sources}  # paintings may go away meanwhile
+        self.losses: dict[str, float] = {}  # as last logged
+        self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
+        self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
+        self.faults = Faults(self.photographs.skipped)
+        self.schedule = Schedule(train, task.joint)
+        self.dtype = compute_dtype(device, train.precision)
+        self.objective = self._objective()
+        self.model = place(task.model, device)
+        self.trainable = task.freeze()
+        self.shared = [p for p in self.model.autoencoder_parameters() if p.requires_grad]
+        self.optimizer = self._adam(self.trainable)
+        # With an Adam state of its own the identity branch also gets step sizes of its own.
+        separate = train.separate_optimizers and task.joint
+        self.identity_optimizer = self._adam(self.shared) if separate else self.optimizer
+        self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
+        if train.compile:
+            for module in (self.model.encoder, self.model.decoder, self.objective.network):
+                module.compile()
+
+    def _adam(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self.config.train.lr, fused=self.device.type in ("cpu", "cuda"))
+
+    def _objective(self) -> Objective:
+        loss = self.config.loss
+        network = self._loss_network([*loss.content_layers, *loss.style_layers])
+        grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
+        return Objective(network.to(self.dtype), grams, loss)
+
+    def _loss_network(self, layers: Sequence[str]) -> LossNetwork:
+        loss = self.config.loss
+        network = load_loss_network(loss.network, layers, loss.pooling, self.loss_weights)
+        return place(network, self.device)
+
+    def save(self) -> None:
+        """Writes the training state and, from it, a complete bank.
+
+        Raises:
+            TrainingError: a weight is not finite; the last checkpoint stays.
+            StyleBankError: the disk refuses; the last checkpoint stays.
+        """
+        weights = self.model.state_dict()
+        if bad := [name for name, value in weights.items() if not bool(value.isfinite().all())]:
+            raise TrainingError(f"Step {self.step}: weights are not finite ({', '.join(bad)}); nothing was saved.")
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "styles": self.model.names,
+            "model": weights,
+            "optimizer": self.optimizer.state_dict(),
+            "identity_optimizer": self.identity_optimizer.state_dict(),
+            "stylizing_norm": self.stylizing_norm,
+            "nonfinite_steps": self.nonfinite_steps,
+        }
+        try:
+            save_training_state(state, self.folder.state_file)
+            self.saved_step = self.step
+            self._save_bank()
+        except StyleBankError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            needed, free = _bytes_of(state) + _bytes_of(weights), shutil.disk_usage(self.folder.path).free
+            text = f"{error} A checkpoint needs about {needed} bytes, {free} are free."
+            raise StyleBankError(text) from error.__cause__
+
+    def _save_bank(self) -> None:
+        infos = {source.name: self._style_info(source) for source in self.task.sources}
+        metrics = {key: value for key, value in self.metrics.items() if key != "styles"}
+        self.task.save(self.folder.bank, infos, self.config.licence, metrics)
+
+    def _style_info(self, source: StyleSource) -> StyleInfo:
+        seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
+        return StyleInfo(
+            title=source.title,
+            source_sha256=self.hashes[source.name],
+            settings=self.config.style_settings(),
+            metrics=self.metrics.get("styles", {}).get(source.name, {}),
+            images=seen // len(self.task.sources),
+        )
+
+    def resume(self) -> None:
+        """Takes up the state saved in the run folder, which only the first process needs to see.
+
+        Raises:
+            TrainingError: there is none, it is damaged, or it belongs to another network.
+        """
+        state = self.processes.from_first(lambda: load_training_state(self.folder.state_file))
+        try:
+            if state["styles"] != self.model.names:
+                raise TrainingError(
+                    f"{self.folder.state_file} was trained on the styles {', '.join(state['styles'])}, but there are "
+                    f"now {', '.join(self.model.names)}; a run goes on with the styles it began with."
+                )
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.identity_optimizer.load_state_dict(state["identity_optimizer"])
+            self.stylizing_norm = state["stylizing_norm"].to(self.device)
+            self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
+            self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them
+        except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise TrainingError(f"{self.folder.state_file} does not fit this configuration: {reason}") from error
+        self.saved_step = self.step
+
+    def held_out(self) -> tuple[Path, ...]:
+        """The photographs to measure on, without any that have become unreadable since the start."""
+        files, reasons = readable(self.photographs.held_out)
+        self.faults.skip(reasons)
+        return files
+
+    def measure(self) -> None:
+        """Measures the bank on the held-out photographs and writes the numbers into it. In the first process only."""
+        if not self.processes.first or not (files := self.held_out()):
+            return
+        network = self._loss_network(STYLE_LAYERS)
+        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        styles = {
+            self.task.first_style + i: {name: stack[i : i + 1] for name, stack in grams.items()}
+            for i in range(len(self.task.sources))
+        }
+        self.metrics = {
+            "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
+            "styles": measure(self.model, files, styles, Ruler(network), self.device, self.dtype),
+        }
+        self._save_bank()
+
+    def write_report(self) -> Path | None:
+        """Writes `report.json` in the first process and returns its path; to be called by all processes."""
+        report = self.report()
+        return self.folder.write_report(report) if self.processes.first else None
+
+    def report(self) -> dict[str, Any]:
+        """What the run came to: steps, time, losses, metrics if measured, and what went wrong on the way.
+
+        To be called by all processes.
+        """
+        counts, skipped = self.faults.of_all(self.processes)
+        return {
+            "steps": self.step,
+            "of": self.config.train.steps,
+            "seconds": round(self.seconds, 1),
+            "processes": self.processes.count,
+            "losses": self.losses,
+            "held_out": [str(path) for path in self.photographs.held_out],
+            "metrics": self.metrics,
+            "counts": {"skipped_files": len(skipped), "nonfinite_steps": self.nonfinite_steps, **counts},
+            "skipped": skipped,
+        }
+
+
+def _bytes_of(value: Any) -> int:
+    """Bytes of all tensors in nested dictionaries and lists."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        value = list(value.values())
+    return sum(map(_bytes_of, value)) if isinstance(value, list | tuple) else 0

@@ -1,0 +1,170 @@
+"""What each of two processes does for `test_distributed`: torchrun ... ranks.py FOLDER, which holds the data.
+
+Every job trains a tiny run and leaves what it saw in FOLDER/JOB-RANK.pt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tiny import trainer
+from torch import Tensor
+
+from stylebank.distributed import Processes, join
+from stylebank.errors import StyleBankError, TrainingError
+from stylebank.objective import Terms
+from stylebank.trainer import Trainer
+
+Seen = dict[str, Any]
+EQUAL = ("train.batch_size=4", "train.steps=8", "train.lr_schedule=constant")
+SPARSE = ("train.batch_size=2", "train.steps=50", "train.identity_pretrain_steps=0")
+
+
+def make(folder: Path, name: str, processes: Processes, *overrides: str, **options: Any) -> Trainer:
+    overrides = ("data.held_out=0", *overrides)
+    data = (folder / "photos", folder / "styles", folder / "vgg.safetensors", folder / name)
+    return trainer(*data, *overrides, processes=processes, **options)
+
+
+def watch(run: Trainer) -> Seen:
+    """Notes crops, photographs and styles of every step, and the gradient with which weights are updated."""
+    seen: Seen = {"crops": [], "photographs": [], "styles": [], "gradients": [], "norms": []}
+    batches, stylize, update = run._batches, run._stylize, run._update
+
+    def _batches() -> Any:
+        for batch in batches():
+            seen["crops"].append([hashlib.sha256(crop.numpy().tobytes()).hexdigest() for crop in batch.images])
+            seen["photographs"].append([path.name for path in batch.paths])
+            yield batch
+
+    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
+        terms, styles = stylize(images)
+        seen["styles"].append(styles)
+        return terms, styles
+
+    def _update(identity: bool, lr: float) -> None:
+        seen["norms"].append(float(run.stylizing_norm))
+        if run.step < 4:
+            seen["gradients"].append([None if p.grad is None else p.grad.clone() for p in run.model.parameters()])
+        update(identity, lr)
+
+    run._batches, run._stylize, run._update = _batches, _stylize, _update  # type: ignore[method-assign]
+    return seen
+
+
+def finish(run: Trainer, seen: Seen) -> Seen:
+    """Trains, and adds how it ended to what was seen."""
+    try:
+        seen["finished"] = run.fit()
+    except StyleBankError as error:
+        seen["error"] = (type(error).__name__, str(error))
+    return seen | {
+        "step": run.step,
+        "model": run.model.state_dict(),
+        "losses": run.losses,
+        "optimizer": run.optimizer.state_dict(),
+        "report": run.report(),
+    }
+
+
+def sparse(folder: Path, processes: Processes) -> Seen:
+    """Fifty steps in which each process uses one filter of five."""
+    run = make(folder, "sparse", processes, *SPARSE)
+    return finish(run, watch(run))
+
+
+def equal(folder: Path, processes: Processes) -> Seen:
+    run = make(folder, "equal", processes, *EQUAL)
+    return finish(run, watch(run))
+
+
+def added(folder: Path, processes: Processes) -> Seen:
+    run = make(folder, "added", processes, "train.batch_size=2", "train.steps=6", bank=folder / "bank")
+    return finish(run, watch(run))
+
+
+def stopped(folder: Path, processes: Processes) -> Seen:
+    """One process alone is asked to save in its second step, and to stop in its fourth."""
+    run = make(folder, "stopped", processes, *SPARSE, "train.checkpoint_every=1000")
+    saved: list[int] = []
+    update, save = run._update, run.save
+
+    def _update(identity: bool, lr: float) -> None:
+        if processes.rank == 1 and run.step in (1, 3):
+            signal.raise_signal(signal.SIGUSR1 if run.step == 1 else signal.SIGTERM)
+        update(identity, lr)
+
+    def _save() -> None:
+        saved.append(run.step)
+        save()
+
+    run._update, run.save = _update, _save  # type: ignore[method-assign]
+    return finish(run, {"saved": saved})
+
+
+def not_finite(folder: Path, processes: Processes, skip: int = 0) -> Seen:
+    """The loss is not a number in the fourth step of the second process."""
+    run = make(folder, f"not-finite-{skip}", processes, *SPARSE, "train.steps=8", skip_nonfinite=skip)
+    seen = watch(run)
+    stylize = run._stylize
+
+    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
+        terms, styles = stylize(images)
+        if processes.rank == 1 and run.step == 3:
+            terms["style"] = terms["style"] * float("nan")
+        return terms, styles
+
+    run._stylize = _stylize  # type: ignore[method-assign]
+    return finish(run, seen)
+
+
+def skipped(folder: Path, processes: Processes) -> Seen:
+    return not_finite(folder, processes, skip=1)
+
+
+def other_photographs(folder: Path, processes: Processes) -> Seen:
+    run = make(folder, "other", processes)
+    if processes.rank == 1:
+        run.photographs = type(run.photographs)(run.photographs.train[:-1], (), ())
+    return finish(run, {})
+
+
+def failing_apart(folder: Path, processes: Processes) -> Seen:
+    """A block in which the second process alone fails."""
+    try:
+        with processes.together():
+            if processes.rank == 1:
+                raise TrainingError("no such folder")
+    except StyleBankError as error:
+        return {"error": (type(error).__name__, str(error))}
+    return {}
+
+
+JOBS: list[Callable[[Path, Processes], Seen]] = [
+    sparse,
+    equal,
+    added,
+    stopped,
+    not_finite,
+    skipped,
+    failing_apart,
+    other_photographs,
+]
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with join("cpu") as (processes, _):
+        assert processes.count == 2
+        for job in JOBS:
+            torch.save(job(folder, processes), folder / f"{job.__name__}-{processes.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
