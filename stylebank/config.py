@@ -117,11 +117,11 @@ class TrainConfig(_Section):
     steps: Positive = 20000
     """Optimizer updates in all, identity steps included."""
     batch_size: Positive = 4
-    """Photographs per step; in a stylizing step each has its own style."""
+    """Photographs per step, over all processes; in a stylizing step each has its own style."""
     crop_size: Annotated[int, Field(ge=16)] = 256
     """Side of the training crops in pixels."""
     lr: Annotated[float, Field(gt=0, le=1)] = 0.002
-    """Adam's highest learning rate."""
+    """Adam's highest learning rate, for the mean gradient over the whole batch."""
     lr_schedule: Literal["constant", "step", "cosine"] = "cosine"
     """`step` multiplies by `lr_decay` every `lr_decay_every` steps; `cosine` falls to zero at the end."""
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.8

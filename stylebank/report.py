@@ -31,8 +31,9 @@ def inference(model: StyleBank, device: torch.device, dtype: torch.dtype) -> Ite
         model.train(training)
 
 
-def photograph(path: Path, device: torch.device, side: int = MEASURE_SIDE) -> Tensor:
-    """A photograph as measured: (1, 3, H, W) in [0, 1] with a short side of `side` pixels."""
+def photograph(path: Path, device: torch.device, side: int | None = None) -> Tensor:
+    """A photograph as measured: (1, 3, H, W) in [0, 1] with a short side of `side` pixels, 256 unless said."""
+    side = side or MEASURE_SIDE
     image = to_tensor(resize_short_side(load_picture(path, draft_short_side=side).rgb, side))
     return image[None].to(device, memory_format=torch.channels_last)
 
