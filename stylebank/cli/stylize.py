@@ -105,12 +105,12 @@ def _stylize_all(
     """Does every job; one that fails is noted and the rest go on."""
     failures: list[str] = []
     to_do = [job for job in jobs if job.targets]
-    with StopRequest() as stop:
+    with StopRequest() as requests:
         for count, job in enumerate(_bar(to_do)):
-            if stop.requested:
+            if requests.requested:
                 return _interrupted(count, len(to_do))
             try:
-                _stylize_one(stylizer, wanted, job, options, lambda: stop.requested)
+                _stylize_one(stylizer, wanted, job, options, lambda: requests.requested)
             except KeyboardInterrupt:
                 return _interrupted(count, len(to_do))
             except StyleBankError as error:
