@@ -129,6 +129,14 @@ class FilmStylizer:
         profile.total = time.perf_counter() - began
         return profile
 
+    def one(self, picture: Image.Image) -> Image.Image:
+        """A single picture (mode RGB) as the next frame of what it was called for before; `size` does not count."""
+        if self.moving:
+            raise ConfigError("Masks that move need a film to move with.")
+        frame = Frame(0, Fraction(0), Fraction(0), 0, np.asarray(picture))
+        [pixels] = self._stylize([frame], [picture], Profile())
+        return Image.fromarray(self._finish(frame, picture, pixels).rgb)
+
     def _batch_size(self, size: tuple[int, int]) -> int:
         most = BATCH_PIXELS.get(self.stylizer.device.type, BATCH_PIXELS["cpu"])
         return max(1, min(MAX_BATCH, most // math.prod(size)))

@@ -11,6 +11,7 @@ Rotation is applied, times are exact, sound and subtitles are copied; see `Video
 
 from stylebank.video.animation import ANIMATIONS, AnimationReader
 from stylebank.video.animation_writer import AnimationWriter
+from stylebank.video.camera import Camera
 from stylebank.video.codecs import CODECS, CONTAINERS
 from stylebank.video.colour import Colour
 from stylebank.video.folders import FolderReader, FolderWriter
@@ -28,6 +29,7 @@ __all__ = [
     "FILM_SUFFIXES",
     "AnimationReader",
     "AnimationWriter",
+    "Camera",
     "Colour",
     "FolderReader",
     "FolderWriter",
