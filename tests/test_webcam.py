@@ -12,14 +12,15 @@ from tiny import fail, run, write_bank
 
 from stylebank.cli import webcam
 from stylebank.errors import StyleBankError
-from stylebank.video import Camera, VideoError, camera
+from stylebank.video import VideoError, Webcam
+from stylebank.video import webcam as device
 
 
 @pytest.fixture
 def test_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten frames of FFmpeg's test picture."""
     source = "testsrc=size=96x64:rate=50:duration=0.2"
-    monkeypatch.setattr(camera, "_device", lambda name: (source, "lavfi"))
+    monkeypatch.setattr(device, "_device", lambda name: (source, "lavfi"))
 
 
 class FakeWindow:
@@ -44,7 +45,7 @@ class FakeWindow:
 
 @pytest.mark.usefixtures("test_picture")
 def test_a_camera_gives_its_newest_pictures_in_order_until_it_ends() -> None:
-    with Camera() as pictures:
+    with Webcam() as pictures:
         frames = list(pictures)
     assert 1 <= len(frames) <= 10
     assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
@@ -54,7 +55,7 @@ def test_a_camera_gives_its_newest_pictures_in_order_until_it_ends() -> None:
 
 @pytest.mark.usefixtures("test_picture")
 def test_pictures_are_shown_in_the_look_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "_device", lambda name: ("testsrc=size=96x64:rate=50", "lavfi"))  # without end
+    monkeypatch.setattr(device, "_device", lambda name: ("testsrc=size=96x64:rate=50", "lavfi"))  # without end
     monkeypatch.setattr(webcam, "Window", FakeWindow)
     bank = write_bank(tmp_path / "bank", "calm", "storm")
     assert run("stylize", "--bank", bank, "--webcam", "--style", "all", "--size", "32") == 0
@@ -64,7 +65,7 @@ def test_pictures_are_shown_in_the_look_chosen(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_camera_that_is_not_there_is_named() -> None:
-    with refused(VideoError, "camera 63"), Camera("63"):
+    with refused(VideoError, "camera 63"), Webcam("63"):
         pass
 
 

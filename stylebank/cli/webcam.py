@@ -15,7 +15,7 @@ from stylebank.film import FilmStylizer
 from stylebank.fusion import Recipe
 from stylebank.images import resize_short_side
 from stylebank.stylizer import Stylizer
-from stylebank.video import Camera
+from stylebank.video import Webcam
 
 if TYPE_CHECKING:
     import tkinter
@@ -65,7 +65,7 @@ def show(camera: str, looks: Mapping[str, FilmStylizer], short_side: int) -> Non
         VideoError: there is no camera, or it stops.
         StyleBankError: there is no display, or Python has no window toolkit.
     """
-    with Camera(camera) as pictures:
+    with Webcam(camera) as pictures:
         window = Window(list(looks))
         try:
             for frame in pictures:

@@ -11,7 +11,6 @@ Rotation is applied, times are exact, sound and subtitles are copied; see `Video
 
 from stylebank.video.animation import ANIMATIONS, AnimationReader
 from stylebank.video.animation_writer import AnimationWriter
-from stylebank.video.camera import Camera
 from stylebank.video.codecs import CODECS, CONTAINERS
 from stylebank.video.colour import Colour
 from stylebank.video.folders import FolderReader, FolderWriter
@@ -20,6 +19,7 @@ from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_wr
 from stylebank.video.probe import probe_video
 from stylebank.video.reader import VideoReader
 from stylebank.video.threads import ReadAhead, WriteBehind
+from stylebank.video.webcam import Webcam
 from stylebank.video.writer import VideoWriter
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "FILM_SUFFIXES",
     "AnimationReader",
     "AnimationWriter",
-    "Camera",
     "Colour",
     "FolderReader",
     "FolderWriter",
@@ -43,6 +42,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
+    "Webcam",
     "WriteBehind",
     "is_film",
     "open_reader",

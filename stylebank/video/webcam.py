@@ -19,7 +19,7 @@ from stylebank.video.frames import Frame, VideoError
 _PATIENCE = 10.0  # seconds without a picture, after which the camera counts as gone
 
 
-class Camera:
+class Webcam:
     """A context in which iterating yields the camera's newest frame, over and over, until it ends.
 
     Args:
