@@ -1,8 +1,9 @@
 """Stylizing films: batches of frames through the network, with decoding and encoding in threads beside it.
 
-reader = open_reader("holiday.mp4")
-with open_writer("holiday_waves.mp4", reader) as writer:
-    profile = FilmStylizer(stylizer, stylizer.recipe("great_wave"), stabilize="blend").run(reader, writer)
+Example:
+    reader = open_reader("holiday.mp4")
+    with open_writer("holiday_waves.mp4", reader) as writer:
+        profile = FilmStylizer(stylizer, stylizer.recipe("great_wave"), stabilize="blend").run(reader, writer)
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Profile:
         return f"{self.frames} frames in {self.total:.1f} s, {rate:.2f} a second: network {self.busy:.1%}, {shares}."
 
 
-@dataclass(frozen=True)
+@dataclass
 class FilmStylizer:
     """What is done with every frame of a film."""
 
@@ -88,7 +89,7 @@ class FilmStylizer:
         if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
             raise ConfigError(f"A batch of {self.batch} frames is out of range; valid is 1 to {MAX_BATCH}.")
         if self.stabilize:
-            object.__setattr__(self, "_settle", Stabilizer(self.stylizer, self.stabilize))
+            self._settle = Stabilizer(self.stylizer, self.stabilize)
 
     def run(
         self,
@@ -128,6 +129,14 @@ class FilmStylizer:
             profile.decoding, profile.encoding = ahead.waited, behind.waited
         profile.total = time.perf_counter() - began
         return profile
+
+    def one(self, picture: Image.Image) -> Image.Image:
+        """A single picture (mode RGB) as the next frame of what it was called for before; `size` does not count."""
+        if self.moving:
+            raise ConfigError("Masks that move need a film to move with.")
+        frame = Frame(0, Fraction(0), Fraction(0), 0, np.asarray(picture))
+        [pixels] = self._stylize([frame], [picture], Profile())
+        return Image.fromarray(self._finish(frame, picture, pixels).rgb)
 
     def _batch_size(self, size: tuple[int, int]) -> int:
         most = BATCH_PIXELS.get(self.stylizer.device.type, BATCH_PIXELS["cpu"])

@@ -27,7 +27,7 @@ class MovingMask:
         soft: width of soft edges, see `masks.feather`.
 
     Raises:
-        VideoError: the mask cannot be read, or a folder has another number of frames than the film says it has.
+        VideoError: the mask cannot be read.
         ImageError: a folder without pictures.
     """
 
@@ -38,23 +38,26 @@ class MovingMask:
         self._by_index = path.is_dir()
         rate = film.info.frame_rate if self._by_index else None
         self._reader = open_reader(path, start, end, fps=rate)
-        if self._by_index and film.expected is not None and abs(film.expected - (self._reader.expected or 0)) > 1:
-            raise VideoError(
-                f"The mask '{path}' has {self._reader.expected} frames, but '{film.path}' has {film.expected}; "
-                "a folder of masks needs one for each."
-            )
         self._frames: Iterator[Frame] | None = None
         self._shown: Frame | None = None
         self._next: Frame | None = None
 
     def at(self, frame: Frame) -> Tensor:
-        """The mask of a frame, (H, W) float32 in [0, 1], of the mask's own size. Frames must come in order."""
+        """The mask of a frame, (H, W) float32 in [0, 1], of the mask's own size. Frames must come in order.
+
+        Raises:
+            VideoError: the mask cannot be read, or a folder has too few pictures.
+        """
         if self._frames is None:
             self._begin(frame)
         while self._next is not None and self._is_due(self._next, frame):
             assert self._frames is not None
             self._shown, self._next = self._next, next(self._frames, None)
-        assert self._shown is not None
+        if self._shown is None or (self._by_index and self._shown.index != frame.index):
+            raise VideoError(
+                f"The folder of masks '{self.path}' has no picture for frame {frame.index} of the film; "
+                "it needs one for each."
+            )
         grey = Image.fromarray(self._shown.rgb).convert("L")
         mask = torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).reshape(grey.height, grey.width) / 255
         return feather(mask, self._soft)
@@ -63,8 +66,6 @@ class MovingMask:
         after = Position(frame.index) if self._by_index else Position()
         self._frames = self._reader.frames(after)
         self._shown = next(self._frames, None)
-        if self._shown is None:
-            raise VideoError(f"The mask '{self.path}' ends before frame {frame.index} of the film.")
         self._next = next(self._frames, None)
 
     def _is_due(self, mask: Frame, frame: Frame) -> bool:

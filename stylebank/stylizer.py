@@ -164,13 +164,14 @@ class Stylizer:
         if tile:
             return TiledPicture(self, source, tile, progress)
         try:
-            return self._encode(source)
+            return self.encode_whole(source)
         except torch.OutOfMemoryError:
             pass  # go on outside of this block, where the error no longer holds what was allocated
         return self.in_tiles(source)
 
     @torch.inference_mode()
-    def _encode(self, source: Image.Image | Tensor) -> Encoded:
+    def encode_whole(self, source: Image.Image | Tensor) -> Encoded:
+        """As `encode`, never in tiles: mode RGB, or float (B, 3, H, W) in [0, 1]. Raises torch.OutOfMemoryError."""
         batch = source if isinstance(source, Tensor) else to_tensor(source)[None]
         pixels = batch.to(self.device, memory_format=torch.channels_last)
         features = self.model.encode(pixels)

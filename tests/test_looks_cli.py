@@ -104,3 +104,99 @@ def test_wrong_options_get_one_sentence(
     out = tmp_path / "out"
     fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions)
     assert not out.exists()
+
+
+# -------------------------------------------------------------------------------------------------- regions
+
+
+def test_a_map_that_was_written_does_the_same_as_the_regions_it_shows(
+    look: Callable[..., np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, shown = tmp_path / "photos" / "photo.png", tmp_path / "map.png"
+    found = look("--regions", "kmeans:3", "--assign", "0=calm,1-2=storm")
+    succeed(
+        capsys,
+        "stylize",
+        "--bank",
+        tmp_path / "bank",
+        "--input",
+        photo,
+        "--regions",
+        "kmeans:3",
+        "--show-regions",
+        shown,
+    )
+    assert (tmp_path / "map.key.png").is_file()
+    assert (tmp_path / "map.key.txt").is_file()
+    assert np.array_equal(found, look("--label-map", shown, "--assign", "0=calm,1-2=storm"))
+
+
+@pytest.mark.parametrize("method", ["kmeans:3", "slic:3"])
+def test_regions_are_the_same_with_the_same_seed(look: Callable[..., np.ndarray], method: str) -> None:
+    options = ("--regions", method, "--assign", "0=calm,1=storm:0.5,2=identity", "--seed", "3")
+    assert np.array_equal(look(*options), look(*options))
+
+
+def test_all_regions_in_one_style_are_that_style(look: Callable[..., np.ndarray]) -> None:
+    everywhere = look("--regions", "kmeans:3", "--assign", "0-2=calm", "--feather", "6")
+    assert np.abs(everywhere - look("--style", "calm")).max() <= 1
+
+
+def test_what_no_region_covers_is_left_to_the_style_or_to_the_photograph(
+    look: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    palette = [(255, 0, 0), (0, 255, 255)]  # labels 0 and 1
+    halves = Image.new("RGB", SIZE, palette[0])
+    halves.paste(palette[1], (32, 0, *SIZE))
+    halves.save(tmp_path / "halves.png")
+    options = ("--label-map", tmp_path / "halves.png", "--assign", "0=calm")
+    styled, kept = look(*options, "--style", "storm"), look(*options, "--outside", "original")
+    photo = pixels(tmp_path / "photos" / "photo.png")[..., :3].astype(int)
+    assert np.abs(styled[:, -8:] - look("--style", "storm")[:, -8:]).max() <= 1
+    assert np.abs(kept[:, -8:] - photo[:, -8:]).max() <= 1
+    assert np.abs(kept[:, :8] - look("--style", "calm")[:, :8]).max() <= 1
+
+
+def test_regions_go_together_with_everything_else(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    mask = _mask(tmp_path / "mask.png", 16)
+    output = look(
+        *("--regions", "kmeans:2", "--assign", "0=calm*0.5+storm*0.5", "--mask", f"storm={mask}"),
+        *("--style", "identity", "--alpha", "0.5", "--feather", "4", "--preserve-colors", "luma"),
+        *("--stroke", "1.5", "--tile", "32"),
+    )
+    assert output.shape == (SIZE[1], SIZE[0], 3)
+
+
+def test_a_sweep_is_a_strip_from_one_style_to_the_other(look: Callable[..., np.ndarray]) -> None:
+    strip = look("--style", "calm", "storm", "--sweep", "3")
+    gap, caption = 6, 22
+    pictures = [strip[caption + gap :, gap + i * (SIZE[0] + gap) :][: SIZE[1], : SIZE[0]] for i in range(3)]
+    assert np.abs(pictures[0] - look("--style", "calm")).max() <= 1
+    assert np.abs(pictures[1] - look("--style", "calm:0.5", "storm:0.5")).max() <= 1
+    assert np.abs(pictures[2] - look("--style", "storm")).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "mentions"),
+    [
+        (("--regions", "kmeans:1", "--assign", "0=calm"), ["kmeans:1", "from 2 to"]),
+        (("--regions", "kmeans:3"), ["--assign is missing"]),
+        (("--assign", "0=calm"), ["--assign needs"]),
+        (("--show-regions", "map.png", "--style", "calm"), ["--show-regions needs"]),
+        (("--regions", "kmeans:3", "--assign", "7=calm"), ["region 7", "0, 1, 2"]),
+        (("--regions", "kmeans:3", "--assign", "0=gone"), ["gone", "calm, storm"]),
+        (("--regions", "kmeans:3", "--label-map", "map.png", "--assign", "0=calm"), ["--label-map", "one of them"]),
+        (("--style", "calm", "--outside", "original"), ["--outside original"]),
+        (("--style", "calm", "--sweep", "3"), ["two names"]),
+        (("--style", "calm", "calm", "--sweep", "3"), ["itself"]),
+        (("--style", "calm", "--feather", "-1"), ["-1", "0 or more"]),
+    ],
+)
+def test_regions_and_sweeps_that_cannot_be_are_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], mentions: list[str]
+) -> None:
+    bank = write_bank(tmp_path / "bank", "calm", "storm")
+    photos = paint(tmp_path / "photos", "photo", size=SIZE)
+    out = tmp_path / "out"
+    fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions)
+    assert not out.exists()

@@ -235,8 +235,10 @@ def test_an_output_that_is_a_file_is_no_folder(
     ("options", "mentions"),
     [
         (["--style", "calm", "--input", "P", "--output", "new/a.png"], ["a.png", "give a folder"]),
-        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 style(s)"]),
-        (["--style", "calm", "--input", "P/one.png", "--output", "new/a.gif"], ["'.gif'", ".png"]),
+        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 look(s)"]),
+        (["--style", "calm", "--input", "P/one.png", "--output", "new/a.gif"], ["one.png", "still picture", "a.gif"]),
+        (["--style", "calm", "--input", "P/one.png", "--output", "new/a.tex"], ["'.tex'", ".png"]),
+        (["--style", "calm", "--input", "P", "--output", "new", "--quality", "101"], ["101", "1 to 100"]),
         (["--style", "sunny", "--input", "P", "--output", "new"], ["'sunny'", "calm, storm"]),
         (["--style", "calm", "--input", "P/four.png", "--output", "new"], ["four.png", "does not exist"]),
         (["--style", "calm", "--input", "P/*.webp", "--output", "new"], ["*.webp", "matches no pictures"]),
@@ -262,7 +264,9 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
     assert not Path("new").exists()
 
 
-@pytest.mark.parametrize("options", [["--size", "8"], ["--size", "large"], ["--quality", "0"], ["--precision", "int8"]])
+@pytest.mark.parametrize(
+    "options", [["--size", "8"], ["--size", "large"], ["--quality", "good"], ["--precision", "int8"]]
+)
 def test_options_out_of_range_are_wrong_usage(
     bank: Path, pictures: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
@@ -317,7 +321,7 @@ def test_infer_py_is_the_same_command(
 
 
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
-    jobs = plan([Path("a/x.jpg"), Path("b/y.png")], ["calm", "storm"], tmp_path / "out", overwrite=False)
+    jobs = plan({Path("a/x.jpg"): False, Path("b/y.png"): False}, ["calm", "storm"], tmp_path / "out")
     assert [job.source for job in jobs] == [Path("a/x.jpg"), Path("b/y.png")]
     assert jobs[0].targets == {style: tmp_path / "out" / style / "x.png" for style in STYLES}
     assert not list(tmp_path.iterdir())
@@ -325,7 +329,7 @@ def test_a_plan_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_may_be_called_like_a_picture(tmp_path: Path) -> None:
     (tmp_path / "out.png").mkdir()
-    [job] = plan([Path("x.jpg")], ["calm"], tmp_path / "out.png", overwrite=False)
+    [job] = plan({Path("x.jpg"): False}, ["calm"], tmp_path / "out.png")
     assert job.targets == {"calm": tmp_path / "out.png" / "x.png"}
     with pytest.raises(ImageError, match=r"\.tex"):
-        plan([Path("x.jpg")], ["calm"], tmp_path / "out.tex", overwrite=False)
+        plan({Path("x.jpg"): False}, ["calm"], tmp_path / "out.tex")

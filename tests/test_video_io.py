@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from films import TICK, add_sound, grey, make_film, mux_sound, number, packets
 from PIL import Image
 
 from stylebank.errors import StyleBankError
@@ -37,97 +38,10 @@ from stylebank.video import (
     probe_video,
 )
 from stylebank.video.codecs import is_available
-from stylebank.video.frames import Pixels
 from stylebank.video.orientation import Turn, turn_of_matrix
 
 LOSSLESS = {"codec": "libx264", "quality": 0, "preset": "ultrafast"}
-TICK = Fraction(1, 12800)
 WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # of red and blue, by H.273 matrix
-
-
-def grey(index: int, size: tuple[int, int] = (64, 48)) -> Pixels:
-    """A flat frame that tells its number."""
-    return np.full((size[1], size[0], 3), 20 + 6 * index, np.uint8)
-
-
-def number(frame: Frame) -> int:
-    return round((float(frame.rgb.mean()) - 20) / 6)
-
-
-def make_film(
-    path: Path,
-    frames: int = 12,
-    *,
-    size: tuple[int, int] = (64, 48),
-    times: list[int] | None = None,
-    pictures: list[Pixels] | None = None,
-    audio: bool = False,
-    subtitles: str | None = None,
-    rotation: int = 0,
-    chapters: bool = False,
-    codec: str = "libx264",
-    pixel_format: str = "yuv444p",
-    video: bool = True,
-    options: dict[str, str] | None = None,
-) -> Path:
-    """A film of 25 frames a second, lossless; `times` in ticks of 1/12800 s make its rate vary."""
-    times = times if times is not None else [512 * i for i in range(frames)]
-    with av.open(str(path), "w", options=options or {}) as film:
-        film.metadata["title"] = "A film"
-        if video:
-            stream = film.add_stream(
-                codec, rate=25, options={"crf": "0", "preset": "ultrafast"} if "x26" in codec else {}
-            )
-            assert isinstance(stream, av.VideoStream)
-            stream.width, stream.height, stream.pix_fmt = *size, pixel_format
-            stream.codec_context.time_base = TICK
-            if rotation:
-                stream.set_display_rotation(rotation)
-        sound = _add_sound(film) if audio else None
-        text = film.add_mux_stream(subtitles, time_base=Fraction(1, 1000)) if subtitles else None
-        if chapters:
-            parts = [(0, 200, "one"), (200, 480, "two")]
-            film.set_chapters(
-                [
-                    {"id": i, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
-                    for i, (a, b, title) in enumerate(parts)
-                ]
-            )
-        if sound is not None:
-            _mux_sound(film, sound, seconds=0.6)
-        for begin, words in ((0, b"first"), (240, b"second")) if text is not None else ():
-            packet = av.Packet(len(words).to_bytes(2, "big") + words if subtitles == "mov_text" else words)
-            packet.pts = packet.dts = begin
-            packet.duration, packet.time_base, packet.stream = 240, Fraction(1, 1000), text
-            packet.is_keyframe = True
-            film.mux(packet)
-        for i, pts in enumerate(times) if video else ():
-            frame = av.VideoFrame.from_ndarray(grey(i, size) if pictures is None else pictures[i])
-            frame.pts, frame.time_base = pts, TICK
-            film.mux(stream.encode(frame))
-        if video:
-            film.mux(stream.encode(None))
-    return path
-
-
-def _add_sound(film: Any) -> Any:
-    return film.add_stream("aac", rate=48000)
-
-
-def _mux_sound(film: Any, sound: Any, seconds: float) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, (2, int(seconds * 48000))).astype(np.float32)
-    for begin in range(0, noise.shape[1], 1024):
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(noise[:, begin : begin + 1024]), "fltp", "stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, begin, Fraction(1, 48000)
-        film.mux(sound.encode(frame))
-    film.mux(sound.encode(None))
-
-
-def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
-    """(seconds, bytes) of the packets of the first stream of a kind."""
-    with av.open(str(path)) as film:
-        stream = next(s for s in film.streams if s.type == kind)
-        return [(p.pts * p.time_base, bytes(p)) for p in film.demux(stream) if p.size and p.pts is not None]
 
 
 def words(path: Path) -> list[tuple[Fraction, bytes]]:
@@ -408,8 +322,8 @@ def test_films_without_pictures_are_refused(tmp_path: Path) -> None:
     with av.open(str(path), "w") as film:
         stream = film.add_stream("libx264", rate=25)
         stream.width, stream.height = 64, 48
-        sound = _add_sound(film)
-        _mux_sound(film, sound, 0.2)
+        sound = add_sound(film)
+        mux_sound(film, sound, 0.2)
     with pytest.raises(VideoError, match="not a single picture"):
         probe_video(path)
 

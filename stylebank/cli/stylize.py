@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from stylebank.checkpoint import find_bank, load_bank
-from stylebank.cli import films, looks
+from stylebank.cli import films, looks, webcam
 from stylebank.cli.films import stylize_film
 from stylebank.cli.jobs import Existing, Job, find_sources, plan
 from stylebank.cli.looks import Looks
@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="pictures and films: files, folders or glob patterns",
     )
+    parser.add_argument(
+        "--webcam", nargs="?", const="0", metavar="N", help="show a camera's pictures in a window; several looks: key n"
+    )
     parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
     parser.add_argument("--size", type=_size, metavar="N", help="scale to this short side in pixels first")
     parser.add_argument(
@@ -60,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
     """Stylizes everything in every look asked for; 1 if any of it failed, 130 if interrupted."""
     if options.list:
         return _list(options.bank)
+    if options.webcam is not None:
+        return webcam.run(options)
     for name in ("input", *(() if options.show_regions and not options.assign else ("output",))):
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
@@ -105,12 +110,12 @@ def _stylize_all(
     """Does every job; one that fails is noted and the rest go on."""
     failures: list[str] = []
     to_do = [job for job in jobs if job.targets]
-    with StopRequest() as stop:
+    with StopRequest() as requests:
         for count, job in enumerate(_bar(to_do)):
-            if stop.requested:
+            if requests.requested:
                 return _interrupted(count, len(to_do))
             try:
-                _stylize_one(stylizer, wanted, job, options, lambda: stop.requested)
+                _stylize_one(stylizer, wanted, job, options, lambda: requests.requested)
             except KeyboardInterrupt:
                 return _interrupted(count, len(to_do))
             except StyleBankError as error:

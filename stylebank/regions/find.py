@@ -35,7 +35,7 @@ def find_regions(stylizer: Stylizer, photograph: Image.Image, method: Method, se
     reduced = _at_most(photograph, LONGEST_SIDE)
     if method.kind == "slic":
         return segment_slic(reduced, method.count)
-    encoded = stylizer._encode(_at_most(photograph, _FEATURES_OF))
+    encoded = stylizer.encode_whole(_at_most(photograph, _FEATURES_OF))
     return upsample_labels(segment_kmeans(encoded.features[0], method.count, seed), reduced.size)
 
 

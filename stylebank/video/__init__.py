@@ -19,6 +19,7 @@ from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_wr
 from stylebank.video.probe import probe_video
 from stylebank.video.reader import VideoReader
 from stylebank.video.threads import ReadAhead, WriteBehind
+from stylebank.video.webcam import Webcam
 from stylebank.video.writer import VideoWriter
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
+    "Webcam",
     "WriteBehind",
     "is_film",
     "open_reader",

@@ -18,7 +18,7 @@ from stylebank.video.passthrough import Source, plan_streams
 from stylebank.video.reader import VideoReader
 from stylebank.video.segments import Picture, Segment, SegmentEncoder, find_segments
 
-SEGMENT_FRAMES = 120
+SEGMENT_FRAMES = 48
 """Frames in a part: what a killed run loses at most, and the longest way between two key frames."""
 
 

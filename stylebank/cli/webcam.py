@@ -1,0 +1,140 @@
+"""A camera's pictures, stylized live in a window."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from stylebank.cli.looks import Looks
+from stylebank.errors import ConfigError, StyleBankError
+from stylebank.film import FilmStylizer
+from stylebank.fusion import Recipe
+from stylebank.images import resize_short_side
+from stylebank.stylizer import Stylizer
+from stylebank.video import Webcam
+
+if TYPE_CHECKING:
+    import tkinter
+
+DEFAULT_SIDE = 240  # short side in pixels, for a processor to keep up; --size says otherwise
+_NEXT, _LEAVE = ("n", "space", "Right"), ("q", "Escape")
+_REFUSED = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Shows the camera's pictures in every look asked for.
+
+    Raises:
+        ConfigError: options that say nothing about a camera, or contradict each other.
+        StyleBankError: as `show`.
+    """
+    for name in _REFUSED:
+        if getattr(options, name):
+            raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
+    stylizer = Stylizer.load(options.bank, options.device, options.precision)
+    wanted = Looks(options, stylizer)
+    if wanted.moving:
+        raise ConfigError(f"--mask {next(iter(wanted.moving))} moves; it takes a film to go with it.")
+    if not wanted.names:
+        raise ConfigError("--style is missing.")
+    recipes = wanted.recipes(Image.new("RGB", (64, 64)))  # none depends on the picture
+    looks = {name: _film(stylizer, recipe, options) for name, recipe in recipes.items()}
+    show(options.webcam, looks, options.size or DEFAULT_SIDE)
+    return 0
+
+
+def _film(stylizer: Stylizer, recipe: Recipe, options: argparse.Namespace) -> FilmStylizer:
+    return FilmStylizer(
+        stylizer,
+        recipe,
+        stroke=options.stroke,
+        colors=options.preserve_colors,
+        tile=options.tile,
+        stabilize=options.stabilize,
+    )
+
+
+def show(camera: str, looks: Mapping[str, FilmStylizer], short_side: int) -> None:
+    """Shows the camera's pictures in the first look, with a key that goes on to the next, until the window is closed.
+
+    Raises:
+        VideoError: there is no camera, or it stops.
+        StyleBankError: there is no display, or Python has no window toolkit.
+    """
+    with Webcam(camera) as pictures:
+        window = Window(list(looks))
+        try:
+            for frame in pictures:
+                began = time.monotonic()
+                picture = resize_short_side(Image.fromarray(frame.rgb), short_side)
+                output = looks[window.look].one(picture)
+                if not window.show(output, 1 / (time.monotonic() - began)):
+                    return
+        finally:
+            window.close()
+
+
+class Window:
+    """A window that shows pictures; `look` is the one chosen by key."""
+
+    def __init__(self, looks: list[str]) -> None:
+        self._looks, self._index = looks, 0
+        self._root = _root()
+        self._label = _label(self._root)
+        self._open = True
+        self._root.protocol("WM_DELETE_WINDOW", self._leave)
+        for key in _LEAVE:
+            self._root.bind(f"<{key}>", lambda _: self._leave())
+        for key in _NEXT:
+            self._root.bind(f"<{key}>", lambda _: self._next())
+
+    @property
+    def look(self) -> str:
+        """The name of the look chosen."""
+        return self._looks[self._index]
+
+    def show(self, picture: Image.Image, rate: float) -> bool:
+        """Shows a picture and how many come a second; False once the window was closed."""
+        from PIL import ImageTk
+
+        if self._open:
+            self._picture = ImageTk.PhotoImage(picture, master=self._root)  # Tk keeps no reference of its own
+            self._label.configure(image=str(self._picture))
+            self._root.title(f"{self.look}, {rate:.1f} pictures a second; n: next look, q: leave")
+            self._root.update()
+        return self._open
+
+    def close(self) -> None:
+        """Removes the window."""
+        self._root.destroy()
+
+    def _leave(self) -> None:
+        self._open = False
+
+    def _next(self) -> None:
+        self._index = (self._index + 1) % len(self._looks)
+
+
+def _root() -> tkinter.Tk:
+    try:
+        import tkinter
+    except ImportError as error:
+        raise StyleBankError(
+            "This Python has no tkinter, which the window needs; install it (on Debian the package python3-tk)."
+        ) from error
+    try:
+        return tkinter.Tk()
+    except tkinter.TclError as error:
+        raise StyleBankError(f"There is no display to open a window on ({error}).") from error
+
+
+def _label(root: tkinter.Tk) -> tkinter.Label:
+    import tkinter
+
+    label = tkinter.Label(root, borderwidth=0)
+    label.pack()
+    return label
