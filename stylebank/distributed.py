@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -146,11 +147,12 @@ ALONE = Processes()
 
 
 @contextmanager
-def join(device: str) -> Iterator[tuple[Processes, torch.device]]:
+def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[tuple[Processes, torch.device]]:
     """Joins the processes that torchrun started: yields them and the device of this one. Alone, nothing is joined.
 
     Args:
         device: as on the command line; `auto` and `cuda` give each process of a machine a GPU of its own.
+        patience: how long one process waits for the others to come to the same point.
 
     Raises:
         ConfigError: the device is not there, or cannot be had by several processes.
@@ -169,7 +171,7 @@ def join(device: str) -> Iterator[tuple[Processes, torch.device]]:
         # gloo also beside NCCL: whatever is on the processor is spoken about without waiting for a GPU.
         backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
         store, again = _meeting_point(rank)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=count)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=patience)
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"The {count} processes of this run cannot reach each other: {reason}") from error

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from stylebank.checkpoint import find_bank, load_bank
 from stylebank.cli import films, looks, webcam
-from stylebank.cli.films import stylize_film
-from stylebank.cli.jobs import Existing, Job, find_sources, plan
+from stylebank.cli.bulk import INTERRUPTED, stylize_all, summary
+from stylebank.cli.jobs import Existing, find_sources, plan
 from stylebank.cli.looks import Looks
-from stylebank.cli.pictures import show_regions, stylize_picture
-from stylebank.errors import ConfigError, StyleBankError
+from stylebank.cli.pictures import show_regions
+from stylebank.distributed import Processes, SaidElsewhere, join
+from stylebank.errors import ConfigError
 from stylebank.images import SAVE_FORMATS
-from stylebank.interrupt import StopRequest
 from stylebank.stylizer import Stylizer
 
 DEFAULT_BANK = Path("checkpoints/stylebank-4")
-INTERRUPTED = 130  # exit code
+PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,27 +65,55 @@ def run(options: argparse.Namespace) -> int:
         return _list(options.bank)
     if options.webcam is not None:
         return webcam.run(options)
-    for name in ("input", *(() if options.show_regions and not options.assign else ("output",))):
-        if not getattr(options, name):
-            raise ConfigError(f"--{name} is missing.")
-    stylizer = Stylizer.load(options.bank, options.device, options.precision)
-    wanted = Looks(options, stylizer)
-    sources = find_sources(options.input, options.output or Path(), options.frames)
+    with join(options.device, PATIENCE) as (processes, device):
+        try:
+            return _run(options, processes, device)
+        except SaidElsewhere:
+            time.sleep(1)  # torchrun ends all with the first that fails: let the one speak that has to
+            return 1
+
+
+def _run(options: argparse.Namespace, processes: Processes, device: torch.device) -> int:
+    with processes.together():  # nobody begins before everybody has seen what exists
+        for name in ("input", *(() if options.show_regions and not options.assign else ("output",))):
+            if not getattr(options, name):
+                raise ConfigError(f"--{name} is missing.")
+        stylizer = Stylizer.load(options.bank, str(device), options.precision)
+        wanted = Looks(options, stylizer)
+        sources = find_sources(options.input, options.output or Path(), options.frames)
+        _check(options, wanted, sources)
+        if options.show_regions and processes.first:
+            _show_regions(wanted, list(sources), options)
+        if not wanted.names:
+            return 0
+        names = [" to ".join(options.style)] if options.sweep else wanted.names
+        jobs = plan(sources, names, options.output, Existing(options.overwrite, options.resume), frames=options.frames)
+    to_do = [job for job in jobs if job.targets]
+    own = stylize_all(stylizer, wanted, to_do[processes.rank :: processes.count], options, quiet=not processes.first)
+    outcomes = processes.gather(own)
+    code = max(outcome.code for outcome in outcomes)
+    if processes.first:
+        text = summary(outcomes, len(to_do), len(jobs) - len(to_do))
+        print(
+            f"{text}, in {', '.join(names)}: {options.output}", file=sys.stderr if code == INTERRUPTED else sys.stdout
+        )
+        for failure in (text for outcome in outcomes for text in outcome.failures):
+            print(f"Error: {failure}", file=sys.stderr)
+    elif code:
+        time.sleep(1)  # as in `run`
+    return code
+
+
+def _check(options: argparse.Namespace, wanted: Looks, sources: dict[Path, bool]) -> None:
+    """Raises ConfigError for options that do not go with what was found."""
     if any(sources.values()):
         films.check_options(options)
     elif wanted.moving:
         raise ConfigError(f"--mask {next(iter(wanted.moving))} moves; it takes a film to go with it.")
-    if options.show_regions:
-        _show_regions(wanted, list(sources), options)
-        if not wanted.names:
-            return 0
-    if not wanted.names:
+    if not wanted.names and not options.show_regions:
         raise ConfigError("--style is missing.")
     if not all(sources.values()) and options.quality is not None and not 1 <= options.quality <= 100:
         raise ConfigError(f"--quality {options.quality} is out of range; valid is 1 to 100 for pictures.")
-    names = [" to ".join(options.style)] if options.sweep else wanted.names
-    jobs = plan(sources, names, options.output, Existing(options.overwrite, options.resume), frames=options.frames)
-    return _stylize_all(stylizer, wanted, names, jobs, options)
 
 
 def _list(bank: Path) -> int:
@@ -102,60 +130,6 @@ def _show_regions(wanted: Looks, sources: list[Path], options: argparse.Namespac
     for source in sources:
         target = path if is_file else path / f"{source.stem}.png"
         print("Wrote " + ", ".join(map(str, show_regions(wanted, source, target, options))))
-
-
-def _stylize_all(
-    stylizer: Stylizer, wanted: Looks, names: Sequence[str], jobs: list[Job], options: argparse.Namespace
-) -> int:
-    """Does every job; one that fails is noted and the rest go on."""
-    failures: list[str] = []
-    to_do = [job for job in jobs if job.targets]
-    with StopRequest() as requests:
-        for count, job in enumerate(_bar(to_do)):
-            if requests.requested:
-                return _interrupted(count, len(to_do))
-            try:
-                _stylize_one(stylizer, wanted, job, options, lambda: requests.requested)
-            except KeyboardInterrupt:
-                return _interrupted(count, len(to_do))
-            except StyleBankError as error:
-                text = str(error)
-                failures.append(text if str(job.source) in text else f"'{job.source}': {text}")
-            except (MemoryError, torch.OutOfMemoryError):
-                failures.append(
-                    f"'{job.source}' does not fit into memory; give a --tile, or scale it down with --size."
-                )
-    kind = "film" if jobs and all(job.film for job in jobs) else "picture"
-    skipped = f", {len(jobs) - len(to_do)} were there" if len(to_do) < len(jobs) else ""
-    done = len(to_do) - len(failures)
-    print(f"Stylized {done} of {len(jobs)} {kind}(s) in {', '.join(names)}{skipped}: {options.output}")
-    for text in failures:
-        print(f"Error: {text}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def _bar(jobs: list[Job]) -> tqdm[Job]:
-    """Progress over pictures; films have bars of their own."""
-    quiet = len(jobs) < 2 or any(job.film for job in jobs)
-    return tqdm(jobs, unit="picture", disable=True if quiet else None)
-
-
-def _stylize_one(
-    stylizer: Stylizer, wanted: Looks, job: Job, options: argparse.Namespace, stopped: Callable[[], bool]
-) -> None:
-    if job.film:
-        stylize_film(stylizer, wanted, job, options, stopped)
-    else:
-        stylize_picture(stylizer, wanted, job, options)
-
-
-def _interrupted(done: int, total: int) -> int:
-    print(
-        f"Interrupted; {done} of {total} done. What there is of a film lies beside it as NAME.partial; the same "
-        "command with --resume goes on.",
-        file=sys.stderr,
-    )
-    return INTERRUPTED
 
 
 def _tile(text: str) -> int | None:

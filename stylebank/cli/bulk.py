@@ -1,0 +1,86 @@
+"""Many pictures and films, one after the other; with several processes each does its share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from tqdm import tqdm
+
+from stylebank.cli.films import stylize_film
+from stylebank.cli.jobs import Job
+from stylebank.cli.looks import Looks
+from stylebank.cli.pictures import stylize_picture
+from stylebank.errors import StyleBankError
+from stylebank.interrupt import StopRequest
+from stylebank.stylizer import Stylizer
+
+INTERRUPTED = 130  # exit code
+
+
+@dataclass
+class Outcome:
+    """What became of one process's share."""
+
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failures))
+
+
+def stylize_all(
+    stylizer: Stylizer, looks: Looks, jobs: Sequence[Job], options: argparse.Namespace, quiet: bool = False
+) -> Outcome:
+    """Does every job; one that fails is noted and the rest go on."""
+    outcome = Outcome()
+    with StopRequest() as request:
+        for job in _bar(jobs, quiet):
+            try:
+                if request.requested:
+                    raise KeyboardInterrupt
+                _stylize_one(stylizer, looks, job, options, lambda: request.requested)
+                outcome.done += 1
+            except KeyboardInterrupt:
+                outcome.interrupted = True
+                break
+            except StyleBankError as error:
+                text = str(error)
+                outcome.failures.append(text if str(job.source) in text else f"'{job.source}': {text}")
+            except (MemoryError, torch.OutOfMemoryError):
+                outcome.failures.append(
+                    f"'{job.source}' does not fit into memory; give a --tile, or scale it down with --size."
+                )
+    return outcome
+
+
+def summary(outcomes: Sequence[Outcome], wanted: int, skipped: int) -> str:
+    """One sentence, without its full stop, on what all processes did."""
+    done = sum(outcome.done for outcome in outcomes)
+    were_there = f" ({skipped} were there)" if skipped else ""
+    if any(outcome.interrupted for outcome in outcomes):
+        return (
+            f"Interrupted; {done} of {wanted} done{were_there}. What there is of a film lies beside it as "
+            "NAME.partial; the same command with --resume goes on"
+        )
+    return f"Stylized {done} of {wanted}{were_there}"
+
+
+def _bar(jobs: Sequence[Job], quiet: bool) -> tqdm[Job]:
+    """Progress over pictures; films have bars of their own."""
+    quiet = quiet or len(jobs) < 2 or any(job.film for job in jobs)
+    return tqdm(jobs, unit="picture", disable=True if quiet else None)
+
+
+def _stylize_one(
+    stylizer: Stylizer, looks: Looks, job: Job, options: argparse.Namespace, stopped: Callable[[], bool]
+) -> None:
+    if job.film:
+        stylize_film(stylizer, looks, job, options, stopped)
+    else:
+        stylize_picture(stylizer, looks, job, options)
