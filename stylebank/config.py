@@ -142,8 +142,6 @@ class TrainConfig(_Section):
     """Keep one Adam state per branch instead of one for both."""
     identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
     """Steps at the start that train the auto-encoder alone."""
-    warm_start: bool = True
-    """Start an added style at the filter of the style most like it, instead of at random."""
     gradient_clip: Weight = 10.0
     """Largest norm of a step's whole gradient; 0 does not limit it."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"

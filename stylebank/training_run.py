@@ -25,7 +25,6 @@ from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
 from stylebank.task import Task
 from stylebank.vgg import LossNetwork, load_loss_network
-from stylebank.warm_start import start_from_nearest
 
 
 class TrainingRun:
@@ -67,10 +66,6 @@ class TrainingRun:
         self.dtype = compute_dtype(device, train.precision)
         self.objective = self._objective()
         self.model = place(task.model, device)
-        self.starts: dict[str, str] = {}  # new style -> the old one whose filter it starts from
-        if train.warm_start and not task.joint:
-            files = self.photographs.train
-            self.starts = start_from_nearest(self.model, task.first_style, self.objective, files, device, self.dtype)
         self.trainable = task.freeze()
         self.shared = [p for p in self.model.autoencoder_parameters() if p.requires_grad]
         self.optimizer = self._adam(self.trainable)

@@ -261,10 +261,6 @@ def _introduce(trainer: Trainer) -> None:
         f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
         f"styles {names}; {trainer.device}{several}, {str(trainer.dtype).removeprefix('torch.')}."
     )
-    if trainer.starts:
-        print(
-            "Starting from the most similar: " + ", ".join(f"{new} from {old}" for new, old in trainer.starts.items())
-        )
     for text in found.skipped[:10]:
         print(f"Skipped: {text}")
     if len(found.skipped) > 10:
