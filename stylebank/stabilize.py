@@ -1,13 +1,170 @@
-"""Placeholder until the real module is written: overwrite me."""
-from typing import Any, Literal, get_args
+"""Less flicker in films: what the network makes of a frame is mixed with what it made of the frames before.
+
+Mixed are the features, before filter and decoder, and then the outputs. Averaged outputs are calm, but lose contrast
+and with it style; from averaged features the decoder still draws strokes of full contrast. Neither happens where
+something moves on its own, nor across a cut. What stays is first moved along: by the motion of the camera
+(`blend`), or by optical flow (`flow`), as in Ruder et al. 2016, "Artistic Style Transfer for Videos", but
+with a network for single pictures. Measurements: docs/video-stability.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylebank.flow import load_opencv
+from stylebank.model import STRIDE
+from stylebank.motion import Motion, camera_motion, flow_motion, pooled
+from stylebank.scene_cuts import is_cut
+from stylebank.stylizer import Encoded, Stylizer
+from stylebank.tiles import TiledPicture
 
 Method = Literal["blend", "flow"]
-METHODS = get_args(Method)
-WARM_UP = 8
+METHODS: tuple[Method, ...] = get_args(Method)
+
+FEATURE_MEMORY = 0.8
+"""Share of the features that comes from the frames before, where nothing changed."""
+OUTPUT_MEMORY = 0.45
+"""The same share of the outputs."""
+TOLERANCE = 0.08
+"""Difference from what is remembered, in [0, 1], at which both shares have fallen to 1/e of that."""
+WARM_UP = 16
+"""Frames to be shown again before going on in the middle of a film: 0.8^16 is 3 % of a frame's features."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    pixels: Tensor
+    """(1, 3, H, W)"""
+    half: Tensor
+    """(1, 3, ceil(H / 2), ceil(W / 2)): large enough to see what moves, and four times as quick."""
+    small: Tensor
+    """(1, 3, h, w), at the scale of the features."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """From the frame before to a frame: how things moved, and where they are the same, (1, 1, h, w) in [0, 1]."""
+
+    motion: Motion
+    same: Tensor
+
+
 class Stabilizer:
-    def __init__(self, stylizer: Any, method: Method) -> None:
-        self.stylizer = stylizer
-    def encode(self, pixels: Any, tile: Any = None) -> Any:
-        return self.stylizer.encode(pixels, tile)
-    def settle(self, pixels: Any, output: Any) -> Any:
-        return output
+    """Takes the flicker out of the frames of a film, which come in batches and in order.
+
+        steady = Stabilizer(stylizer, "blend")
+        for pixels in batches:  # each (B, 3, H, W) in [0, 1]
+            output = steady.settle(pixels, steady.encode(pixels).decode(recipe))
+
+    The result does not depend on how frames are split into batches. It remembers one frame, its features and its
+    output. Frames of another size begin a new film, as `reset` does.
+
+    Args:
+        method: `blend`, which knows of the camera's motion only and is quick; or `flow`, with OpenCV's optical flow.
+
+    Raises:
+        MissingExtraError: `flow` without OpenCV.
+    """
+
+    def __init__(self, stylizer: Stylizer, method: Method) -> None:
+        self.stylizer, self.method = stylizer, method
+        if method == "flow":
+            load_opencv()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything: the next frame is a film's first."""
+        self._last: _Frame | None = None
+        self._remembered: Tensor | None = None  # half as large, frames mixed as their features are
+        self._features: Tensor | None = None  # (1, C, h, w)
+        self._outputs: dict[Hashable, Tensor] = {}  # each (1, 3, H, W)
+        self._steps: list[_Step | None] = []
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor, tile: int | None = None) -> Encoded | TiledPicture:
+        """The next frames, as by `Stylizer.encode`, but with calmer features; in tiles these are left as they are."""
+        pixels = pixels.to(self.stylizer.device).contiguous()
+        self._steps = [self._look(pixels[i : i + 1]) for i in range(len(pixels))]
+        encoded = self.stylizer.encode(pixels, tile)
+        if isinstance(encoded, TiledPicture):
+            self._features = None
+            return encoded
+        mixed = []
+        for step, features in zip(self._steps, encoded.features.split(1), strict=True):
+            self._features = _mix(step, features, self._features, FEATURE_MEMORY)
+            mixed.append(self._features)
+        features = torch.cat(mixed)
+        return replace(encoded, features=features, normalized=self.stylizer.model.normalize(features))
+
+    @torch.inference_mode()
+    def settle(self, pixels: Tensor, output: Tensor, name: Hashable = None) -> Tensor:
+        """The outputs (B, 3, H, W) in [0, 1] of the frames last given to `encode`, calmer.
+
+        Args:
+            name: tells apart outputs in several styles from one encoding.
+        """
+        if len(pixels) != len(output) or len(output) != len(self._steps):
+            raise ValueError(f"settle got {len(output)} outputs of {len(pixels)} frames; {len(self._steps)} are due")
+        settled = []
+        # In channels-last order, as outputs come, mixing would take twenty times as long.
+        for step, picture in zip(self._steps, output.contiguous().split(1), strict=True):
+            self._outputs[name] = _mix(step, picture, self._outputs.get(name), OUTPUT_MEMORY)
+            settled.append(self._outputs[name])
+        return torch.cat(settled).clamp(0, 1)
+
+    def _look(self, frame: Tensor) -> _Step | None:
+        """How a frame comes out of the one before; None for the first of a shot."""
+        half = pooled(frame, 2)
+        now, before, remembered = _Frame(frame, half, pooled(half, STRIDE // 2)), self._last, self._remembered
+        self._last, self._remembered = now, half
+        if (
+            before is None
+            or remembered is None
+            or before.pixels.shape != frame.shape
+            or is_cut(now.small, before.small)
+        ):
+            return None
+        motion = self._motion(now, before)
+        carried = motion.carry(remembered)
+        # Not against the frame before: changes too slow to be seen from one frame to the next add up.
+        same = _sameness(half, carried)
+        if motion.visible is not None:
+            same = same * motion.visible
+        self._remembered = torch.lerp(half, carried, _enlarged(same * FEATURE_MEMORY, half))
+        return _Step(motion, same)
+
+    def _motion(self, now: _Frame, before: _Frame) -> Motion:
+        if self.method == "flow":
+            return flow_motion(now.pixels, before.pixels, STRIDE)
+        return camera_motion(now.small, before.small, STRIDE)
+
+
+def _sameness(now: Tensor, remembered: Tensor) -> Tensor:
+    """1 where two pictures at half the size agree, towards 0 where they do not: (1, 1, h, w), as large as features."""
+    change = pooled((now - remembered).abs_().amax(1, keepdim=True), STRIDE // 2)
+    change = F.avg_pool2d(change, 3, 1, 1, count_include_pad=False)  # noise is not motion
+    return torch.exp(-(change / TOLERANCE).square())
+
+
+def _mix(step: _Step | None, now: Tensor, before: Tensor | None, memory: float) -> Tensor:
+    """Features or outputs (1, C, ., .) of a frame, with so much of the frame before as is still there."""
+    if step is None or before is None:
+        return now
+    share = _enlarged(step.same * memory, now)
+    return torch.lerp(now, step.motion.carry(before), share.to(now.dtype))
+
+
+def _enlarged(small: Tensor, like: Tensor) -> Tensor:
+    """(1, 1, h, w) at the scale of the features -> (1, 1, H, W), the size of `like`."""
+    height, width = like.shape[2:]
+    scale = -(-width // small.shape[3])
+    if scale == 1:
+        return small
+    large = F.interpolate(small, scale_factor=scale, mode="bilinear", align_corners=False)
+    return large[:, :, :height, :width]
