@@ -13,11 +13,19 @@ from collections.abc import Sequence
 import torch
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, stylize, train
+from stylebank.cli import bank, demo, evaluate, optimize, study, stylize, train
 from stylebank.errors import StyleBankError
 from stylebank.memory import keep_freed_memory
 
-COMMANDS = {"train": train, "stylize": stylize, "bank": bank, "demo": demo}
+COMMANDS = {
+    "train": train,
+    "stylize": stylize,
+    "optimize": optimize,
+    "evaluate": evaluate,
+    "bank": bank,
+    "demo": demo,
+    "study": study,
+}
 
 
 def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int:

@@ -1,0 +1,140 @@
+"""The whole evaluation: every output, every baseline, every optimisation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from stylebank.evaluate import optimisation
+from stylebank.evaluate.clock import Clock
+from stylebank.evaluate.fidelity import Fidelity
+from stylebank.evaluate.measures import Gauge
+from stylebank.evaluate.optimisation import Plan
+from stylebank.evaluate.painters import Painter
+from stylebank.evaluate.result import Result
+from stylebank.evaluate.styles import Style
+from stylebank.metrics import psnr
+
+
+@dataclass(frozen=True)
+class Design:
+    """What to evaluate, and how much of it to optimise.
+
+    Args:
+        sizes: short side of the photographs -> how many of them (all if None); a side of None is that of the outputs.
+        table: iterations of the optimisation that get a row, ascending; empty leaves the optimisation out.
+        pairs_per_photograph: in how many styles each photograph is optimised, dealt round; in all if None.
+        long_pairs: how many pairs of each size go on after the first of `table`; all if None.
+    """
+
+    sizes: dict[int | None, int | None]
+    table: tuple[int, ...]
+    pairs_per_photograph: int | None = None
+    long_pairs: int | None = None
+
+    def styles_of(self, photograph: int, styles: Sequence[Style]) -> list[Style]:
+        """The styles that photograph number `photograph` is optimised in."""
+        count = min(self.pairs_per_photograph or len(styles), len(styles)) if self.table else 0
+        return [styles[(photograph * count + k) % len(styles)] for k in range(count)]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Evaluates outputs of a painter.
+
+    Args:
+        files: photographs.
+        folder: where courses of optimisations are kept.
+        dtype: of the optimisation's convolutions.
+    """
+
+    painter: Painter
+    files: Sequence[Path]
+    styles: Sequence[Style]
+    design: Design
+    fidelity: Fidelity
+    folder: Path
+    device: torch.device
+    dtype: torch.dtype
+    clock: Clock
+
+    def run(self) -> Result:
+        """Measures everything; the optimisations come last, so that what is quick is known to work before them.
+
+        Raises:
+            StyleBankError: a photograph or an output cannot be read, or the output folder not be written.
+        """
+        result = Result()
+        for size, _, file in tqdm(list(self._photographs()), "outputs", unit="photograph", disable=None):
+            self._measure(self._gauge(file, size), result)
+        with tqdm(total=self._iterations(), desc="optimisation", unit="it", disable=None) as bar:
+            taken: dict[int | None, int] = defaultdict(int)
+            for size, number, file in self._photographs():
+                for style in self.design.styles_of(number, self.styles):
+                    length = self._length(taken[size])
+                    taken[size] += 1
+                    self._optimise(self._gauge(file, size), style, length, result, bar)
+        return result
+
+    def _photographs(self) -> Iterator[tuple[int | None, int, Path]]:
+        for size, count in self.design.sizes.items():
+            for number, file in enumerate(self.files[:count]):
+                yield size, number, file
+
+    def _gauge(self, file: Path, size: int | None) -> Gauge:
+        return Gauge(self.painter.photograph(file, size, self.device), file, self.styles, self.fidelity)
+
+    def _measure(self, gauge: Gauge, result: Result) -> None:
+        """The outputs in every style, the baselines that cost nothing, and the auto-encoder alone."""
+        photo, file = gauge.photo, gauge.file
+        size = side(photo)
+        if (same := self.painter.reconstruct(photo)) is not None:
+            result.identity[size].append({"psnr": psnr(same, photo), **self.fidelity(same, photo)})
+        for style in self.styles:
+            output = self.painter.paint(photo, file, style.name)
+            row = gauge.all(output, style)
+            if self.painter.timed:
+                row["seconds"] = self._seconds(photo, file, style)
+            result.outputs[size, style.name, file.name] = row
+            kinds = result.rows[size][style.name]
+            kinds["output"].append(row)
+            kinds["photograph"].append(gauge.all(photo, style))
+            kinds["painting"].append(gauge.all(style.tiled((photo.shape[2], photo.shape[3])), style))
+
+    def _seconds(self, photo: Tensor, file: Path, style: Style) -> float:
+        return self.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
+
+    def _length(self, pair: int) -> int:
+        """How many iterations pair number `pair` of a size gets."""
+        table, long = self.design.table, self.design.long_pairs
+        return table[-1] if long is None or pair < long else table[0]
+
+    def _iterations(self) -> int:
+        pairs: dict[int | None, int] = defaultdict(int)
+        for size, number, _ in self._photographs():
+            pairs[size] += len(self.design.styles_of(number, self.styles))
+        return sum(self._length(pair) for count in pairs.values() for pair in range(count))
+
+    def _optimise(self, gauge: Gauge, style: Style, length: int, result: Result, bar: tqdm[Any]) -> None:
+        before, size = bar.n, side(gauge.photo)
+        bar.set_postfix_str(f"{size} px, {style.name}")
+        plan = Plan(self.design.table, length, self.dtype, self.clock)
+        course = optimisation.course(self.folder, gauge, style, plan, bar.update)
+        bar.update(before + length - bar.n)  # those read from a file, or not needed
+        result.courses[size, style.name, gauge.file.name] = course
+        for point in course:
+            if point.iteration in plan.table:
+                row = {**point.measures, "seconds": point.seconds}
+                result.rows[size][style.name][f"L-BFGS {point.iteration}"].append(row)
+
+
+def side(photo: Tensor) -> str:
+    """The short side of a photograph (1, 3, H, W) in pixels, as a key."""
+    return str(min(photo.shape[2:]))

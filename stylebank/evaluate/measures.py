@@ -1,0 +1,83 @@
+"""Every measure of one output: objective, style, content, fidelity, separation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from stylebank.evaluate.fidelity import Fidelity
+from stylebank.evaluate.styles import Style
+from stylebank.losses import total_variation
+from stylebank.metrics import Ruler
+from stylebank.objective import Terms
+from stylebank.vgg import LossNetwork
+
+Row = dict[str, float]
+"""Measure -> value; `objective` and those of COLUMNS."""
+
+COLUMNS = {
+    "style_gap_closed": "style gap closed",
+    "content_distance": "content distance",
+    "total_variation": "total variation",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "vif": "VIF",
+    "lpips": "LPIPS",
+    "told_apart": "told apart",
+    "objective": "objective",
+}
+
+
+class Gauge:
+    """Measures outputs made of one photograph.
+
+    Args:
+        photo: (1, 3, H, W) in [0, 1].
+        file: where it comes from.
+        styles: all that are evaluated: an output shall be nearest to its own.
+    """
+
+    def __init__(self, photo: Tensor, file: Path, styles: Sequence[Style], fidelity: Fidelity) -> None:
+        self.photo, self.file, self.styles = photo, file, tuple(styles)
+        self._fidelity = fidelity
+        self._ruler = Ruler(styles[0].objective.network)
+        self.activations = self._ruler.activations(photo)
+
+    def course(self, output: Tensor, style: Style) -> Row:
+        """The measures that the course of an optimisation is followed by: all but those of fidelity.
+
+        Args:
+            output: (1, 3, H, W); it is clamped to [0, 1] first, as a file would be.
+        """
+        output = output.detach().clamp(0, 1).float()
+        others = [other.grams for other in self.styles if other is not style]
+        with torch.no_grad():
+            terms = self.terms(output, style, self.activations)
+        return {
+            **self._ruler.compare(output, self.activations, style.grams, others),
+            "total_variation": total_variation(output).item(),
+            "objective": style.objective.total(terms).item(),
+        }
+
+    def terms(self, output: Tensor, style: Style, known: dict[str, Tensor]) -> Terms:
+        """The training objective's terms (1,) of an output (1, 3, H, W), see `stylebank.objective`.
+
+        Args:
+            known: the photograph's activations, which need not be computed for every output anew.
+        """
+        network = style.objective.network
+
+        def remembers(images: Tensor) -> dict[str, Tensor]:
+            return known if images is self.photo else cast(dict[str, Tensor], network(images))
+
+        objective = replace(style.objective, network=cast(LossNetwork, remembers))
+        return objective.stylizing_terms(self.photo, output, [0])
+
+    def all(self, output: Tensor, style: Style) -> Row:
+        """Every measure of an output (1, 3, H, W), clamped as in `course`."""
+        return {**self.course(output, style), **self._fidelity(output, self.photo)}

@@ -1,0 +1,124 @@
+"""The styles that are evaluated, each with the objective it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stylebank.config import Config, LossConfig, load_config
+from stylebank.errors import BankError, ConfigError
+from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS
+from stylebank.objective import Grams, Objective, style_grams
+from stylebank.runtime import place
+from stylebank.styles import StyleSource
+from stylebank.stylizer import Stylizer
+from stylebank.vgg import LossNetwork, load_loss_network
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style, its painting, and what an output in it is judged by."""
+
+    source: StyleSource
+    size: int
+    """Short side in pixels at which its paintings are seen."""
+    objective: Objective
+    """The training objective with this one style."""
+    grams: Grams
+    """Gram matrices (1, C, C) at the layers of `stylebank.metrics`."""
+
+    @property
+    def name(self) -> str:
+        """The style's name."""
+        return self.source.name
+
+    def tiled(self, size: tuple[int, int]) -> Tensor:
+        """The (first) painting repeated over a picture of (height, width): (1, 3, H, W) in [0, 1]."""
+        painting = to_tensor(resize_short_side(load_picture(self.source.files[0]).rgb, self.size))
+        down, across = (-(-want // have) for want, have in zip(size, painting.shape[1:], strict=True))
+        return painting.repeat(1, down, across)[None, :, : size[0], : size[1]].to(self.objective.network.mean.device)
+
+
+def of_bank(stylizer: Stylizer, sources: Sequence[StyleSource]) -> list[StyleSource]:
+    """The paintings of the bank's styles, in the bank's order; those of no style in it are passed over.
+
+    Raises:
+        BankError: there is none.
+    """
+    found = {source.name: source for source in sources}
+    if not (there := [name for name in stylizer.styles if name in found]):
+        raise BankError(
+            f"None of the paintings given ({', '.join(found)}) is named like a style of the bank "
+            f"({', '.join(stylizer.styles)})."
+        )
+    return [found[name] for name in there]
+
+
+def remarks(stylizer: Stylizer, sources: Sequence[StyleSource]) -> list[str]:
+    """Sentences on styles that have no painting, or another file than they were trained on."""
+    found = {source.name: source for source in sources}
+    missing = [name for name in stylizer.styles if name not in found]
+    records = stylizer.bank.records
+    others = [name for name in found if records[name].source_sha256 not in ("", found[name].sha256())]
+    return [
+        *([f"Not measured, as no painting has their name: {', '.join(missing)}."] if missing else []),
+        *([f"Measured against other files than they were trained on: {', '.join(others)}."] if others else []),
+    ]
+
+
+def settings_of(stylizer: Stylizer | None, names: Sequence[str], network: str | None) -> dict[str, Config]:
+    """The configuration that each style was trained with; for outputs of other programs the defaults with VGG-19.
+
+    Raises:
+        BankError: a style's record holds no valid settings.
+        ConfigError: the styles were trained with different loss networks.
+    """
+    if stylizer is None:
+        return dict.fromkeys(names, Config(loss=LossConfig(network="vgg16" if network == "vgg16" else "vgg19")))
+    configs = {}
+    for name in names:
+        try:
+            configs[name] = load_config(None, base=stylizer.bank.records[name].settings)
+        except ConfigError as error:
+            raise BankError(f"The record of style '{name}' holds settings that are not valid: {error}") from error
+    used = {(config.loss.network, config.loss.pooling) for config in configs.values()}
+    if len(used) > 1:
+        raise ConfigError(
+            f"The styles were trained with different loss networks ({', '.join(map(' '.join, sorted(used)))} pooling); "
+            "evaluate those of one network at a time with --styles."
+        )
+    return configs
+
+
+def load_styles(
+    sources: Sequence[StyleSource],
+    configs: Mapping[str, Config],
+    weights: Path | None,
+    device: torch.device,
+    size: int | None = None,
+) -> list[Style]:
+    """The styles with their Gram matrices, all on one loss network.
+
+    Args:
+        size: short side of the paintings; by default that of each style's training.
+
+    Raises:
+        WeightsError: the loss network's weights are missing or do not fit.
+    """
+    losses = [configs[source.name].loss for source in sources]
+    layers = {*STYLE_LAYERS, CONTENT_LAYER, *(n for loss in losses for n in (*loss.style_layers, *loss.content_layers))}
+    network = place(load_loss_network(losses[0].network, sorted(layers), losses[0].pooling, weights), device)
+    return [_style(source, configs[source.name], network, size) for source in sources]
+
+
+def _style(source: StyleSource, config: Config, network: LossNetwork, size: int | None) -> Style:
+    size = size or config.data.style_size
+    layers = dict.fromkeys((*STYLE_LAYERS, *config.loss.style_layers))
+    grams = style_grams(network, [source], list(layers), size)
+    objective = Objective(network, {name: grams[name] for name in config.loss.style_layers}, config.loss)
+    return Style(source, size, objective, {name: grams[name] for name in STYLE_LAYERS})

@@ -1,0 +1,100 @@
+"""Training the runs of a study, one after the other; what one of them meets does not stop the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from stylebank.config import Config
+from stylebank.data import find_photographs
+from stylebank.errors import ConfigError, StyleBankError
+from stylebank.run import RunFolder
+from stylebank.study.grid import Cell
+from stylebank.study.log import log_runs
+from stylebank.study.record import Study
+from stylebank.study.table import write_table
+from stylebank.styles import find_styles
+from stylebank.task import new_bank
+from stylebank.trainer import Trainer
+from stylebank.vgg import load_loss_network
+
+
+def check(cells: Sequence[Cell], loss_weights: Path | None) -> None:
+    """Looks at all that runs need, so that what is missing is said before hours are spent.
+
+    Raises:
+        ConfigError: a run would have no photographs to measure on.
+        StyleBankError: photographs, paintings or the loss network's weights are missing or do not fit.
+    """
+    for data in dict.fromkeys(cell.config.data for cell in cells):
+        if data.held_out == 0:
+            raise ConfigError("data.held_out is 0; a study measures its runs on photographs kept from training.")
+        find_styles(data.styles)
+        find_photographs(data.content, data.min_side, data.held_out, seed=0)  # which are held out does not matter here
+    for loss in dict.fromkeys(cell.config.loss for cell in cells):
+        load_loss_network(loss.network, [*loss.content_layers, *loss.style_layers], loss.pooling, loss_weights)
+
+
+def run_study(
+    study: Study,
+    cells: Sequence[Cell],
+    device: torch.device,
+    loss_weights: Path | None,
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Trains and measures every run that is not done yet, going on with those that were begun.
+
+    A run that fails is noted with its reason. `study.json`, the table and the log are brought up to date after each.
+
+    Returns:
+        False if asked to stop (SIGTERM, Ctrl-C) before the end.
+
+    Raises:
+        StyleBankError: the study's own files cannot be written.
+    """
+    study.save()
+    log_runs(study)
+    for number, cell in enumerate(cells, 1):
+        if study.entries[cell.name].state == "done":
+            continue
+        say(f"Run {number} of {len(cells)}: {cell.name}")
+        try:
+            finished, error = train(cell.config, study.run_folder(cell.name), device, loss_weights), ""
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the other runs are worth their hours
+            finished, error = True, _reason(failure)
+        entry = study.update(cell.name, error)
+        if error:
+            say(f"Failed: {entry.error}")
+        study.save()
+        write_table(study)
+        log_runs(study)
+        if not finished:
+            return False
+    return True
+
+
+def train(config: Config, folder: RunFolder, device: torch.device, loss_weights: Path | None) -> bool:
+    """One run, from its start or its last checkpoint, measured at its end; False if it was stopped before."""
+    trainer = Trainer(config, new_bank(config, find_styles(config.data.styles)), folder, device, loss_weights)
+    if folder.begun:
+        if folder.saved:
+            trainer.resume()
+        folder.clear()
+        trainer.faults.go_on_from(folder.last_report(), again=trainer.step < config.train.steps)
+    else:
+        folder.create(config, {"bank": None, "add_style": None, "names": None})
+    finished = trainer.fit()
+    if finished:
+        trainer.measure()
+    trainer.write_report()
+    return finished
+
+
+def _reason(error: Exception) -> str:
+    """Why a run failed, in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, StyleBankError):
+        return text
+    return f"{type(error).__name__}: {text[:300] or 'no more is known.'}"

@@ -1,0 +1,311 @@
+"""The evaluation's parts: what a forward pass is worth, fidelity, the measures, and the optimisation's courses."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from conftest import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import config, paint
+from torch import Tensor
+
+from stylebank.errors import MissingExtraError
+from stylebank.evaluate import Clock, Design, Fidelity, Style, load_styles, optimisation
+from stylebank.evaluate.measures import Gauge
+from stylebank.evaluate.optimisation import Course, Plan, Point
+from stylebank.evaluate.worth import Worth, by_objective, by_style, first_reached, summary
+from stylebank.report import photograph
+from stylebank.styles import find_styles
+
+CPU = torch.device("cpu")
+
+
+def objectives(*values: float) -> Course:
+    """A course with a point every ten iterations, each of two seconds."""
+    return [Point(10 * i, 10 * i, 20.0 * i, {"objective": value}) for i, value in enumerate(values)]
+
+
+def gaps(*pairs: tuple[float, float]) -> Course:
+    rows = [{"style_gap_closed": gap, "content_distance": content} for gap, content in pairs]
+    return [Point(10 * i, 10 * i, 20.0 * i, row) for i, row in enumerate(rows)]
+
+
+# ------------------------------------------------------------------------------------------------------ worth
+
+
+def test_an_output_is_worth_the_iterations_to_its_objective() -> None:
+    course = objectives(8, 4, 3, 2.5)
+    assert first_reached(course, by_objective({"objective": 4})) == Worth(10, 20, 30)
+    assert first_reached(course, by_objective({"objective": 3.75})) == Worth(12.5, 25, 30)
+    assert first_reached(course, by_objective({"objective": 2.5})).iterations == pytest.approx(30)
+
+
+def test_worse_than_the_photograph_is_worth_nothing_and_better_than_the_course_is_beyond_it() -> None:
+    assert first_reached(objectives(8, 4), by_objective({"objective": 9})) == Worth(0, 0, 10)
+    assert first_reached(objectives(8, 4), by_objective({"objective": 3})) == Worth(math.inf, math.inf, 10)
+
+
+def test_style_counts_only_while_no_more_content_is_lost() -> None:
+    output = by_style({"style_gap_closed": 0.5, "content_distance": 0.4})
+    assert first_reached(gaps((0, 0), (1, 0.2)), output).iterations == pytest.approx(5)
+    later = gaps((0, 0), (0.6, 0.8), (0.7, 0.2))  # enough style at once, little enough lost only afterwards
+    assert first_reached(later, output).iterations == pytest.approx(10 + 10 * 0.4 / 0.6)
+    assert first_reached(gaps((0, 0), (0.6, 0.8), (0.9, 0.5)), output).iterations == math.inf
+    window = gaps((0.2, 0), (0.8, 0.8))  # both hold from and until the middle of one segment
+    assert first_reached(window, output).iterations == pytest.approx(5)
+
+
+@given(
+    st.lists(st.floats(0.01, 100), min_size=2, max_size=8),
+    st.floats(0, 100),
+    st.floats(0, 100),
+)
+def test_more_is_worth_more(values: list[float], one: float, other: float) -> None:
+    course = objectives(*values)
+    low, high = sorted([one, other])
+    assert (
+        first_reached(course, by_objective({"objective": low})).iterations
+        >= first_reached(course, by_objective({"objective": high})).iterations
+    )
+
+
+def test_a_summary_says_how_many_were_beyond_the_course() -> None:
+    worths = [Worth(4, 1, 50), Worth(math.inf, math.inf, 50), Worth(9, 2, 500)]
+    assert summary(worths) == {
+        "pairs": 3,
+        "median": 9,
+        "lowest": 4,
+        "highest": math.inf,
+        "seconds": 2,
+        "reached": 2,
+        "limit": 50,
+    }
+    assert summary(worths[1:2] * 3)["median"] == math.inf
+
+
+# --------------------------------------------------------------------------------------------------- fidelity
+
+
+def noisy(picture: Tensor, amount: float) -> Tensor:
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(1))
+    return (picture + amount * noise).clamp(0, 1)
+
+
+def scene(size: int) -> Tensor:
+    x = torch.linspace(0, 1, size)
+    waves = 0.5 + 0.5 * torch.sin(30 * x[None] + 9 * x[:, None])
+    return torch.stack([waves, x[None] * x[:, None], x[:, None].expand(size, size)])[None]
+
+
+def test_fidelity_is_one_for_the_photograph_and_falls_with_noise() -> None:
+    fidelity, photo = Fidelity(CPU), scene(176)
+    same = fidelity(photo, photo)
+    assert set(same) == {"ssim", "ms_ssim", "vif"}
+    assert all(value == pytest.approx(1, abs=1e-3) for value in same.values())
+    rows = [fidelity(noisy(photo, amount), photo) for amount in (0.02, 0.1, 0.3)]
+    for name in same:
+        values = [row[name] for row in rows]
+        assert 1 > values[0] > values[1] > values[2] >= 0
+
+
+def test_vif_takes_pixels_at_the_scale_its_noise_is_meant_for() -> None:
+    """With pixels of 0 to 1 its noise variance of 2 would drown every picture, and the value fall towards 0.5 or so."""
+    photo = scene(96)
+    assert Fidelity(CPU)(noisy(photo, 0.01), photo)["vif"] > 0.5
+    assert Fidelity(CPU)(photo * 0.5 + 0.25, photo)["vif"] > 0.5  # contrast is not information
+
+
+def test_small_pictures_have_fewer_measures() -> None:
+    fidelity = Fidelity(CPU)
+    assert set(fidelity(scene(64), scene(64))) == {"ssim", "vif"}
+    assert set(fidelity(scene(32), scene(32))) == {"ssim"}
+
+
+def test_lpips_is_left_out_where_its_network_is_not_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchmetrics.image.lpip as lpip
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert "--lpips fetches it" in Fidelity(CPU).note
+
+    def offline(**_: object) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr(lpip, "LearnedPerceptualImagePatchSimilarity", offline)
+    fidelity = Fidelity(CPU, lpips=True)
+    assert "no route" in fidelity.note
+    assert "lpips" not in fidelity(scene(64), scene(64))
+
+
+def test_lpips_is_a_column_where_it_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchmetrics.image.lpip as lpip
+
+    class Distance:
+        def __init__(self, net_type: str, normalize: bool) -> None:
+            assert (net_type, normalize) == ("alex", True)  # pictures in [0, 1], not [-1, 1]
+
+        def to(self, device: torch.device) -> Distance:
+            return self
+
+        def __call__(self, output: Tensor, photo: Tensor) -> Tensor:
+            return (output - photo).abs().mean()
+
+    monkeypatch.setattr(lpip, "LearnedPerceptualImagePatchSimilarity", Distance)
+    assert Fidelity(CPU, lpips=True)(scene(64) * 0, scene(64))["lpips"] == pytest.approx(float(scene(64).mean()))
+
+
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    with refused(MissingExtraError, "stylebank[evaluate]"):
+        Fidelity(CPU)
+
+
+# --------------------------------------------------------------------------------------------------- measures
+
+
+@pytest.fixture
+def styles(tmp_path: Path, random_vgg_weights: Path) -> list[Style]:
+    sources = find_styles([paint(tmp_path / "paintings", "calm", "storm")])
+    return load_styles(sources, dict.fromkeys(["calm", "storm"], config()), random_vgg_weights, CPU)
+
+
+def gauge_of(photos: Path, styles: Sequence[Style], name: str = "disc") -> Gauge:
+    file = photos / f"{name}.jpg"
+    return Gauge(photograph(file, CPU, 48), file, styles, Fidelity(CPU))
+
+
+def test_the_photograph_and_the_painting_are_the_ends_of_the_scale(photos: Path, styles: list[Style]) -> None:
+    gauge, (calm, storm) = gauge_of(photos, styles), styles
+    unchanged = gauge.all(gauge.photo, calm)
+    assert unchanged["style_gap_closed"] == pytest.approx(0, abs=1e-5)
+    assert unchanged["content_distance"] == pytest.approx(0, abs=1e-5)
+    assert unchanged["ssim"] == pytest.approx(1, abs=1e-4)
+    painting = gauge.all(calm.tiled((48, 58)), calm)
+    assert painting["style_gap_closed"] > 0.6
+    assert painting["told_apart"] == 1
+    assert gauge.all(calm.tiled((48, 58)), storm)["told_apart"] == 0
+
+
+def test_the_objective_is_the_training_objective(photos: Path, styles: list[Style]) -> None:
+    gauge, style = gauge_of(photos, styles), styles[0]
+    output = noisy(gauge.photo, 0.2)
+    terms = style.objective.stylizing_terms(gauge.photo, output, [0])
+    row, weights = gauge.course(output, style), config().loss
+    parts = [weights.content_weight * terms["content"], weights.style_weight * terms["style"]]
+    expected = sum(parts, start=weights.tv_weight * terms["tv"])
+    assert row["objective"] == pytest.approx(expected.item(), rel=1e-5)
+    assert row["total_variation"] == pytest.approx(terms["tv"].item(), rel=1e-5)
+    assert gauge.course(output * 3 - 1, style) == gauge.course((output * 3 - 1).clamp(0, 1), style)
+
+
+def test_a_painting_is_tiled_over_any_size(styles: list[Style]) -> None:
+    tiled = styles[0].tiled((100, 90))  # the painting is 32 by 38 at the size the style is seen at
+    assert tiled.shape == (1, 3, 100, 90)
+    assert torch.equal(tiled[:, :, :68, :52], tiled[:, :, 32:, 38:])
+    assert styles[0].tiled((20, 20)).shape == (1, 3, 20, 20)
+
+
+# ----------------------------------------------------------------------------------------------- optimisation
+
+
+def plan(*table: int, iterations: int | None = None) -> Plan:
+    return Plan(table, iterations or table[-1], torch.float32, Clock(CPU))
+
+
+def test_a_course_goes_down(photos: Path, styles: list[Style], tmp_path: Path) -> None:
+    gauge, calls = gauge_of(photos, styles), []
+    folder = tmp_path / "courses"
+    course = optimisation.course(folder, gauge, styles[0], plan(4, 12), lambda: calls.append(1))
+    assert [point.iteration for point in course] == [0, 1, 2, 3, 4, 6, 8, 11, 12]
+    assert len(calls) == 12
+    values = [point.measures["objective"] for point in course]
+    assert values[-1] < 0.7 * values[0]
+    assert values == sorted(values, reverse=True)
+    seconds = [point.seconds for point in course]
+    assert seconds == sorted(seconds)
+    assert [point.iteration for point in course if "ssim" in point.measures] == [0, 4, 12]
+    assert sorted(file.name.rsplit("-", 1)[1] for file in folder.rglob("*.png")) == ["12.png", "4.png"]
+
+
+def test_knowing_the_photograph_changes_nothing(photos: Path, styles: list[Style]) -> None:
+    gauge, style = gauge_of(photos, styles), styles[0]
+    results = []
+    quick = optimisation._objective(gauge, style, torch.float32)
+    for function in (quick, lambda x: style.objective.stylizing_terms(gauge.photo, x, [0])):
+        output = noisy(gauge.photo, 0.2).requires_grad_()  # within [0, 1]
+        total = style.objective.total(dict(function(output)))
+        total.backward()
+        results.append((total.detach(), output.grad))
+    for one, other in zip(*results, strict=True):
+        assert one is not None
+        assert other is not None
+        assert torch.equal(one, other)
+
+
+def test_a_course_is_computed_once(
+    photos: Path, styles: list[Style], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge = gauge_of(photos, styles)
+    first = optimisation.course(tmp_path, gauge, styles[0], plan(2, 4))
+    lengths = []
+    minimise = optimisation.minimise
+
+    def counted(image: Tensor, objective: object, settings: object, iterations: int, **rest: object) -> object:
+        lengths.append(iterations)
+        return minimise(image, objective, settings, iterations, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(optimisation, "minimise", counted)
+    again = gauge_of(photos, styles)
+    assert optimisation.course(tmp_path, again, styles[0], plan(2, 4)) == first
+    assert optimisation.course(tmp_path, again, styles[0], plan(2)) == first  # it goes further than asked
+    assert not lengths
+    optimisation.course(tmp_path, again, styles[0], plan(2, 6))  # it does not go far enough
+    optimisation.course(tmp_path, again, styles[1], plan(2, 4))
+    optimisation.course(tmp_path, gauge_of(photos, styles, "waves"), styles[0], plan(2, 4))
+    heavier = config("loss.content_weight=9").loss
+    other = replace(styles[0], objective=replace(styles[0].objective, config=heavier))
+    optimisation.course(tmp_path, gauge_of(photos, [other, styles[1]]), other, plan(2, 4))
+    assert lengths == [6, 4, 4, 4]
+
+
+def test_a_damaged_file_is_no_course(photos: Path, styles: list[Style], tmp_path: Path) -> None:
+    gauge = gauge_of(photos, styles)
+    first = optimisation.course(tmp_path, gauge, styles[0], plan(2))
+    (file,) = tmp_path.rglob("*.json")
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"[]", b'{"points": [{"iteration": 2}]}', b""):
+        file.write_bytes(damaged)
+        again = optimisation.course(tmp_path, gauge, styles[0], plan(2))
+        assert [point.measures for point in again] == [point.measures for point in first]
+
+
+def test_a_picture_that_no_longer_moves_keeps_its_measures(
+    photos: Path, styles: list[Style], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minimise = optimisation.minimise
+
+    def cut_short(image: Tensor, objective: object, settings: object, iterations: int, **rest: object) -> object:
+        return minimise(image, objective, settings, 3, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(optimisation, "minimise", cut_short)
+    course = optimisation.course(tmp_path, gauge_of(photos, styles), styles[0], plan(2, 8))
+    assert [point.iteration for point in course] == [0, 1, 2, 3, 4, 6, 8]
+    assert course[-1].seconds == course[3].seconds
+    assert course[-1].measures["objective"] == pytest.approx(course[3].measures["objective"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("count", "photographs", "each"), [(1, 8, 4), (2, 4, 4), (None, 3, 3), (9, 3, 3)])
+def test_photographs_are_dealt_round_the_styles(
+    styles: list[Style], count: int | None, photographs: int, each: int
+) -> None:
+    design = Design({256: None}, (50,), pairs_per_photograph=count)
+    dealt = [style.name for i in range(photographs) for style in design.styles_of(i, styles)]
+    assert {name: dealt.count(name) for name in ("calm", "storm")} == {"calm": each, "storm": each}
+    assert not replace(design, table=()).styles_of(0, styles)
