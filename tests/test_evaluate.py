@@ -295,7 +295,9 @@ def test_a_picture_that_no_longer_moves_keeps_its_measures(
         return minimise(image, objective, settings, 3, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(optimisation, "minimise", cut_short)
-    course = optimisation.course(tmp_path, gauge_of(photos, styles), styles[0], plan(2, 8))
+    folder = tmp_path / "courses"
+    course = optimisation.course(folder, gauge_of(photos, styles), styles[0], plan(2, 8))
+    assert len(list(folder.rglob("*-8.png"))) == 1
     assert [point.iteration for point in course] == [0, 1, 2, 3, 4, 6, 8]
     assert course[-1].seconds == course[3].seconds
     assert course[-1].measures["objective"] == pytest.approx(course[3].measures["objective"], rel=1e-5)

@@ -69,8 +69,8 @@ def _run(options: argparse.Namespace) -> int:
     todo = sum(study.entries[cell.name].state != "done" for cell in cells)
     if todo:
         check(cells, options.loss_weights)
-    print(f"{len(cells)} runs, {len(cells) - todo} of them done already; {device}.")
-    finished = run_study(study, cells, device, options.loss_weights)
+    _say(f"{len(cells)} runs, {len(cells) - todo} of them done already; {device}.")
+    finished = run_study(study, cells, device, options.loss_weights, _say)
     if not finished:
         print("Stopped; the same command goes on.")
         return 0
@@ -82,6 +82,10 @@ def _run(options: argparse.Namespace) -> int:
     if failed:
         print(f"{len(failed)} failed, the reasons are in {TABLE}; the same command tries them again.", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # into a log file, too, as it happens
 
 
 def _overrides(options: argparse.Namespace) -> list[str]:

@@ -105,8 +105,7 @@ def _optimise(gauge: Gauge, style: Style, plan: Plan, on_iteration: Callable[[],
             measures = (gauge.all if in_table else gauge.course)(progress.best, style)
             points.append(Point(progress.iteration, progress.evaluations, seconds, measures))
             if in_table:
-                target = stem.with_name(f"{stem.name}-{progress.iteration}.png")
-                save_picture(to_image(progress.best), target, overwrite=True)
+                _keep(progress.best, stem, progress.iteration)
         on_iteration()
         began = plan.clock()
 
@@ -114,7 +113,13 @@ def _optimise(gauge: Gauge, style: Style, plan: Plan, on_iteration: Callable[[],
     if late := sorted(mark for mark in plan.marks if mark > points[-1].iteration):  # it ended early, and stays there
         measures = gauge.all(end.best, style)
         points += [Point(mark, end.evaluations, seconds, measures) for mark in late]
+        for mark in plan.marks.intersection(late, plan.table):
+            _keep(end.best, stem, mark)
     return points
+
+
+def _keep(picture: Tensor, stem: Path, iteration: int) -> None:
+    save_picture(to_image(picture), stem.with_name(f"{stem.name}-{iteration}.png"), overwrite=True)
 
 
 def _objective(gauge: Gauge, style: Style, dtype: torch.dtype) -> Callable[[Tensor], Terms]:
