@@ -113,11 +113,11 @@ class FilmStylizer:
         begin = writer.position
         warm_up = _earlier(begin, reader, WARM_UP if self._settle else 0, by_index=bool(self.moving))
         batch = 1 if self.moving else self.batch or self._batch_size(self.size or reader.info.size)
-        with ReadAhead(reader, 2 * batch, warm_up) as ahead, WriteBehind(writer, 2 * batch) as behind:
+        with ReadAhead(reader, 2 * batch, warm_up, self._resized) as ahead, WriteBehind(writer, 2 * batch) as behind:
             for frames in _batches(ahead, batch):
                 if stopped and stopped():
                     raise KeyboardInterrupt
-                photographs = [self._resized(frame) for frame in frames]
+                photographs = [Image.fromarray(frame.rgb) for frame in frames]
                 outputs = self._stylize(frames, photographs, profile)
                 wanted = [_is_wanted(frame, begin) for frame in frames]
                 for frame, photograph, pixels, is_new in zip(frames, photographs, outputs, wanted, strict=True):
@@ -142,11 +142,10 @@ class FilmStylizer:
         most = BATCH_PIXELS.get(self.stylizer.device.type, BATCH_PIXELS["cpu"])
         return max(1, min(MAX_BATCH, most // math.prod(size)))
 
-    def _resized(self, frame: Frame) -> Image.Image:
-        picture = Image.fromarray(frame.rgb)
-        if self.size and self.size != picture.size:
-            return picture.resize(self.size, Image.Resampling.LANCZOS)
-        return picture
+    def _resized(self, frame: Frame) -> Frame:
+        if not self.size or self.size == frame.size:
+            return frame
+        return frame.with_rgb(np.asarray(Image.fromarray(frame.rgb).resize(self.size, Image.Resampling.LANCZOS)))
 
     @torch.inference_mode()
     def _stylize(self, frames: Sequence[Frame], photographs: Sequence[Image.Image], profile: Profile) -> np.ndarray:

@@ -19,16 +19,22 @@ _NOBODY = Position()
 
 
 class ReadAhead:
-    """Iterates over a reader's frames, up to `depth` of which are decoded in advance.
+    """Iterates over a reader's frames, up to `depth` of which are decoded, and `prepare`d, in advance.
 
     `waited` is the seconds the user of the frames waited for decoding, `blocked` those that decoding waited for the
     user. Errors of the reader are raised where the frame would have come.
     """
 
-    def __init__(self, reader: FrameReader, depth: int = 4, after: Position = _NOBODY) -> None:
+    def __init__(
+        self,
+        reader: FrameReader,
+        depth: int = 4,
+        after: Position = _NOBODY,
+        prepare: Callable[[Frame], Frame] | None = None,
+    ) -> None:
         self.waited = 0.0
         self.blocked = 0.0
-        self._reader, self._after = reader, after
+        self._reader, self._after, self._prepare = reader, after, prepare
         self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(max(1, depth))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
@@ -55,7 +61,7 @@ class ReadAhead:
     def _run(self) -> None:
         try:
             for frame in self._reader.frames(self._after):
-                if not self._put(frame):
+                if not self._put(self._prepare(frame) if self._prepare else frame):
                     return
         except BaseException as error:  # noqa: BLE001 - raised again on the other side
             self._put(error)
