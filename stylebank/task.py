@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch import nn
@@ -53,8 +53,15 @@ class Task:
             extend_bank(self.bank, self.model, folder, infos)
 
 
-def new_bank(config: Config, sources: Sequence[StyleSource]) -> Task:
-    """A bank from nothing: encoder, decoder and every filter train."""
+def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None = None) -> Task:
+    """A new bank: encoder, decoder and every filter train.
+
+    Args:
+        start: a bank to begin with: its auto-encoder, and its filters for styles of the same names. Else, noise.
+
+    Raises:
+        BankError: that bank cannot be read, or is of another form than the configuration's.
+    """
     seed_everything(config.train.seed)
     model, bank = config.model, config.bank
     architecture = Architecture(
@@ -66,7 +73,24 @@ def new_bank(config: Config, sources: Sequence[StyleSource]) -> Task:
         width=bank.width,
         filter_norm=bank.norm,
     )
-    return Task(StyleBank(architecture, [source.name for source in sources]), sources)
+    task = Task(StyleBank(architecture, [source.name for source in sources]), sources)
+    if start:
+        _take_over(task.model, start)
+    return task
+
+
+def _take_over(model: StyleBank, start: Path) -> None:
+    """Copies the weights of a bank's auto-encoder, and of its filters for styles that `model` has too."""
+    known = load_bank(start).model
+    if known.arch != model.arch:
+        ours, theirs = asdict(model.arch), asdict(known.arch)
+        differing = [f"{key} {theirs[key]} instead of {ours[key]}" for key in ours if ours[key] != theirs[key]]
+        raise BankError(f"{start} cannot be started from: it has {', '.join(differing)} (sections model and bank).")
+    model.encoder.load_state_dict(known.encoder.state_dict())
+    model.decoder.load_state_dict(known.decoder.state_dict())
+    for name in set(known.names).intersection(model.names):
+        weights = known.filters[known.names.index(name)].state_dict()
+        model.filters[model.names.index(name)].load_state_dict(weights)
 
 
 def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:

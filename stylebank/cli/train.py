@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a config key"
     )
+    group.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="DIR",
+        help="begin with a bank's auto-encoder, and its filters for styles of the same names; all of them train on",
+    )
     group = parser.add_argument_group("adding styles to a bank")
     group.add_argument("--bank", type=Path, metavar="DIR", help="the bank to add to; it is not modified")
     group.add_argument("--add-style", type=Path, nargs="+", metavar="PATH", help="paintings to add: files or folders")
@@ -119,6 +125,7 @@ class Plan:
     saved: bool
     """Whether the run to go on with has come to a checkpoint; else it begins anew."""
     bank: Path | None
+    """The bank to add to; without `add_style` the one to start from."""
     add_style: list[Path] | None
     names: list[str] | None
 
@@ -138,7 +145,7 @@ def _plan(options: argparse.Namespace, restarted: bool) -> Plan:
         options.resume = _begun(options)
     out = _output(options)
     folder = _run_folder(options, out)
-    bank, add_style, names = options.bank, options.add_style, options.name
+    bank, add_style, names = options.bank or options.start_from, options.add_style, options.name
     if options.resume:
         wanted = folder.task()
         if automatic and wanted["add_style"] != _texts(add_style):
@@ -187,6 +194,8 @@ def _output(options: argparse.Namespace) -> Path:
         if options.out or not options.bank:
             raise ConfigError("--in-place goes with --bank and without --out.")
         return find_bank(options.bank)
+    if options.start_from and (options.bank or options.add_style):
+        raise ConfigError("--start-from trains a whole bank; it does not go with --bank and --add-style.")
     if not options.out:
         raise ConfigError("--out is missing: the folder to write to.")
     out: Path = options.out
@@ -242,7 +251,9 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
 
 def _task(plan: Plan) -> Task:
     if not plan.add_style or not plan.bank:
-        return new_bank(plan.config, find_styles(plan.config.data.styles))
+        # The weights to start from are not needed any more, nor need they still be there, once a run has its own.
+        start = find_bank(plan.bank) if plan.bank and not plan.saved else None
+        return new_bank(plan.config, find_styles(plan.config.data.styles), start)
     sources = find_styles(plan.add_style)
     if plan.names:
         if len(plan.names) != len(sources):
