@@ -120,6 +120,11 @@ class TrainConfig(_Section):
     """Photographs per step, over all processes; in a stylizing step each has its own style."""
     crop_size: Annotated[int, Field(ge=16)] = 256
     """Side of the training crops in pixels."""
+    small_crop_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps at the start whose crops have half that side: a quarter of the work."""
+    kept_batches: Annotated[int, Field(ge=0)] = 0
+    """While styles are added: the same N batches of crops come again and again, and what the frozen encoder and the
+    loss network make of them stays in memory; 0 draws fresh crops at every step."""
     lr: Annotated[float, Field(gt=0, le=1)] = 0.002
     """Adam's highest learning rate, for the mean gradient over the whole batch."""
     lr_schedule: Literal["constant", "step", "cosine"] = "cosine"
@@ -154,6 +159,12 @@ class TrainConfig(_Section):
     """Steps between two checkpoints."""
     preview_every: Positive = 500
     """Steps between two preview grids and identity measurements."""
+
+    @model_validator(mode="after")
+    def _small_crops_fit(self) -> TrainConfig:
+        if self.small_crop_steps and self.crop_size < 32:
+            raise ValueError("small_crop_steps needs a crop_size of 32 or more: half of it is too small to train on")
+        return self
 
 
 class Config(_Section):

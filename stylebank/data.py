@@ -196,29 +196,29 @@ def _start_worker(_: int) -> None:
 
 @dataclass(frozen=True)
 class _Positions:
-    """The positions of a batch's samples, step by step: `part` of those of the whole batch."""
+    """The positions of a batch's samples, batch by batch: `part` of those of the whole batch."""
 
     batch_size: int
     part: range
-    steps: range
+    numbers: Sequence[int]
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in self.steps:
-            yield [step * self.batch_size + place for place in self.part]
+        for number in self.numbers:
+            yield [number * self.batch_size + place for place in self.part]
 
 
 def content_loader(
     crops: Crops,
     batch_size: int,
-    first_step: int,
-    last_step: int,
+    numbers: Sequence[int],
     workers: int,
     pin_memory: bool,
     part: range | None = None,
 ) -> Iterator[ContentBatch]:
-    """Batches for steps first_step..last_step-1: step s gets positions s * batch_size onwards.
+    """Batches of crops: number n has the positions from n * batch_size on.
 
     Args:
+        numbers: which batches, in this order.
         part: which places of each batch are wanted; all if None.
 
     Raises:
@@ -226,7 +226,7 @@ def content_loader(
     """
     loader: DataLoader[Any] = DataLoader(
         crops,
-        batch_sampler=_Positions(batch_size, range(batch_size) if part is None else part, range(first_step, last_step)),
+        batch_sampler=_Positions(batch_size, range(batch_size) if part is None else part, numbers),
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker,

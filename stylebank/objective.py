@@ -15,6 +15,7 @@ from stylebank.styles import StyleSource
 from stylebank.vgg import LossNetwork
 
 Grams = dict[str, Tensor]  # layer -> (styles, C, C)
+Features = dict[str, Tensor]  # layer -> (B, C, h, w)
 Terms = dict[str, Tensor]  # term -> (B,), not yet weighted
 
 
@@ -53,13 +54,20 @@ class Objective:
     grams: Grams
     config: LossConfig
 
-    def stylizing_terms(self, images: Tensor, outputs: Tensor, styles: Sequence[int]) -> Terms:
-        """Content, style and total variation of outputs (B, 3, H, W), each against its photograph and style."""
-        with torch.no_grad():  # the photograph's features are a constant: no graph, and no second pass
+    def content_of(self, images: Tensor) -> Features:
+        """What is kept of photographs (B, 3, H, W) to compare outputs with: content layer -> (B, C, h, w)."""
+        with torch.no_grad():  # no graph, and no second pass
             wanted = self.network(images)
-            photograph = {name: wanted[name] for name in self.config.content_layers}
+        return {name: wanted[name] for name in self.config.content_layers}
+
+    def stylizing_terms(self, outputs: Tensor, styles: Sequence[int], photograph: Features) -> Terms:
+        """Content, style and total variation of outputs (B, 3, H, W), each against its style and its photograph.
+
+        Args:
+            photograph: `content_of` the photographs.
+        """
         features = self.network(outputs)
-        index = torch.as_tensor(styles, device=images.device)
+        index = torch.as_tensor(styles, device=outputs.device)
         targets = {name: self.grams[name][index] for name in self.config.style_layers}
         return {
             "content": content_loss(features, photograph, self.config.content_layers),

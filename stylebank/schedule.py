@@ -37,6 +37,20 @@ class Schedule:
             return after
         return after - after // (self.config.steps_per_cycle + 1)
 
+    def stages(self) -> list[tuple[range, int]]:
+        """Parts of the run and the side of their crops in pixels: small ones first, where they are asked for."""
+        steps, side = self.config.steps, self.config.crop_size
+        small = min(self.config.small_crop_steps, steps)
+        return [(range(small), side // 2), (range(small, steps), side)]
+
+    def batch_number(self, step: int) -> int:
+        """The number of this step's batch of crops: its own, unless batches come again (`train.kept_batches`)."""
+        kept = self.config.kept_batches
+        if not kept:
+            return step
+        begin = next(steps.start for steps, _ in self.stages() if step in steps)
+        return begin + (step - begin) % kept
+
     def learning_rate(self, step: int) -> float:
         """Learning rate of this step, warm-up included."""
         config = self.config

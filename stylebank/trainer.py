@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from itertools import chain
+from itertools import chain, cycle, islice
 from traceback import clear_frames
 
 import torch
@@ -21,7 +21,7 @@ from stylebank.data import ContentBatch, Crops, WorkerLost, content_loader, styl
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.interrupt import Requests
 from stylebank.monitor import Monitor
-from stylebank.objective import Terms
+from stylebank.objective import Features, Terms
 from stylebank.report import identity_psnr, preview
 from stylebank.runtime import autocast
 from stylebank.training_run import TrainingRun
@@ -124,10 +124,18 @@ class Trainer(TrainingRun):
             self.faults.once("A process that decodes photographs was killed; another one takes its place.")
 
     def _loader(self) -> Iterator[ContentBatch]:
-        data, train = self.config.data, self.config.train
-        crops = Crops(self.photographs.train, train.crop_size, data.content_size, data.scale, data.flip, train.seed)
-        pin = self.device.type == "cuda"
-        return content_loader(crops, train.batch_size, self.step, train.steps, data.workers, pin, self.part)
+        data, train, files, begin = self.config.data, self.config.train, self.photographs.train, self.step
+        pin, fresh = self.device.type == "cuda", train.kept_batches or train.steps
+        for steps, side in self.schedule.stages():
+            numbers = [self.schedule.batch_number(step) for step in steps if step >= begin]
+            if not numbers:
+                continue
+            crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed)
+            kept = []
+            for batch in content_loader(crops, train.batch_size, numbers[:fresh], data.workers, pin, self.part):
+                kept += [batch] if train.kept_batches else []
+                yield batch
+            yield from islice(cycle(kept), len(numbers[fresh:]))
 
     def _identity(self, images: Tensor) -> tuple[Terms, None]:
         """The auto-encoder branch: I -> E -> D -> I'."""
@@ -138,11 +146,22 @@ class Trainer(TrainingRun):
         """The stylizing branch: I -> E -> K_i -> D -> O_i, each image with its own style i."""
         styles = self._styles()[self.part.start : self.part.stop]
         with autocast(self.device, self.dtype):
-            with torch.set_grad_enabled(self.task.joint):  # a frozen encoder builds no graph
-                features = self.model.encode(images)
+            features, photograph = self._constants(images)
             filtered = self.model.apply_filters(features, [self.task.first_style + i for i in styles])
             outputs = self.model.decode(filtered, (images.shape[2], images.shape[3]))
-            return self.objective.stylizing_terms(images, outputs, styles), styles
+            return self.objective.stylizing_terms(outputs, styles, photograph), styles
+
+    def _constants(self, images: Tensor) -> tuple[Tensor, Features]:
+        """The encoder's features (constant while it is frozen), and what the outputs' content is compared with."""
+        number = self.schedule.batch_number(self.step)
+        if number in self.kept:
+            return self.kept[number]
+        with torch.set_grad_enabled(self.task.joint):  # a frozen encoder builds no graph
+            features = self.model.encode(images)
+        constants = features, self.objective.content_of(images)
+        if self.config.train.kept_batches:
+            self.kept[number] = constants
+        return constants
 
     def _styles(self) -> list[int]:
         """The styles of this step's whole batch, of all processes."""

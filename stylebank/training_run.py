@@ -14,10 +14,10 @@ from stylebank.checkpoint import StyleInfo, load_training_state, save_training_s
 from stylebank.config import Config
 from stylebank.data import find_photographs, readable
 from stylebank.distributed import ALONE, Processes
-from stylebank.errors import StyleBankError, TrainingError
+from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.faults import Faults
 from stylebank.metrics import STYLE_LAYERS, Ruler
-from stylebank.objective import Objective, style_grams
+from stylebank.objective import Features, Objective, style_grams
 from stylebank.report import identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.runtime import compute_dtype, place
@@ -32,6 +32,7 @@ class TrainingRun:
 
     Raises:
         TrainingError: there are more processes than photographs in a batch.
+        ConfigError: a setting is not for this task.
     """
 
     def __init__(
@@ -53,6 +54,9 @@ class TrainingRun:
                 "small for that; raise it, or start fewer processes."
             )
         self.part = processes.part(train.batch_size)  # this process's places in every batch
+        if task.joint and train.kept_batches:
+            raise ConfigError("train.kept_batches is for adding styles; an auto-encoder that trains needs fresh crops.")
+        self.kept: dict[int, tuple[Tensor, Features]] = {}  # by the batch's number, see `train.kept_batches`
         self.step = 0
         self.saved_step = -1  # of the last checkpoint
         self.nonfinite_steps = 0  # left out so far

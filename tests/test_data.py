@@ -30,7 +30,7 @@ def crops_of(
 
 
 def batches(crops: Crops, first: int, last: int, workers: int = 0, size: int = 3) -> list[ContentBatch]:
-    return list(content_loader(crops, size, first, last, workers, pin_memory=False))
+    return list(content_loader(crops, size, range(first, last), workers, pin_memory=False))
 
 
 def draw(path: Path, width: int, height: int, colour: int | None = None) -> Path:

@@ -196,7 +196,8 @@ def test_the_photograph_and_the_painting_are_the_ends_of_the_scale(photos: Path,
 def test_the_objective_is_the_training_objective(photos: Path, styles: list[Style]) -> None:
     gauge, style = gauge_of(photos, styles), styles[0]
     output = noisy(gauge.photo, 0.2)
-    terms = style.objective.stylizing_terms(gauge.photo, output, [0])
+    objective = style.objective
+    terms = objective.stylizing_terms(output, [0], objective.content_of(gauge.photo))
     row, weights = gauge.course(output, style), config().loss
     parts = [weights.content_weight * terms["content"], weights.style_weight * terms["style"]]
     expected = sum(parts, start=weights.tv_weight * terms["tv"])
@@ -238,7 +239,8 @@ def test_knowing_the_photograph_changes_nothing(photos: Path, styles: list[Style
     gauge, style = gauge_of(photos, styles), styles[0]
     results = []
     quick = optimisation._objective(gauge, style, torch.float32)
-    for function in (quick, lambda x: style.objective.stylizing_terms(gauge.photo, x, [0])):
+    objective = style.objective
+    for function in (quick, lambda x: objective.stylizing_terms(x, [0], objective.content_of(gauge.photo))):
         output = noisy(gauge.photo, 0.2).requires_grad_()  # within [0, 1]
         total = style.objective.total(dict(function(output)))
         total.backward()

@@ -51,6 +51,22 @@ def test_stylizing_steps_are_counted_right(cycle: int, pretraining: int, weight:
         assert one.stylizing_steps_before(step) == branches(one, step).count("s")
 
 
+# --------------------------------------------------------------------------------------------- batches of crops
+
+
+def test_small_crops_come_first() -> None:
+    assert schedule(steps=9, crop_size=64, small_crop_steps=4).stages() == [(range(4), 32), (range(4, 9), 64)]
+    assert schedule(steps=9, crop_size=64).stages() == [(range(0), 32), (range(9), 64)]
+    assert schedule(steps=3, crop_size=64, small_crop_steps=5).stages() == [(range(3), 32), (range(3, 3), 64)]
+
+
+def test_kept_batches_come_again_within_their_own_crop_size() -> None:
+    one = schedule(steps=10, crop_size=64, small_crop_steps=5, kept_batches=2)
+    assert [one.batch_number(step) for step in range(10)] == [0, 1, 0, 1, 0, 5, 6, 5, 6, 5]
+    fresh = schedule(steps=10, crop_size=64, small_crop_steps=5)
+    assert [fresh.batch_number(step) for step in range(10)] == list(range(10))
+
+
 # ------------------------------------------------------------------------------------------- learning rates
 
 

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 import torch
 from conftest import refused
-from tiny import assert_same_state, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
+from tiny import assert_same_state, config, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
 from stylebank.checkpoint import load_bank, load_training_state
 from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
-from stylebank.errors import BankError, StyleBankError, TrainingError
-from stylebank.objective import Objective, Terms
-from stylebank.task import Task
+from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
+from stylebank.objective import Features, Objective, Terms
+from stylebank.styles import find_styles
+from stylebank.task import Task, new_bank
 from stylebank.trainer import Trainer
 
 NO_PICTURES = "data.held_out=0"  # no previews and measurements where they are not looked at
@@ -308,8 +309,8 @@ def test_a_step_that_is_not_finite_is_not_taken(
     run = make("run", "train.checkpoint_every=1")
     stylizing_terms = Objective.stylizing_terms
 
-    def _stylizing_terms(self: Objective, images: Tensor, outputs: Tensor, styles: list[int]) -> Terms:
-        terms = stylizing_terms(self, images, outputs, styles)
+    def _stylizing_terms(self: Objective, outputs: Tensor, styles: list[int], photograph: Features) -> Terms:
+        terms = stylizing_terms(self, outputs, styles, photograph)
         return {**terms, "style": spoil(terms["style"])} if run.step == 3 else terms
 
     with monkeypatch.context() as patch:
@@ -698,6 +699,77 @@ def test_new_styles_do_not_affect_each_other(make: Callable[..., Trainer], bank:
 def test_a_style_that_is_there_already_is_refused(make: Callable[..., Trainer], tmp_path: Path) -> None:
     with refused(BankError, "already has storm", "--name"):
         make("run", bank=write_bank(tmp_path / "bank", "storm"))
+
+
+KEPT = ("train.steps=7", "train.kept_batches=2", "train.small_crop_steps=3", "train.crop_size=48")
+
+
+def test_kept_batches_are_encoded_once(make: Callable[..., Trainer], bank: Path) -> None:
+    run = make("run", *KEPT, bank=bank)
+    encode = run.model.encode
+    sides: list[int] = []
+
+    def _encode(images: Tensor) -> Tensor:
+        sides.append(images.shape[3])
+        return encode(images)
+
+    run.model.encode = _encode  # type: ignore[method-assign]
+    assert run.fit()
+    assert sides == [24, 24, 48, 48]
+
+
+def test_keeping_batches_in_memory_changes_nothing(make: Callable[..., Trainer], bank: Path, tmp_path: Path) -> None:
+    class Forgetful(dict[int, Any]):
+        def __setitem__(self, key: int, value: object) -> None:
+            pass
+
+    make("keeping", *KEPT, bank=bank).fit()
+    other = make("computing", *KEPT, bank=bank)
+    other.kept = Forgetful()
+    other.fit()
+    assert_same_state(tmp_path / "keeping", tmp_path / "computing")
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 5])
+def test_a_run_with_kept_batches_resumes_with_the_same_bits(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, bank: Path, tmp_path: Path, stop: int
+) -> None:
+    make("straight", *KEPT, bank=bank).fit()
+    with monkeypatch.context() as patch:
+        signal_at(patch, stop)
+        assert not make("run", *KEPT, bank=bank).fit()
+    second = make("run", *KEPT, bank=bank)
+    second.resume()
+    assert second.fit()
+    assert_same_state(tmp_path / "straight", tmp_path / "run")
+
+
+def test_a_whole_bank_needs_fresh_crops(make: Callable[..., Trainer]) -> None:
+    with refused(ConfigError, "train.kept_batches", "adding styles"):
+        make("run", "train.kept_batches=2")
+
+
+# ------------------------------------------------------------------------------------------- starting from a bank
+
+
+def test_a_bank_can_start_from_another(styles: Path, tmp_path: Path) -> None:
+    start = write_bank(tmp_path / "start", "older", "storm")
+    known = load_bank(start).model
+    task = new_bank(config(), find_styles([styles]), start)
+    assert task.joint
+    assert task.model.names == ["calm", "storm"]
+    for part in ("encoder", "decoder"):
+        pairs = zip(getattr(task.model, part).parameters(), getattr(known, part).parameters(), strict=True)
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    assert torch.equal(task.model.filters[1][0].weight, known.filters[1][0].weight)
+    fresh = new_bank(config(), find_styles([styles])).model
+    assert torch.equal(task.model.filters[0][0].weight, fresh.filters[0][0].weight)
+
+
+def test_a_bank_of_another_form_is_not_started_from(styles: Path, tmp_path: Path) -> None:
+    start = write_bank(tmp_path / "start", "storm")
+    with refused(BankError, str(start), "kernel_size 3 instead of 5"):
+        new_bank(config("bank.kernel_size=5"), find_styles([styles]), start)
 
 
 # -------------------------------------------------------------------------------------------------------- compile

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,7 +13,6 @@ from stylebank.evaluate.styles import Style
 from stylebank.losses import total_variation
 from stylebank.metrics import Ruler
 from stylebank.objective import Terms
-from stylebank.vgg import LossNetwork
 
 Row = dict[str, float]
 """Measure -> value; `objective` and those of COLUMNS."""
@@ -70,13 +67,7 @@ class Gauge:
         Args:
             known: the photograph's activations, which need not be computed for every output anew.
         """
-        network = style.objective.network
-
-        def remembers(images: Tensor) -> dict[str, Tensor]:
-            return known if images is self.photo else cast(dict[str, Tensor], network(images))
-
-        objective = replace(style.objective, network=cast(LossNetwork, remembers))
-        return objective.stylizing_terms(self.photo, output, [0])
+        return style.objective.stylizing_terms(output, [0], known)
 
     def all(self, output: Tensor, style: Style) -> Row:
         """Every measure of an output (1, 3, H, W), clamped as in `course`."""

@@ -3,7 +3,8 @@
 `optimize_image` runs one of three presets after well-known programs. `minimise` underneath takes any loss of a
 picture, the bank's training objective for one:
 
-    minimise(photo, lambda x: objective.stylizing_terms(photo, x, [0]), LBFGS(), 500, total=objective.total)
+    content = objective.content_of(photo)
+    minimise(photo, lambda x: objective.stylizing_terms(x, [0], content), LBFGS(), 500, total=objective.total)
 """
 
 from stylebank.optimize.minimise import Minimum, Point, Progress, minimise
