@@ -104,7 +104,15 @@ def rewrite_bank(bank: Path, out: Path, storage: Storage, licence: str | None = 
         for name, record in loaded.records.items()
     }
     licence = loaded.manifest.licence if licence is None else licence
-    save_bank(loaded.model, out, infos, licence=licence, metrics=loaded.manifest.metrics, storage=storage)
+    save_bank(
+        loaded.model,
+        out,
+        infos,
+        licence=licence,
+        metrics=loaded.manifest.metrics,
+        measured_on=loaded.manifest.measured_on,
+        storage=storage,
+    )
 
 
 def _styles_in(path: Path) -> dict[str, Path]:

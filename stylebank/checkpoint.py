@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -60,6 +60,8 @@ class StyleInfo(_Record):
     images: int = 0
     """Training crops this filter has seen."""
     metrics: dict[str, float] = {}
+    measured_on: list[str] = []
+    """The photographs of the metrics: the beginnings of their files' SHA-256."""
 
 
 class StyleRecord(StyleInfo):
@@ -80,6 +82,8 @@ class Manifest(_Record):
     autoencoder_sha256: str
     licence: str = ""
     metrics: dict[str, float] = {}
+    measured_on: list[str] = []
+    """The photographs of the metrics, as in `StyleInfo`."""
 
     @field_validator("architecture")
     @classmethod
@@ -109,6 +113,7 @@ def save_bank(
     *,
     licence: str = "",
     metrics: Mapping[str, float] | None = None,
+    measured_on: Sequence[str] = (),
     storage: Storage = "float32",
 ) -> None:
     """Writes every part of a bank; an older bank in `folder` is replaced in one go.
@@ -128,6 +133,7 @@ def save_bank(
             autoencoder_sha256=autoencoder_hash,
             licence=licence,
             metrics=dict(metrics or {}),
+            measured_on=list(measured_on),
         )
         write_json(manifest, target / MANIFEST)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.metrics import Ruler, mean_of, psnr
 from stylebank.model import StyleBank
@@ -36,6 +37,11 @@ def photograph(path: Path, device: torch.device, side: int | None = None) -> Ten
     side = side or MEASURE_SIDE
     image = to_tensor(resize_short_side(load_picture(path, draft_short_side=side).rgb, side))
     return image[None].to(device, memory_format=torch.channels_last)
+
+
+def hashes_of(files: Iterable[Path]) -> list[str]:
+    """How the photographs of a measurement are named in a bank: the beginnings of their SHA-256."""
+    return [sha256_of(file)[:16] for file in files]
 
 
 def identity_psnr(model: StyleBank, files: Iterable[Path], device: torch.device, dtype: torch.dtype) -> float:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from stylebank.checkpoint import StyleInfo, extend_bank, load_bank, save_bank
-from stylebank.config import Config
-from stylebank.errors import BankError
+from stylebank.checkpoint import StyleInfo, StyleRecord, extend_bank, load_bank, save_bank
+from stylebank.config import Config, load_config
+from stylebank.errors import BankError, ConfigError
 from stylebank.model import Architecture, StyleBank
 from stylebank.runtime import seed_everything
 from stylebank.styles import StyleSource
@@ -44,11 +44,16 @@ class Task:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def save(
-        self, folder: Path, infos: Mapping[str, StyleInfo], licence: str, metrics: Mapping[str, float] | None = None
+        self,
+        folder: Path,
+        infos: Mapping[str, StyleInfo],
+        licence: str,
+        metrics: Mapping[str, float] | None = None,
+        measured_on: Sequence[str] = (),
     ) -> None:
         """Writes the complete bank as it is now; licence and metrics of a bank that is added to stay its own."""
         if self.bank is None:
-            save_bank(self.model, folder, infos, licence=licence, metrics=metrics)
+            save_bank(self.model, folder, infos, licence=licence, metrics=metrics, measured_on=measured_on)
         else:
             extend_bank(self.bank, self.model, folder, infos)
 
@@ -91,6 +96,18 @@ def _take_over(model: StyleBank, start: Path) -> None:
     for name in set(known.names).intersection(model.names):
         weights = known.filters[known.names.index(name)].state_dict()
         model.filters[model.names.index(name)].load_state_dict(weights)
+
+
+def trained_with(record: StyleRecord) -> Config:
+    """The configuration that a style of a bank was trained with, as far as its record says; else the defaults.
+
+    Raises:
+        BankError: the record holds settings that are not valid.
+    """
+    try:
+        return load_config(None, base=record.settings)
+    except ConfigError as error:
+        raise BankError(f"The record of style '{record.name}' holds settings that are not valid: {error}") from error
 
 
 def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:

@@ -18,7 +18,7 @@ from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.faults import Faults
 from stylebank.metrics import STYLE_LAYERS, Ruler
 from stylebank.objective import Features, Objective, style_grams
-from stylebank.report import identity_psnr, measure
+from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.runtime import compute_dtype, place
 from stylebank.schedule import Schedule
@@ -64,6 +64,7 @@ class TrainingRun:
         self.hashes = {source.name: source.sha256() for source in task.sources}  # paintings may go away meanwhile
         self.losses: dict[str, float] = {}  # as last logged
         self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
+        self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
         self.faults = Faults(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
@@ -130,7 +131,7 @@ class TrainingRun:
     def _save_bank(self) -> None:
         infos = {source.name: self._style_info(source) for source in self.task.sources}
         metrics = {key: value for key, value in self.metrics.items() if key != "styles"}
-        self.task.save(self.folder.bank, infos, self.config.licence, metrics)
+        self.task.save(self.folder.bank, infos, self.config.licence, metrics, self.measured_on)
 
     def _style_info(self, source: StyleSource) -> StyleInfo:
         seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
@@ -139,6 +140,7 @@ class TrainingRun:
             source_sha256=self.hashes[source.name],
             settings=self.config.style_settings(),
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
+            measured_on=self.measured_on,
             images=seen // len(self.task.sources),
         )
 
@@ -186,6 +188,7 @@ class TrainingRun:
             "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
             "styles": measure(self.model, files, styles, Ruler(network), self.device, self.dtype),
         }
+        self.measured_on = hashes_of(files)
         self._save_bank()
 
     def write_report(self) -> Path | None:

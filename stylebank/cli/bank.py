@@ -7,6 +7,11 @@ from pathlib import Path
 
 from stylebank.bank_files import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.errors import ConfigError
+from stylebank.images import find_images
+from stylebank.runtime import resolve_device
+from stylebank.styles import find_styles
+from stylebank.verify import verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--licence", metavar="TEXT", help="licence to write into the bank")
     pack.set_defaults(action=_pack)
 
+    check = commands.add_parser("verify", help="check every hash, and with photographs and paintings every number")
+    check.add_argument("bank", type=Path)
+    check.add_argument("--content", nargs="+", metavar="PATH", help="photographs, the measured ones among them")
+    check.add_argument("--styles", type=Path, nargs="+", metavar="PATH", help="paintings named like the styles")
+    check.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
+    check.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    check.set_defaults(action=_verify)
+
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the chosen bank command."""
-    options.action(options)
-    return 0
+    """Runs the chosen bank command; 1 if a bank was verified and is not what it says."""
+    return int(options.action(options) or 0)
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -70,6 +82,27 @@ def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     print(f"  {name:<28} {record.title:<28} {record.images} crops  {metrics}".rstrip())
+
+
+def _verify(options: argparse.Namespace) -> int:
+    if bool(options.content) != bool(options.styles):
+        raise ConfigError("To measure the bank again give both --content and --styles; neither checks the hashes.")
+    folder = find_bank(options.bank)
+    bank = load_bank(folder)
+    print(f"{folder}: {len(bank.records)} style(s), every hash agrees.")
+    if not options.content:
+        return 0
+    files, paintings = find_images(options.content), find_styles(options.styles)
+    checks = verify(bank, files, paintings, resolve_device(options.device), loss_weights=options.loss_weights)
+    print(f"{'':<28} {'measure':<18} {'written':>9} {'now':>9}")
+    for check in checks:
+        remark = "" if check.agrees else "  differs"
+        print(f"{check.of:<28} {check.measure:<18} {check.written:>9.4f} {check.found:>9.4f}{remark}")
+    if differing := sum(not check.agrees for check in checks):
+        print(f"{differing} of {len(checks)} numbers differ from what the bank says.")
+        return 1
+    print(f"All {len(checks)} numbers agree.")
+    return 0
 
 
 def _extract(options: argparse.Namespace) -> None:

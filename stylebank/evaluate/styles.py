@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stylebank.config import Config, LossConfig, load_config
+from stylebank.config import Config, LossConfig
 from stylebank.errors import BankError, ConfigError
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS
@@ -17,6 +17,7 @@ from stylebank.objective import Grams, Objective, style_grams
 from stylebank.runtime import place
 from stylebank.styles import StyleSource
 from stylebank.stylizer import Stylizer
+from stylebank.task import trained_with
 from stylebank.vgg import LossNetwork, load_loss_network
 
 
@@ -80,12 +81,7 @@ def settings_of(stylizer: Stylizer | None, names: Sequence[str], network: str | 
     """
     if stylizer is None:
         return dict.fromkeys(names, Config(loss=LossConfig(network="vgg16" if network == "vgg16" else "vgg19")))
-    configs = {}
-    for name in names:
-        try:
-            configs[name] = load_config(None, base=stylizer.bank.records[name].settings)
-        except ConfigError as error:
-            raise BankError(f"The record of style '{name}' holds settings that are not valid: {error}") from error
+    configs = {name: trained_with(stylizer.bank.records[name]) for name in names}
     used = {(config.loss.network, config.loss.pooling) for config in configs.values()}
     if len(used) > 1:
         raise ConfigError(
