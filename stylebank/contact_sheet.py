@@ -25,3 +25,20 @@ def contact_sheet(
             place = (GAP + x * (width + GAP), CAPTION + GAP + y * (height + GAP))
             sheet.paste(ImageOps.fit(picture.convert("RGB"), cell, Image.Resampling.LANCZOS), place)
     return sheet
+
+
+def folded_sheet(
+    rows: Sequence[Sequence[Image.Image]],
+    captions: Sequence[str],
+    columns: int,
+    cell: tuple[int, int] = (288, 216),
+) -> Image.Image:
+    """A contact sheet of at most `columns` columns: the others come below, with their captions."""
+    starts = range(0, max(len(row) for row in rows), columns)
+    parts = [contact_sheet([row[i : i + columns] for row in rows], captions[i : i + columns], cell) for i in starts]
+    sheet = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)), "white")
+    top = 0
+    for part in parts:
+        sheet.paste(part, (0, top))
+        top += part.height
+    return sheet

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny import fail, files_of, pixels, succeed, write_bank
 
 from stylebank.cli.demo import PHOTOGRAPHS
-from stylebank.contact_sheet import CAPTION, GAP, contact_sheet
+from stylebank.contact_sheet import CAPTION, GAP, contact_sheet, folded_sheet
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -48,6 +48,19 @@ def test_a_sheet_has_a_cell_for_every_picture() -> None:
     assert (sheet[below : below + 20, left : left + 40] == BLUE).all()
     assert (sheet[below:, left + 40 :] == 255).all()  # the row is shorter
     assert (sheet[top:, :left] == 255).all()
+
+
+def test_a_wide_sheet_is_folded() -> None:
+    row = [Image.new("RGB", (9, 9), colour) for colour in (RED, GREEN, BLUE)]
+    sheet = np.asarray(folded_sheet([row, row[::-1]], ["", "", ""], 2, cell=(40, 20)))
+    height = CAPTION + GAP + 2 * (20 + GAP)
+    assert sheet.shape == (2 * height, GAP + 2 * (40 + GAP), 3)
+    top = CAPTION + GAP
+    assert (sheet[top : top + 20, GAP : GAP + 40] == RED).all()
+    assert (sheet[height + top : height + top + 20, GAP : GAP + 40] == BLUE).all()
+    assert (sheet[height:, GAP + 40 + GAP :] == 255).all()  # nothing is beside the last column
+    wide = np.asarray(folded_sheet([row], ["a", "b", "c"], 3, cell=(40, 20)))
+    assert (wide == np.asarray(contact_sheet([row], ["a", "b", "c"], cell=(40, 20)))).all()
 
 
 def test_captions_stand_above_their_columns() -> None:

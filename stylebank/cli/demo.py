@@ -9,11 +9,12 @@ from pathlib import Path
 from PIL import Image
 
 from stylebank.cli.stylize import DEFAULT_BANK
-from stylebank.contact_sheet import contact_sheet
+from stylebank.contact_sheet import folded_sheet
 from stylebank.images import resize_short_side, save_picture
 from stylebank.stylizer import Stylizer
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")  # in scikit-image's own package, under free licences
+COLUMNS = 5  # of the contact sheet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
             save_picture(picture, options.out / style / f"{name}.png", overwrite=True)
         rows.append([photograph, *pictures.values()])
     sheet = options.out / "contact_sheet.png"
-    save_picture(contact_sheet(rows, ["photograph", *stylizer.styles]), sheet, overwrite=True)
+    save_picture(folded_sheet(rows, ["photograph", *stylizer.styles], COLUMNS), sheet, overwrite=True)
     count = len(PHOTOGRAPHS) * len(stylizer.styles)
     print(f"Stylized {count} pictures in {time.monotonic() - started:.1f} s on {stylizer.device}.")
     print(f"Pictures: {options.out}/STYLE/NAME.png\nContact sheet: {sheet}")
