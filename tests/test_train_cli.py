@@ -238,6 +238,18 @@ def test_a_finished_run_can_go_on_for_more_steps(
     assert load_config(again / "config.yaml").train.steps == 10
 
 
+def test_a_run_can_start_from_the_bank_of_another(
+    straight: Path, tmp_path: Path, arguments: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = Path(shutil.copytree(straight / "bank", tmp_path / "start"))
+    whole = [*arguments, "--start-from", start, "--out", tmp_path / "run", "--set", NO_PICTURES, "train.lr=0.000001"]
+    succeed(capsys, *whole, "train.steps=4")
+    before, now = load_bank(start).model.state_dict(), load_bank(tmp_path / "run" / "bank").model.state_dict()
+    assert all(torch.allclose(now[key], value, atol=1e-4) for key, value in before.items())
+    shutil.rmtree(start)  # it has done its part
+    assert "Done" in succeed(capsys, *whole, "--resume", "auto")
+
+
 def test_a_resumed_log_has_every_step_once(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -504,6 +516,8 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
         (["--out", "OUT", "--add-style", "b.png"], ["--bank", "--add-style"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),
+        (["--out", "OUT", "--start-from", "nowhere"], ["nowhere", "not a bank"]),
+        (["--out", "OUT", "--start-from", "b", "--bank", "c", "--add-style", "d.png"], ["--start-from", "whole bank"]),
         ([], ["--out"]),
     ],
 )
@@ -576,7 +590,7 @@ def test_settings_of_the_bank_are_used_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("stylebank.cli.train.ADDED_STYLE_STEPS", 2)
+    monkeypatch.setattr("stylebank.cli.training_plan.ADDED_STYLE_STEPS", 2)
     options = [option for option in add("sunny") if not str(option).startswith("train.steps")]
     succeed(capsys, *options, "--out", tmp_path / "more")
     used = load_config(tmp_path / "more-run" / "config.yaml")
