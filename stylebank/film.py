@@ -26,7 +26,7 @@ from stylebank.errors import ConfigError
 from stylebank.fusion import Recipe, Region, Weights
 from stylebank.moving_masks import MovingMask
 from stylebank.stabilize import WARM_UP, Method, Stabilizer
-from stylebank.strokes import bring_back, check_stroke, resize_to_work
+from stylebank.strokes import Stroke, bring_back, check_stroke, resize_to_work
 from stylebank.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
@@ -72,7 +72,7 @@ class FilmStylizer:
     """More regions, whose masks move."""
     size: tuple[int, int] | None = None
     """(W, H) of the output, None for the film's own."""
-    stroke: float = 1.0
+    stroke: Stroke = 1.0
     """See `strokes.bring_back`."""
     colors: Mode = "none"
     """See `colors.preserve_colors`."""

@@ -13,6 +13,7 @@ a stroke of 3 up, which stay recognisable here at 4.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -20,45 +21,63 @@ from PIL import Image
 from stylebank.errors import ConfigError, ImageError
 from stylebank.model import MIN_SIDE
 
+Stroke = float | Literal["auto"]
+"""Width of strokes, 1 as the style has them; `auto` gives pictures of all sizes strokes alike in proportion."""
+
 MIN_STROKE, MAX_STROKE = 0.5, 4.0
+AUTO_SIDE = 512  # pixels: the short side of a picture whose strokes `auto` leaves as they are
 STRIP = 2**18  # pixels at a time
 _SHARE = 0.8  # of the photograph's detail; all of it looks drawn on top
 _FAINT = 0.04  # detail this strong is halved; black to white is 1
 
 
-def check_stroke(stroke: float) -> float:
+def parse_stroke(text: str) -> Stroke:
+    """`auto` or a number, as written on a command line.
+
+    Raises:
+        ConfigError: it is neither, or lies outside 0.5 to 4.
+    """
+    try:
+        return check_stroke("auto" if text == "auto" else float(text))
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no width of strokes; valid are a number and 'auto'.") from error
+
+
+def check_stroke(stroke: Stroke) -> Stroke:
     """Returns a width of strokes that is valid as it is.
 
     Raises:
         ConfigError: it lies outside 0.5 to 4.
     """
-    if not (math.isfinite(stroke) and MIN_STROKE <= stroke <= MAX_STROKE):
+    if stroke != "auto" and not (math.isfinite(stroke) and MIN_STROKE <= stroke <= MAX_STROKE):
         raise ConfigError(f"A stroke of {stroke:g} is not possible; valid is {MIN_STROKE:g} to {MAX_STROKE:g}.")
     return stroke
 
 
-def work_size(size: tuple[int, int], stroke: float) -> tuple[int, int]:
+def work_size(size: tuple[int, int], stroke: Stroke) -> tuple[int, int]:
     """The size to stylize at.
 
     Args:
         size: (W, H) of the picture in pixels.
-        stroke: width of strokes, 0.5 (half as wide as usual) to 4; 1 returns `size`.
+        stroke: width of strokes, 0.5 (half as wide as usual) to 4; 1 returns `size`, and `auto` a short side of 512
+            pixels as far as these bounds allow.
 
     Raises:
         ConfigError: the stroke is out of range.
         ImageError: the picture is too small for it.
     """
     check_stroke(stroke)
-    width, height = (round(side / stroke) for side in size)
-    if stroke > 1 and min(width, height) < MIN_SIDE:
+    factor = min(max(min(size) / AUTO_SIDE, MIN_STROKE), MAX_STROKE) if stroke == "auto" else stroke
+    width, height = (round(side / factor) for side in size)
+    if factor > 1 and min(width, height) < MIN_SIDE:
         raise ImageError(
-            f"A picture of {size[0]}x{size[1]} pixels is too small for a stroke of {stroke:g}; "
-            f"its shorter side must have at least {math.ceil(MIN_SIDE * stroke)} pixels."
+            f"A picture of {size[0]}x{size[1]} pixels is too small for a stroke of {factor:g}; "
+            f"its shorter side must have at least {math.ceil(MIN_SIDE * factor)} pixels."
         )
     return width, height
 
 
-def resize_to_work(photograph: Image.Image, stroke: float) -> Image.Image:
+def resize_to_work(photograph: Image.Image, stroke: Stroke) -> Image.Image:
     """The photograph scaled to `work_size`; itself if that is its size. Raises as `work_size` does."""
     size = work_size(photograph.size, stroke)
     return photograph if size == photograph.size else photograph.resize(size, Image.Resampling.LANCZOS)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylebank import strokes
 from stylebank.errors import ConfigError, ImageError
-from stylebank.strokes import bring_back, resize_to_work, work_size
+from stylebank.strokes import bring_back, parse_stroke, resize_to_work, work_size
 
 SIZE = (120, 90)
 
@@ -57,6 +57,23 @@ def test_photograph_gets_the_working_size() -> None:
 def test_strokes_out_of_range_are_refused(stroke: float) -> None:
     with refused(ConfigError, f"{stroke:g}", "0.5 to 4"):
         work_size(SIZE, stroke)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((512, 640), (512, 640)), ((3072, 2048), (768, 512)), ((256, 300), (512, 600))]
+)
+def test_auto_works_at_a_short_side_of_512_pixels(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert work_size(size, "auto") == expected
+    assert work_size((8 * size[0], 8 * size[1]), "auto") == work_size((8 * size[0], 8 * size[1]), 4)  # no coarser
+    assert work_size((40, 60), "auto") == (80, 120)  # no finer
+
+
+def test_strokes_are_read_from_text() -> None:
+    assert parse_stroke("auto") == "auto"
+    assert parse_stroke("1.5") == 1.5
+    for text in ("wide", "", "5"):
+        with refused(ConfigError, text, "4" if text == "5" else "auto"):
+            parse_stroke(text)
 
 
 def test_pictures_too_small_for_the_stroke_are_refused() -> None:

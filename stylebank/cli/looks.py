@@ -13,7 +13,7 @@ from stylebank.colors import MODES
 from stylebank.errors import BankError, ConfigError
 from stylebank.fusion import Recipe, Region, blend
 from stylebank.masks import check_feather, feather, load_mask
-from stylebank.strokes import check_stroke
+from stylebank.strokes import parse_stroke
 from stylebank.styles import IDENTITY
 from stylebank.stylizer import ORIGINAL, Stylizer
 from stylebank.video import is_film
@@ -57,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="luma: the photograph's colours in their places; histogram: its palette",
     )
     group.add_argument(
-        "--stroke", type=float, default=1.0, metavar="0.5..4", help="width of strokes; size and edges stay"
+        "--stroke",
+        default="1",
+        metavar="0.5..4|auto",
+        help="width of strokes; size and edges stay. auto: alike in proportion whatever the size",
     )
     regions.add_arguments(parser)
 
@@ -72,7 +75,7 @@ class Looks:
     """
 
     def __init__(self, options: argparse.Namespace, stylizer: Stylizer) -> None:
-        check_stroke(options.stroke)
+        options.stroke = parse_stroke(options.stroke)
         check_feather(options.feather)
         self.finder = regions.RegionFinder(options, stylizer)
         self.moving = {text: path for text in options.mask if is_moving(path := _split_mask(text)[2])}

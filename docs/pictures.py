@@ -26,7 +26,7 @@ from stylebank.regions import (
     upsample_labels,
 )
 from stylebank.stabilize import Stabilizer
-from stylebank.strokes import bring_back, resize_to_work
+from stylebank.strokes import Stroke, bring_back, resize_to_work
 from stylebank.stylizer import Stylizer
 
 IMAGES = Path(__file__).parent / "images"
@@ -63,16 +63,21 @@ def gallery(name: str) -> Callable[[Stylizer], Image.Image]:
     return draw
 
 
-def sizes(stylizer: Stylizer) -> Image.Image:
+def sizes(stroke: Stroke) -> Callable[[Stylizer], Image.Image]:
     """The same part of a photograph, stylized at different sizes of the whole."""
-    rows = []
-    for style in ("starry_night", "mondrian_composition_vii", "composition_vii", "udnie"):
-        row = []
-        for size in SIZES:
-            picture = stylizer.stylize(resize_short_side(sample_photograph("astronaut"), size), style)
-            row.append(picture.crop((size // 5, 0, size * 4 // 5, size * 9 // 20)))
-        rows.append(row)
-    return contact_sheet(rows, [f"short side {size}" for size in SIZES], (432, 324))
+
+    def draw(stylizer: Stylizer) -> Image.Image:
+        rows = []
+        for style in ("starry_night", "mondrian_composition_vii", "composition_vii", "udnie"):
+            row = []
+            for size in SIZES:
+                photograph = resize_short_side(sample_photograph("astronaut"), size)
+                picture = bring_back(stylizer.stylize(resize_to_work(photograph, stroke), style), photograph)
+                row.append(picture.crop((size // 5, 0, size * 4 // 5, size * 9 // 20)))
+            rows.append(row)
+        return contact_sheet(rows, [f"short side {size}" for size in SIZES], (432, 324))
+
+    return draw
 
 
 def mixture(stylizer: Stylizer) -> Image.Image:
@@ -159,7 +164,8 @@ DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
     "gallery_chelsea": gallery("chelsea"),
     "gallery_astronaut": gallery("astronaut"),
     "gallery_rocket": gallery("rocket"),
-    "sizes": sizes,
+    "sizes": sizes(1.0),
+    "sizes_auto": sizes("auto"),
     "mixture": mixture,
     "alpha": strength,
     "regions": painted_regions,
