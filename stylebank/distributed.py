@@ -11,6 +11,7 @@ the gradients of the auto-encoder and of the filters in its batch, in one piece,
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import time
@@ -164,6 +165,7 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
         yield Processes(restarted=restarted), resolve_device(device)
         return
     own = _own_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    _import_early()
     if own.type == "cuda":
         torch.cuda.set_device(own)
     try:
@@ -182,6 +184,15 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
     finally:
         if not leave_at_once:
             dist.destroy_process_group()
+
+
+def _import_early() -> None:
+    """Imports what would keep the group of processes alive, and its threads running, if torch imported it later.
+
+    Its functions have the group of the time of their import as a default value, and the first optimizer imports them.
+    Threads of gloo that still run when Python ends can abort the process, with all work done.
+    """
+    importlib.import_module("torch.distributed.nn.functional")
 
 
 def _meeting_point(rank: int) -> tuple[Any, bool]:

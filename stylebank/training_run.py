@@ -163,7 +163,9 @@ class TrainingRun:
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
             self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
             self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them
-        except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(f"{self.folder.state_file} is damaged; begin the run anew in another --out.") from error
+        except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TrainingError(f"{self.folder.state_file} does not fit this configuration: {reason}") from error
         self.saved_step = self.step

@@ -154,4 +154,6 @@ def _fill(model: LossNetwork, state: dict[str, Tensor], source: str) -> None:
                 f"{source} holds {key} of shape {tuple(value.shape)}, but {model.network} needs "
                 f"{tuple(parameter.shape)}; is it the other VGG?"
             )
+        if not value.is_floating_point() or not bool(value.isfinite().all()):
+            raise WeightsError(f"{source} holds {key} with values that are no weights; is the file damaged?")
         parameter.data.copy_(value)

@@ -1,24 +1,24 @@
-"""Damaged and malicious files, made from a number: the same number makes the same file."""
+"""Damaged and malicious files, made from a number: the same number makes the same file. Pictures and configurations."""
 
 from __future__ import annotations
 
 import io
 import json
-import shutil
-from collections.abc import Callable
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
-import torch
-from films import make_film
-from PIL import Image
-from tiny import config, write_bank
+from PIL import Image, PngImagePlugin
+from tiny import config
 
 from stylebank.config import dump_config
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
+SUFFIXES = ("png", "jpg", "webp", "tif", "gif", "bmp", "ppm", "PNG", "jpeg")
+CLAIMED = (0, 1, 40, 15_000, 16_383, 60_000, 2**31 - 1, 2**32 - 1)
+"""Widths and heights that headers speak of; 15,000 x 15,000 is below the limit."""
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
@@ -49,63 +49,90 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def picture(folder: Path, rng: np.random.Generator) -> Path:
-    """A picture of any format, odd in its size or its metadata, damaged, or called like another format."""
+    """A picture of any format: odd in size or metadata, claiming a huge size, damaged, called like another format."""
     kind = str(rng.choice(FORMATS))
-    width, height = (int(side) for side in rng.choice([1, 2, 15, 16, 17, 40, 64], 2))
-    if rng.random() < 0.1:
-        width, height = (60_000, 16) if rng.random() < 0.5 else (1, 5_000)
-    pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
-    image = Image.fromarray(pixels)
-    if rng.random() < 0.3:
-        image = image.convert(str(rng.choice(["L", "P", "1", "CMYK"] if kind == "TIFF" else ["L", "1"])))
-    buffer, options = io.BytesIO(), dict[str, Any]()
-    if rng.random() < 0.3 and kind in ("PNG", "JPEG", "WEBP"):
-        options["exif"] = b"Exif\x00\x00" + rng.bytes(int(rng.integers(80)))
-    if rng.random() < 0.2 and kind in ("GIF", "WEBP", "TIFF"):
+    image, options = _image(kind, rng), _metadata(kind, rng)
+    if rng.random() < 0.2 and kind in ("GIF", "WEBP", "TIFF", "PNG"):
         options |= {"save_all": True, "append_images": [image] * 2}
+    buffer = io.BytesIO()
     try:
         image.save(buffer, kind, **options)
-    except (OSError, ValueError, KeyError):
-        Image.fromarray(pixels).save(buffer, kind)
+    except (OSError, ValueError, KeyError):  # Pillow writes no such file
+        buffer = io.BytesIO()
+        image.convert("RGB").crop((0, 0, min(image.width, 16_000), image.height)).save(buffer, kind)
     data = buffer.getvalue()
-    if rng.random() < 0.75:
+    change = rng.random()
+    if change < 0.2:
+        data = claiming(kind, data, int(rng.choice(CLAIMED)), int(rng.choice(CLAIMED)))
+    elif change < 0.8:
         data = damaged(data, rng)
-    suffix = str(rng.choice(["png", "jpg", "webp", "tif", "gif", "bmp", "ppm", "PNG", "jpeg"]))
-    path = folder / f"case.{suffix}"
+    path = folder / f"case.{rng.choice(SUFFIXES)}"
     path.write_bytes(data)
     return path
+
+
+def _image(kind: str, rng: np.random.Generator) -> Image.Image:
+    width, height = (int(side) for side in rng.choice([1, 2, 15, 16, 17, 40, 64], 2))
+    if rng.random() < 0.1:
+        width, height = (60_000, 4) if rng.random() < 0.5 else (1, 5_000)
+    image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+    if rng.random() < 0.3:
+        image = image.convert(str(rng.choice(["L", "P", "1", "CMYK"] if kind == "TIFF" else ["L", "1", "P"])))
+    return image
+
+
+def _metadata(kind: str, rng: np.random.Generator) -> dict[str, Any]:
+    """Options of `save`: metadata out of range or broken, text that unpacks to much more."""
+    options = dict[str, Any]()
+    if rng.random() < 0.3 and kind in ("PNG", "JPEG", "WEBP"):
+        options["exif"] = b"Exif\x00\x00" + rng.bytes(int(rng.integers(80)))
+    elif rng.random() < 0.2 and kind in ("PNG", "JPEG", "WEBP", "TIFF"):
+        exif = Image.Exif()
+        exif[0x0112] = int(rng.choice([0, 5, 6, 9, 255, 65_535]))  # the orientation: 1 to 8 mean something
+        options["exif"] = exif
+    if rng.random() < 0.2 and kind in ("PNG", "JPEG", "WEBP", "TIFF"):
+        options["icc_profile"] = rng.bytes(int(rng.integers(1, 400)))
+    if rng.random() < 0.2 and kind in ("PNG", "JPEG", "TIFF"):
+        options["dpi"] = (int(rng.choice([0, 1, 60_000])),) * 2
+    if rng.random() < 0.1 and kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("comment", "a" * 20_000_000, zip=True)
+    return options
+
+
+def claiming(kind: str, data: bytes, width: int, height: int) -> bytes:
+    """A small picture of a format whose header speaks of another size, as far as the format can say it."""
+    if kind == "PNG":
+        header = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
+        return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    if kind == "PPM":
+        return b"P6 %d %d 255\n" % (width, height) + data[-12:]
+    if kind == "BMP":
+        return data[:18] + struct.pack("<II", width, height) + data[26:]
+    if kind == "GIF":
+        return data[:6] + struct.pack("<HH", width & 0xFFFF, height & 0xFFFF) + data[10:]
+    if kind == "JPEG":
+        at = data.find(b"\xff\xc0") + 5
+        return data[:at] + struct.pack(">HH", height & 0xFFFF, width & 0xFFFF) + data[at + 4 :]
+    if kind == "TIFF":
+        for tag, side in ((256, width), (257, height)):
+            at = data.find(struct.pack("<H", tag) + b"\x04\x00\x01") if data[:2] == b"II" else -1
+            at = at if at >= 0 else data.find(struct.pack("<H", tag) + b"\x03\x00\x01")
+            data = data[:at] + struct.pack("<HHII", tag, 4, 1, side & 0xFFFFFFFF) + data[at + 12 :]
+        return data
+    bits = (width & 0x3FFF) | (height & 0x3FFF) << 16  # WebP, lossy: 14 bits each
+    return data[:26] + struct.pack("<I", bits) + data[30:]
 
 
 def bomb(folder: Path) -> Path:
     """A PNG of a few hundred bytes that says it has 60,000 x 60,000 pixels."""
     buffer = io.BytesIO()
     Image.new("L", (16, 16)).save(buffer, "PNG")
-    data = bytearray(buffer.getvalue())
-    data[16:24] = (60_000).to_bytes(4, "big") * 2
-    import zlib
-
-    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
-    (folder / "bomb.png").write_bytes(bytes(data))
+    (folder / "bomb.png").write_bytes(claiming("PNG", buffer.getvalue(), 60_000, 60_000))
     return folder / "bomb.png"
 
 
-# ---------------------------------------------------------------------------------------------------- films
-
-
-def film(folder: Path, rng: np.random.Generator) -> Path:
-    """A film that is whole, damaged, without pictures, or called like another format."""
-    suffix = str(rng.choice(["mp4", "mkv", "mov"]))
-    source = folder / f"source.{suffix}"
-    pictures = bool(rng.random() < 0.9)
-    make_film(source, int(rng.integers(1, 5)), audio=bool(not pictures or rng.random() < 0.3), video=pictures)
-    data = source.read_bytes()
-    source.unlink()
-    path = folder / f"case.{rng.choice(['mp4', 'mkv', 'mov', 'avi', 'webm', 'ts'])}"
-    path.write_bytes(data if rng.random() < 0.2 else damaged(data, rng))
-    return path
-
-
-# -------------------------------------------------------------------------------------------------- configs
+# -------------------------------------------------------------------------------------------- configurations
 
 
 def configuration(folder: Path, rng: np.random.Generator) -> Path:
@@ -166,115 +193,3 @@ def _tree(rng: np.random.Generator, depth: int) -> Any:
     if rng.random() < 0.3:
         return [_tree(rng, depth + 1) for _ in range(rng.integers(4))]
     return {str(rng.choice(names)): _tree(rng, depth + 1) for _ in range(rng.integers(1, 5))}
-
-
-# ---------------------------------------------------------------------------------------------------- banks
-
-
-def bank(folder: Path, rng: np.random.Generator) -> Path:
-    """A bank with one thing wrong."""
-    path = write_bank(folder / "case_bank", "calm", "storm")
-    change = _BANK_CHANGES[int(rng.integers(len(_BANK_CHANGES)))]
-    change(path, rng)
-    return path
-
-
-def _files(path: Path, rng: np.random.Generator) -> Path:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return files[int(rng.integers(len(files)))]
-
-
-def _damage_file(path: Path, rng: np.random.Generator) -> None:
-    file = _files(path, rng)
-    file.write_bytes(damaged(file.read_bytes(), rng))
-
-
-def _remove_file(path: Path, rng: np.random.Generator) -> None:
-    _files(path, rng).unlink()
-
-
-def _directory_for_file(path: Path, rng: np.random.Generator) -> None:
-    file = _files(path, rng)
-    file.unlink()
-    file.mkdir()
-
-
-def _link_elsewhere(path: Path, rng: np.random.Generator) -> None:
-    file = _files(path, rng)
-    file.unlink()
-    file.symlink_to(str(rng.choice(["/etc/passwd", "../../keep/mine.txt", "/dev/zero", file.name])))
-
-
-def _change_manifest(path: Path, rng: np.random.Generator) -> None:
-    file = path / "bank.json"
-    manifest = json.loads(file.read_text())
-    key = str(rng.choice(sorted(manifest)))
-    choices: list[Any] = [None, -1, 10**40, "../x", "/etc/passwd", ["../x"], ["calm", "calm"], ["gone"], {}, [[]], True]
-    manifest[key] = choices[int(rng.integers(len(choices)))]
-    file.write_text(json.dumps(manifest))
-
-
-def _change_architecture(path: Path, rng: np.random.Generator) -> None:
-    file = path / "bank.json"
-    manifest = json.loads(file.read_text())
-    key = str(rng.choice(sorted(manifest["architecture"])))
-    choices: list[Any] = [0, -3, 2, 10**12, [10**6] * 3, [8, 8], "instance", "none", None, 1.5, "a"]
-    manifest["architecture"][key] = choices[int(rng.integers(len(choices)))]
-    file.write_text(json.dumps(manifest))
-
-
-def _change_tensors(path: Path, rng: np.random.Generator) -> None:
-    file = sorted(path.rglob("*.safetensors"))[int(rng.integers(3))]
-    tensors = safetensors.torch.load_file(file)
-    name = str(rng.choice(sorted(tensors)))
-    changes: list[Callable[[], Any]] = [
-        lambda: tensors.pop(name),
-        lambda: tensors.update(extra=torch.zeros(2)),
-        lambda: tensors.update({name: tensors[name].flatten()}),
-        lambda: tensors.update({name: tensors[name].to(torch.int8)}),
-        lambda: tensors.update({name: torch.full_like(tensors[name], torch.nan)}),
-        lambda: tensors.update({name: torch.full_like(tensors[name], 1e30)}),
-    ]
-    changes[int(rng.integers(len(changes)))]()
-    safetensors.torch.save_file(tensors, file)
-    _rehash(path)
-
-
-def _rehash(path: Path) -> None:
-    """Makes the hashes agree again, so that what is inside is looked at."""
-    from stylebank.files import sha256_of
-
-    manifest = json.loads((path / "bank.json").read_text())
-    manifest["autoencoder_sha256"] = sha256_of(path / "autoencoder.safetensors")
-    (path / "bank.json").write_text(json.dumps(manifest))
-    for file in (path / "styles").glob("*.json"):
-        record = json.loads(file.read_text())
-        record["autoencoder_sha256"] = manifest["autoencoder_sha256"]
-        record["sha256"] = sha256_of(file.with_suffix(".safetensors"))
-        file.write_text(json.dumps(record))
-
-
-def _pickle_for_weights(path: Path, rng: np.random.Generator) -> None:
-    """A pickle that would make a file if it were ever loaded as one."""
-    file = sorted(path.rglob("*.safetensors"))[int(rng.integers(3))]
-    file.write_bytes(b"cposix\nsystem\n(S'touch " + str(path.parent / "pwned").encode() + b"'\ntR.")
-    _rehash(path)
-
-
-def _rename_style(path: Path, rng: np.random.Generator) -> None:
-    name = str(rng.choice(["../x", "/abs", "a/b", "con", "", ".", "..", "A B", "calm\n", "x" * 300]))
-    manifest = json.loads((path / "bank.json").read_text())
-    manifest["styles"][0] = name
-    (path / "bank.json").write_text(json.dumps(manifest))
-
-
-def _empty(path: Path, rng: np.random.Generator) -> None:
-    shutil.rmtree(path)
-    if rng.random() < 0.5:
-        path.mkdir()
-
-
-_BANK_CHANGES = (
-    *(_damage_file, _damage_file, _remove_file, _directory_for_file, _link_elsewhere, _change_manifest),
-    *(_change_architecture, _change_tensors, _change_tensors, _pickle_for_weights, _rename_style, _empty),
-)

@@ -461,19 +461,6 @@ def test_random_damage_raises_nothing_but_image_errors(tmp_path: Path) -> None:
                 assert load_picture(tmp_path / f"bad{suffix}").rgb.mode == "RGB"
 
 
-def test_a_decompression_bomb_is_refused_and_a_big_picture_read_quietly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    noise(20, 20).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 150)
-    assert "too many pixels; at most 300" in refused(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    with warnings.catch_warnings(record=True) as noticed:
-        warnings.simplefilter("always")
-        assert load_picture(tmp_path / "x.png").rgb.size == (20, 20)
-    assert noticed == []
-
-
 @pytest.mark.parametrize(
     ("error", "told"), [(PermissionError(13, "Permission denied"), "denied"), (MemoryError(), "memory")]
 )

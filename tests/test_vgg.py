@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,14 @@ def test_real_weights_are_those_of_vgg19(real_weights: Path, photos: Path) -> No
 def test_real_vgg19_weights_are_not_taken_for_vgg16(real_weights: Path) -> None:
     with refused(WeightsError, real_weights, "vgg16"):
         load_loss_network("vgg16", ["relu4_2"], weights=real_weights)
+
+
+@pytest.mark.parametrize("change", [lambda x: x * float("nan"), lambda x: x.to(torch.int8), lambda x: x + 0j])
+def test_values_that_are_no_weights_are_refused(
+    change: Callable[[Tensor], Tensor], random_vgg_weights: Path, tmp_path: Path
+) -> None:
+    state = safetensors.torch.load_file(random_vgg_weights)
+    key = next(key for key in state if "features.2.weight" in key)
+    torch.save({**state, key: change(state[key].float())}, tmp_path / "odd.pth")
+    with refused(WeightsError, "odd.pth", key, "no weights"):
+        load_loss_network("vgg16", ["relu1_2"], weights=tmp_path / "odd.pth")

@@ -150,7 +150,7 @@ def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Seque
     assert len(lines) == 1, error
     assert lines[0].startswith("Error: ")
     for mention in mentions:
-        assert str(mention) in lines[0]
+        assert str(mention) in lines[0], lines[0]
     return lines[0]
 
 

@@ -9,12 +9,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-
-import torch
+from typing import Any
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, evaluate, optimize, study, stylize, train
-from stylebank.errors import StyleBankError
+from stylebank.cli import bank, demo, evaluate, messages, optimize, study, stylize, train
+from stylebank.errors import ConfigError
+from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.memory import keep_freed_memory
 
 COMMANDS = {
@@ -35,32 +35,52 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
         arguments: as on the command line, `sys.argv[1:]` if None.
         prog: name of the program if it stands for one command (`train.py`, `infer.py`).
     """
-    parser = _parser(prog)
-    options = parser.parse_args(arguments)
+    options = _parser(prog).parse_args(arguments, argparse.Namespace(verbose=False, max_megapixels=None))
     keep_freed_memory()
+    with messages.tracebacks(options.verbose):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        code: int = options.run(options)
+        with limit_megapixels(options.max_megapixels):
+            code: int = options.run(options)
         return code
-    except StyleBankError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except (MemoryError, torch.OutOfMemoryError):
-        print("Error: Out of memory; lower train.batch_size, train.crop_size or --size.", file=sys.stderr)
-        return 1
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:  # noqa: BLE001 - a bug, too, is to be said in one sentence
+        messages.tell(error)
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """With the options that every command has, at whatever level: parsers of commands are of this class, too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.ArgumentDefaultsHelpFormatter, **options})
+        # Suppressed: the default of an inner parser would undo what an outer one was given.
+        self.add_argument(
+            "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
+        )
+        self.add_argument(
+            "--max-megapixels",
+            type=_megapixels,
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help=f"refuse larger pictures and frames ({DEFAULT_MEGAPIXELS:g}, or what {LIMIT_VARIABLE} says)",
+        )
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
     single = {"train.py": train, "infer.py": stylize}.get(prog or "")
     if single:
-        parser = _command_parser(argparse.ArgumentParser(prog=prog, description=_summary(single)), single)
+        parser = _command_parser(_Parser(prog=prog, description=_summary(single)), single)
     else:
-        parser = argparse.ArgumentParser(prog="stylebank", description="Multi-style neural style transfer.")
+        parser = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
         for name, module in COMMANDS.items():
             _command_parser(commands.add_parser(name, help=_summary(module), description=_summary(module)), module)
@@ -69,10 +89,16 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
 
 
 def _command_parser(parser: argparse.ArgumentParser, module: object) -> argparse.ArgumentParser:
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     module.add_arguments(parser)  # type: ignore[attr-defined]
     parser.set_defaults(run=module.run)  # type: ignore[attr-defined]
     return parser
+
+
+def _megapixels(text: str) -> float:
+    try:
+        return parse_megapixels(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _summary(module: object) -> str:

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from tqdm import tqdm
 
 from stylebank.cli.films import stylize_film
 from stylebank.cli.jobs import Job
 from stylebank.cli.looks import Looks
+from stylebank.cli.messages import out_of_memory, trace
 from stylebank.cli.pictures import stylize_picture
 from stylebank.errors import StyleBankError
 from stylebank.interrupt import StopRequest
@@ -50,9 +50,13 @@ def stylize_all(
                 outcome.interrupted = True
                 break
             except StyleBankError as error:
+                trace(error)
                 text = str(error)
                 outcome.failures.append(text if str(job.source) in text else f"'{job.source}': {text}")
-            except (MemoryError, torch.OutOfMemoryError):
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                trace(error)
                 outcome.failures.append(
                     f"'{job.source}' does not fit into memory; give a --tile, or scale it down with --size."
                 )

@@ -6,18 +6,32 @@ whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMY
 
 from stylebank.images.find import find_files, find_images
 from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
+from stylebank.images.limit import (
+    DEFAULT_MEGAPIXELS,
+    LIMIT_VARIABLE,
+    check_megapixels,
+    limit_megapixels,
+    max_megapixels,
+    parse_megapixels,
+)
 from stylebank.images.read import Picture, load_picture, probe
 from stylebank.images.tensors import resize_long_side, resize_short_side, to_image, to_tensor
 from stylebank.images.write import check_writable, save_picture
 
 __all__ = [
+    "DEFAULT_MEGAPIXELS",
     "IMAGE_SUFFIXES",
+    "LIMIT_VARIABLE",
     "SAVE_FORMATS",
     "Picture",
+    "check_megapixels",
     "check_writable",
     "find_files",
     "find_images",
+    "limit_megapixels",
     "load_picture",
+    "max_megapixels",
+    "parse_megapixels",
     "probe",
     "resize_long_side",
     "resize_short_side",

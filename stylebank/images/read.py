@@ -12,9 +12,10 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from stylebank.errors import ImageError
+from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.formats import READ_FORMATS
+from stylebank.images.limit import open_limited
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,13 +80,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         # Narrow on purpose: in threads a filter may outlive its block, and must then hide nothing else.
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
         try:
-            with Image.open(path, formats=READ_FORMATS) as image:
+            with open_limited(path, READ_FORMATS) as image:
                 yield image
+        except StyleBankError:  # the limit's
+            raise
         except UnidentifiedImageError as error:
             raise ImageError(f"'{path}' is no picture; valid formats are {', '.join(READ_FORMATS)}") from error
-        except Image.DecompressionBombError as error:
-            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-            raise ImageError(f"'{path}' has too many pixels; at most {limit:,} are read") from error
         except MemoryError as error:
             raise ImageError(f"'{path}' does not fit into memory") from error
         except Exception as error:  # damaged files make Pillow's decoders raise nearly anything

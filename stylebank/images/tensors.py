@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from stylebank.errors import ImageError
+from stylebank.images.limit import check_megapixels
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -52,4 +53,5 @@ def _resize(image: Image.Image, size: int, side: int) -> Image.Image:
     if size == side:
         return image
     width, height = (max(1, round(length * size / side)) for length in image.size)
+    check_megapixels((width, height), f"a picture of {image.width}x{image.height} pixels scaled to a side of {size}")
     return image.resize((width, height), Image.Resampling.LANCZOS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from stylebank.styles import find_styles
 from stylebank.task import new_bank
 from stylebank.trainer import Trainer
 from stylebank.vgg import load_loss_network
+
+_logger = logging.getLogger(__name__)
 
 
 def check(cells: Sequence[Cell], loss_weights: Path | None) -> None:
@@ -62,8 +65,9 @@ def run_study(
         say(f"Run {number} of {len(cells)}: {cell.name}")
         try:
             finished, error = train(cell.config, study.run_folder(cell.name), device, loss_weights), ""
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the other runs are worth their hours
+        except Exception as failure:  # whatever it is, the other runs are worth their hours
             finished, error = True, _reason(failure)
+            _logger.debug("Where it was raised:", exc_info=failure)
         entry = study.update(cell.name, error)
         if error:
             say(f"Failed: {entry.error}")

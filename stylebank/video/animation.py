@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from stylebank.errors import ImageError
+from stylebank.images.limit import open_limited
 from stylebank.video.colour import Colour
 from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoError, VideoInfo
 from stylebank.video.reader import START, Seconds, check_range, exactly
@@ -98,7 +100,7 @@ def is_moving(path: Path) -> bool:
     """Whether the file is an animation of more than one frame; what cannot be read is none."""
     if path.suffix.lower() not in (*ANIMATIONS, ".png") or not path.is_file():
         return False
-    with suppress(VideoError), _opened(path) as image:
+    with suppress(VideoError, ImageError), _opened(path) as image:
         return bool(getattr(image, "is_animated", False))
     return False
 
@@ -108,7 +110,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-            with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
+            with open_limited(path, ("GIF", "WEBP", "PNG")) as image:
                 yield image
     except FileNotFoundError as error:
         raise VideoError(f"'{path}' does not exist.") from error

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from stylebank.images import check_megapixels, max_megapixels
 from stylebank.video.frames import VideoError
 
 # Formats that are lists of other files, or that FFmpeg takes nearly anything for: none is a film in one file.
@@ -55,6 +56,18 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
             return stream
     kinds = sorted({stream.type for stream in container.streams if not is_cover(stream)})
     raise VideoError(f"'{path}' has no video, only {' and '.join(kinds) or 'a cover picture'}.")
+
+
+def limit_frames(stream: VideoStream, path: Path) -> None:
+    """Refuses frames beyond the limit of pictures before they are decoded; to be called before the first one is.
+
+    Raises:
+        ImageError: the header says that they are. (Where later ones are, FFmpeg refuses them.)
+    """
+    context = stream.codec_context
+    check_megapixels((context.width, context.height), f"'{path}'")
+    padding = 64 * context.height  # FFmpeg counts rows as they lie in memory
+    context.options = {"max_pixels": str(int(max_megapixels() * 1e6) + padding)}
 
 
 def is_cover(stream: object) -> bool:

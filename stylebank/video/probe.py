@@ -13,7 +13,7 @@ from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from stylebank.video.colour import colour_of
-from stylebank.video.containers import check_whole, main_video, opened, time_base_of
+from stylebank.video.containers import check_whole, limit_frames, main_video, opened, time_base_of
 from stylebank.video.frames import StreamInfo, VideoError, VideoInfo
 from stylebank.video.orientation import Turn, turn_of
 
@@ -43,6 +43,7 @@ def probe_video(path: str | Path) -> VideoInfo:
 
     Raises:
         VideoError: not a film, only sound, cut short, or without a single picture.
+        ImageError: its frames are larger than pictures may be.
     """
     return examine(Path(path)).info
 
@@ -51,6 +52,7 @@ def examine(path: Path, *, strict: bool = True) -> Probe:
     """`probe_video` with what readers need besides; a file seen to be cut short is refused if `strict`."""
     with opened(path) as container:
         stream = main_video(container, path)
+        limit_frames(stream, path)
         if strict:
             check_whole(container, path)
         frame = _first_frame(container, stream)

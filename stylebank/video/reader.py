@@ -14,7 +14,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from stylebank.video.colour import RgbDecoder
-from stylebank.video.containers import opened
+from stylebank.video.containers import limit_frames, opened
 from stylebank.video.frames import Frame, FrameReader, Position, VideoError, VideoInfo
 from stylebank.video.probe import examine
 
@@ -44,6 +44,7 @@ class VideoReader(FrameReader):
 
     Raises:
         VideoError: not a film, no frames in that range, damaged.
+        ImageError: its frames are larger than pictures may be.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class VideoReader(FrameReader):
             if other.index != stream.index:
                 other.discard = Discard.all
         stream.thread_type = ThreadType.AUTO
+        limit_frames(stream, self.path)
         if seek_to is not None:
             container.seek(seek_to, stream=stream, backward=True)
         for packet in container.demux(stream):

@@ -1,0 +1,70 @@
+"""What the person at the keyboard reads when something fails: one sentence, and with `--verbose` where it happened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from stylebank.errors import StyleBankError
+
+BUG = "This is a bug in StyleBank:"
+
+_logger = logging.getLogger(__name__)
+
+
+def sentence(error: BaseException) -> str:
+    """What to say about an error. One that nobody foresaw is called a bug, and the process named that met it."""
+    if isinstance(error, StyleBankError):
+        return str(error)
+    if out_of_memory(error):
+        return f"{_process()}Out of memory; lower train.batch_size, train.crop_size or --size."
+    text = " ".join(str(error).split())[:300]
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{_process()}{BUG} {what}. --verbose shows where; please report it with that."
+
+
+def tell(error: BaseException) -> None:
+    """Says it on stderr."""
+    trace(error)
+    print(f"Error: {sentence(error)}", file=sys.stderr)
+
+
+def trace(error: BaseException) -> None:
+    """Prints where an error was raised, and from which others, if `--verbose` asks for it."""
+    _logger.debug("Where it was raised:", exc_info=error)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had; on a processor torch has no error of its own for that."""
+    if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+        return True
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+@contextmanager
+def tracebacks(wanted: bool) -> Iterator[None]:
+    """Context in which everything that StyleBank logs goes to stderr, tracebacks of errors first of all."""
+    if not wanted:
+        yield
+        return
+    logger, handler = logging.getLogger("stylebank"), logging.StreamHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+def _process() -> str:
+    """Which of several processes this is, for what only one of them says."""
+    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        return ""
+    return f"Process {os.environ['RANK']}: "

@@ -1,0 +1,90 @@
+"""How large pictures may be: a few hundred bytes can claim, and fill the memory with, any number of pixels."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from stylebank.errors import ConfigError, ImageError
+
+DEFAULT_MEGAPIXELS = 250.0
+"""Millions of pixels: room for the largest cameras and scans, in less than 1 GB for the decoded picture."""
+
+LIMIT_VARIABLE = "STYLEBANK_MAX_MEGAPIXELS"
+"""Environment variable that holds another limit: processes that decode photographs inherit it, however started."""
+
+_pillow = threading.Lock()  # held while Pillow's own limit is lifted
+
+
+def max_megapixels() -> float:
+    """The limit in force, in millions of pixels. Raises ConfigError if the environment variable is no such number."""
+    text = os.environ.get(LIMIT_VARIABLE)
+    return DEFAULT_MEGAPIXELS if text is None else parse_megapixels(text)
+
+
+def parse_megapixels(text: str) -> float:
+    """A limit as written. Raises ConfigError."""
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not (math.isfinite(limit) and limit > 0):
+        raise ConfigError(f"'{text}' is no limit for pictures; valid is a number of megapixels above 0.")
+    return limit
+
+
+@contextmanager
+def limit_megapixels(limit: float | None) -> Iterator[None]:
+    """Context with another limit in millions of pixels; it holds in all threads, and in processes begun in it.
+
+    None leaves the limit as it is.
+
+    Raises:
+        ConfigError: the limit is not above 0, or not finite.
+    """
+    before = os.environ.get(LIMIT_VARIABLE)
+    if limit is not None:
+        os.environ[LIMIT_VARIABLE] = repr(parse_megapixels(str(limit)))
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[LIMIT_VARIABLE] = before
+        else:
+            os.environ.pop(LIMIT_VARIABLE, None)
+
+
+def check_megapixels(size: tuple[int, int], what: str) -> None:
+    """Raises ImageError, which names `what` and the flag, if `size` (W, H) is beyond the limit."""
+    width, height = size
+    megapixels, limit = width * height / 1e6, max_megapixels()
+    if megapixels > limit:
+        raise ImageError(
+            f"{what} has {width}x{height} pixels, {math.ceil(megapixels):,} megapixels; the limit is {limit:,g}. "
+            f"If you trust it, and have the memory, give --max-megapixels {math.ceil(megapixels)}."
+        )
+
+
+def open_limited(path: Path, formats: tuple[str, ...]) -> Image.Image:
+    """`Image.open` with StyleBank's limit in place of Pillow's. Raises ImageError beyond it, else as Pillow does."""
+    try:
+        image = Image.open(path, formats=formats)
+    except Image.DecompressionBombError:  # Pillow's limit is lower; only now is its global setting touched
+        with _pillow:
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image = Image.open(path, formats=formats)  # looks at the header alone
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+    try:
+        check_megapixels(image.size, f"'{path}'")
+    except BaseException:
+        image.close()
+        raise
+    return image
