@@ -1,6 +1,6 @@
 """How fast stylizing is and what memory it takes, against the network as it is written in `stylebank/model.py`.
 
-    python benchmarks/inference.py --bank checkpoints/stylebank-4 --sizes 256 512 1080p
+    python benchmarks/inference.py --bank checkpoints/stylebank-14 --sizes 256 512 1080p
 
 Every variant does encoder, one filter and decoder on the same picture. They take turns, so that whatever else the
 machine does meets them all; times are medians. "plain float32" is the reference: `StyleBank.stylize`, contiguous

@@ -37,7 +37,7 @@ class Stylizer:
     """A bank ready to use.
 
     Example:
-        stylizer = Stylizer.load("checkpoints/stylebank-4")
+        stylizer = Stylizer.load("checkpoints/stylebank-14")
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
         picture = stylizer.stylize(photograph, "the_scream", masks={"starry_night": sky})

@@ -33,7 +33,7 @@ def test_demo_without_a_bank_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fail(capsys, "demo", mentions=["stylebank-4", "does not exist"])
+    fail(capsys, "demo", mentions=["stylebank-14", "does not exist"])
     fail(capsys, "demo", "--bank", write_bank(tmp_path / "bank", "calm"), "--size", 0, mentions=["0 pixels"])
     assert not (tmp_path / "outputs").exists()
 

@@ -21,7 +21,7 @@ from stylebank.errors import ConfigError
 from stylebank.images import SAVE_FORMATS
 from stylebank.stylizer import Stylizer
 
-DEFAULT_BANK = Path("checkpoints/stylebank-4")
+DEFAULT_BANK = Path("checkpoints/stylebank-14")
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
 
 

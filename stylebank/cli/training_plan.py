@@ -15,6 +15,8 @@ from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.task import Task, more_styles, new_bank
 
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
+# A thousand crops in memory are as many photographs as the paper trains on; half the steps do with small ones.
+QUICKER = {"small_crop_steps": ADDED_STYLE_STEPS // 2, "kept_batches": ADDED_STYLE_STEPS // 4}
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,9 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
     bank = find_bank(options.bank)
     manifest = read_manifest(bank)
     if not manifest.styles:
-        return {"train": {"steps": ADDED_STYLE_STEPS}}
+        return {"train": {"steps": ADDED_STYLE_STEPS, **QUICKER}}
     settings = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256).settings
-    return {**settings, "train": {**settings.get("train", {}), "steps": ADDED_STYLE_STEPS}}
+    return {**settings, "train": {**QUICKER, **settings.get("train", {}), "steps": ADDED_STYLE_STEPS}}
 
 
 def task_of(plan: Plan) -> Task:
