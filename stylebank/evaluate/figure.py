@@ -26,7 +26,7 @@ def draw(result: Result, clock: str, file: Path) -> None:
     from matplotlib.figure import Figure
 
     sizes = list(dict.fromkeys(size for size, _, _ in result.courses))
-    figure = Figure(figsize=(1.5 + 4.5 * len(sizes), 3 * len(MEASURES)), layout="constrained")
+    figure = Figure(figsize=(1.5 + 4.5 * len(sizes), 3 * len(MEASURES) + 1), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(MEASURES), len(sizes), squeeze=False, sharex="col", sharey="row")
     for column, size in enumerate(sizes):
@@ -36,7 +36,10 @@ def draw(result: Result, clock: str, file: Path) -> None:
             axes.set(xscale="log", ylabel=label if column == 0 else "")
         grid[0, column].set_title(f"short side {size} px")
         grid[-1, column].set_xlabel(f"seconds ({clock})")
-    grid[0, -1].legend(fontsize="small")
+    handles: dict[str, Any] = {}
+    for axes in grid[0]:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2 + len(sizes), fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     with new_file(file) as temporary:
@@ -45,13 +48,23 @@ def draw(result: Result, clock: str, file: Path) -> None:
 
 def _panel(axes: Any, result: Result, pairs: Sequence[Pair], measure: str) -> None:
     """One measure at one size; styles keep their colours from panel to panel."""
+    from matplotlib import colormaps
+
     styles = list(dict.fromkeys(style for _, style, _ in result.outputs))
+    colours = colormaps["tab10" if len(styles) <= 10 else "tab20"].resampled(max(10, len(styles)))
     labelled: set[str] = set()
     for pair in pairs:
-        style, colour = pair[1], f"C{styles.index(pair[1])}"
+        style, colour = pair[1], colours(styles.index(pair[1]))
         course = result.courses[pair][1:]  # the photograph took no time at all
         seconds, values = [point.seconds for point in course], [point.measures[measure] for point in course]
-        axes.plot(seconds, values, color=colour, alpha=0.5, lw=1, label=None if style in labelled else style)
+        axes.plot(
+            seconds,
+            values,
+            color=colour,
+            alpha=0.5,
+            lw=1 if len(pairs) < 50 else 0.6,
+            label=None if style in labelled else style,
+        )
         labelled.add(style)
         output = result.outputs[pair]
         if "seconds" in output:
