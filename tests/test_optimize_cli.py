@@ -118,7 +118,7 @@ def test_without_matplotlib_the_extra_is_named(
     assert not (tmp_path / "out.png").exists()
 
 
-class Handed(Exception):
+class Handed(BaseException):
     """What the command would have optimised with."""
 
     def __init__(self, paintings: list[Painting], preset: Preset, options: dict[str, Any]) -> None:
