@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stylebank.cli.training_plan import overrides
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture
 from stylebank.interrupt import leaving_on_sigterm
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    cells = make_grid(options.config, _overrides(options), options.vary, options.seeds)
+    cells = make_grid(options.config, overrides(options), options.vary, options.seeds)
     study, device = Study(options.out, cells), resolve_device(options.device)
     if options.photograph:
         load_picture(options.photograph)  # or it would be missed only after the last run
@@ -86,16 +87,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     print(text, flush=True)  # into a log file, too, as it happens
-
-
-def _overrides(options: argparse.Namespace) -> list[str]:
-    """The options that stand for config keys come after --set."""
-    texts: list[str] = list(options.set)
-    if options.content:
-        texts.append(f"data.content={options.content.as_posix()!r}")
-    if options.styles:
-        texts.append(f"data.styles={[path.as_posix() for path in options.styles]!r}")
-    return texts
 
 
 def _seed(text: str) -> int:

@@ -12,11 +12,10 @@ from stylebank.config import Config, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.run import RunFolder
 from stylebank.styles import StyleSource, check_name, find_styles
-from stylebank.task import Task, more_styles, new_bank
+from stylebank.task import Task, more_styles, new_bank, trained_with
 
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
-# A thousand crops in memory are as many photographs as the paper trains on; half the steps do with small ones.
-QUICKER = {"small_crop_steps": ADDED_STYLE_STEPS // 2, "kept_batches": ADDED_STYLE_STEPS // 4}
+KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,9 @@ def plan_of(options: argparse.Namespace, restarted: bool) -> Plan:
         if automatic and wanted["add_style"] != _texts(add_style):
             raise TrainingError(f"{folder.path} holds a run of other styles; choose another --out.")
         bank, add_style, names = _path(wanted["bank"]), _paths(wanted["add_style"]), wanted["names"]
-        config = load_config(options.config or folder.config_file, _overrides(options))
+        config = load_config(options.config or folder.config_file, overrides(options))
     else:
-        config = load_config(options.config, _overrides(options), _settings_of(options))
+        config = load_config(options.config, overrides(options), _settings_of(options))
     saved = options.resume and folder.saved
     return Plan(config, out, folder, options.in_place, options.resume, saved, bank, add_style, names)
 
@@ -80,14 +79,14 @@ def _begun(options: argparse.Namespace) -> bool:
 
 
 def _output(options: argparse.Namespace) -> Path:
+    if options.start_from and (options.bank or options.add_style):
+        raise ConfigError("--start-from trains a whole bank; it does not go with --bank and --add-style.")
     if bool(options.add_style) != bool(options.bank) and not options.resume:
         raise ConfigError("Adding a style needs both --bank and --add-style.")
     if options.in_place:
         if options.out or not options.bank:
             raise ConfigError("--in-place goes with --bank and without --out.")
         return find_bank(options.bank)
-    if options.start_from and (options.bank or options.add_style):
-        raise ConfigError("--start-from trains a whole bank; it does not go with --bank and --add-style.")
     if not options.out:
         raise ConfigError("--out is missing: the folder to write to.")
     out: Path = options.out
@@ -119,8 +118,8 @@ def _numbered(path: Path, last: bool) -> Path:
     return names[-2] if last and len(names) > 1 else names[-1]
 
 
-def _overrides(options: argparse.Namespace) -> list[str]:
-    """The options that stand for config keys come after --set."""
+def overrides(options: argparse.Namespace) -> list[str]:
+    """What the command line says of config keys: --set, then the options that stand for some."""
     texts: list[str] = list(options.set)
     if options.content:
         texts.append(f"data.content={options.content.as_posix()!r}")
@@ -136,9 +135,14 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
     bank = find_bank(options.bank)
     manifest = read_manifest(bank)
     if not manifest.styles:
-        return {"train": {"steps": ADDED_STYLE_STEPS, **QUICKER}}
-    settings = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256).settings
-    return {**settings, "train": {**QUICKER, **settings.get("train", {}), "steps": ADDED_STYLE_STEPS}}
+        return {"train": {"steps": ADDED_STYLE_STEPS}}
+    record = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256)
+    settings, train = record.settings, trained_with(record).train
+    quicker = {
+        "small_crop_steps": ADDED_STYLE_STEPS // 2 if train.crop_size >= 32 else 0,
+        "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * train.crop_size**2)),
+    }
+    return {**settings, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
 
 
 def task_of(plan: Plan) -> Task:
