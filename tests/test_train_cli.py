@@ -591,10 +591,13 @@ def test_settings_of_the_bank_are_used_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("stylebank.cli.training_plan.ADDED_STYLE_STEPS", 2)
+    monkeypatch.setattr("stylebank.cli.training_plan.KEPT_PIXELS", 3 * 2 * 32**2 + 1)  # batches of 2 crops of 32
     options = [option for option in add("sunny") if not str(option).startswith("train.steps")]
     succeed(capsys, *options, "--out", tmp_path / "more")
     used = load_config(tmp_path / "more-run" / "config.yaml")
     assert used.train.steps == 2
+    assert used.train.small_crop_steps == 1
+    assert used.train.kept_batches == 3
     assert used.style_settings() == config().style_settings()
     report = json.loads((tmp_path / "more-run" / "report.json").read_text())
     assert report["steps"] == 2
