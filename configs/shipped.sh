@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every stage of the bank that comes with the program, run in the project's folder. Started again, it goes on.
+# Both stages of the bank that comes with the program, run in the project's folder. Started again, it goes on.
 #   STYLEBANK_LOSS_WEIGHTS=vgg19.safetensors configs/shipped.sh CONTENT STYLES OUT [options of train.py]
+# PROCESSES says how many share each batch: 2 for two processor cores, 1 for a GPU.
 set -euo pipefail
 if (($# < 3)); then
     echo "usage: configs/shipped.sh CONTENT STYLES OUT [options of train.py]" >&2
@@ -9,15 +10,17 @@ fi
 content=$1 styles=$2 out=$3
 shift 3
 
-# Four styles that differ much teach the auto-encoder what all of them need.
-first=()
-for name in starry_night great_wave mondrian_composition_vii the_scream; do first+=("$styles/$name.jpg"); done
-python train.py --config configs/cpu.yaml --content "$content" --styles "${first[@]}" --out "$out/four" \
-    --resume auto --set data.held_out=20 "$@"
+train() {
+    torchrun --standalone --nproc-per-node "${PROCESSES:-2}" train.py --config configs/shipped.yaml \
+        --content "$content" --styles "$styles" --resume auto "$@"
+}
 
-# Then all styles together, from there.
-python train.py --config configs/shipped.yaml --content "$content" --styles "$styles" --out "$out/all" \
-    --start-from "$out/four" --resume auto "$@"
+# All styles together, from nothing, on small crops: most of what there is to learn.
+train --out "$out/small" "$@"
 
-[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/all" --out "$out/stylebank-14" --licence MIT
+# Then on whole photographs' worth, at a falling rate: a style's share of a picture is no longer that of a detail.
+train --out "$out/large" --start-from "$out/small" \
+    --set train.crop_size=256 train.batch_size=4 train.steps=2000 train.lr=0.001 train.identity_pretrain_steps=0 "$@"
+
+[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/large" --out "$out/stylebank-14" --licence MIT
 stylebank bank verify "$out/stylebank-14" --content "$content" --styles "$styles"

@@ -89,7 +89,8 @@ class Manifest(_Record):
     @classmethod
     def _can_be_built(cls, arch: Architecture) -> Architecture:
         numbers = (*arch.channels, arch.width, arch.kernel_size, arch.depth)
-        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or arch.depth > 64:
+        layers = (arch.depth, arch.residual_blocks)
+        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or min(layers) < 0 or max(layers) > 64:
             raise ValueError("no network can be built with these numbers")
         return arch
 

@@ -48,6 +48,8 @@ class ModelConfig(_Section):
     """Normalization after every convolution of encoder and decoder but the last."""
     normalize_features: bool = True
     """Instance-normalize the features once, before a style's filter."""
+    residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
+    """Residual blocks at the beginning of the decoder, shared by all styles (the paper: none)."""
 
 
 class BankConfig(_Section):
@@ -80,12 +82,19 @@ class LossConfig(_Section):
     """Weight of the relative Gram distance."""
     tv_weight: Weight = 0.3
     """Weight of the total variation, in mean absolute difference of neighbouring pixels."""
+    strengths: dict[str, Weight] = {}
+    """Factor on `style_weight` for single styles, by name: above 1 for a style that comes out too weak."""
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> LossConfig:
         if self.content_weight == self.style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing would be learned")
         return self
+
+    def for_style(self, name: str) -> LossConfig:
+        """What a single style is trained with: its strength is part of the style weight."""
+        weight = self.style_weight * self.strengths.get(name, 1.0)
+        return self.model_copy(update={"style_weight": weight, "strengths": {}})
 
 
 class DataConfig(_Section):
@@ -125,8 +134,10 @@ class TrainConfig(_Section):
     kept_batches: Annotated[int, Field(ge=0)] = 0
     """While styles are added: the same N batches of crops come again and again, and what the frozen encoder and the
     loss network make of them stays in memory; 0 draws fresh crops at every step."""
+    optimizer: Literal["adam", "muon"] = "muon"
+    """`muon` makes the steps of the kernels orthogonal and learns faster; the paper has `adam`."""
     lr: Annotated[float, Field(gt=0, le=1)] = 0.002
-    """Adam's highest learning rate, for the mean gradient over the whole batch."""
+    """Highest learning rate, for the mean gradient over the whole batch."""
     lr_schedule: Literal["constant", "step", "cosine"] = "cosine"
     """`step` multiplies by `lr_decay` every `lr_decay_every` steps; `cosine` falls to zero at the end."""
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
@@ -144,7 +155,7 @@ class TrainConfig(_Section):
     gradient_rescaling: bool = True
     """Scale the identity gradient to the norm of the stylizing one before weighting (the paper's rule)."""
     separate_optimizers: bool = True
-    """Keep one Adam state per branch instead of one for both."""
+    """Keep one optimizer state per branch instead of one for both."""
     identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
     """Steps at the start that train the auto-encoder alone."""
     gradient_clip: Weight = 10.0

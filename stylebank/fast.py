@@ -31,6 +31,7 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     """
     fast = copy.deepcopy(model)
     fast.encoder.layers = _encoder_layers(fast.encoder, dtype)
+    fast.decoder.blocks.insert(0, Convert(dtype))
     fast.decoder.layers = _decoder_layers(fast.decoder, dtype)
     for module in fast.modules():
         if isinstance(module, (nn.Conv2d, PixelNorm)):
@@ -85,6 +86,17 @@ def _conv(weight: Tensor, bias: Tensor | None, stride: int = 1) -> nn.Conv2d:
     conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
     conv.bias = None if bias is None else nn.Parameter(bias)
     return conv
+
+
+class Convert(nn.Module):
+    """Converts, if need be."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype, memory_format=torch.channels_last)
 
 
 class Pad(nn.Module):

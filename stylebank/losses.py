@@ -8,13 +8,38 @@ target's own size and is then the same for every scale of the loss network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from stylebank.runtime import at_least_float32
+from stylebank.runtime import at_least_float32, exact_products
 
 _EPS = 1e-12
+
+
+class _Gram(torch.autograd.Function):
+    """`X^T X` of each image's (HW, C) matrix X, summed in float32 at least: (B, HW, C) -> (B, C, C).
+
+    Written out because autograd would make two products of the gradient's one, and both in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        wide = at_least_float32(flat)
+        with exact_products(flat):
+            return wide.transpose(1, 2) @ wide
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        # In bfloat16 the result is rounded to bfloat16 anyway; half precision would overflow on the way.
+        factor = flat if flat.dtype == torch.bfloat16 else at_least_float32(flat)
+        with torch.autocast(flat.device.type, enabled=False):
+            return (factor @ (gradient + gradient.transpose(1, 2)).to(factor.dtype)).to(flat.dtype)
 
 
 def gram(features: Tensor) -> Tensor:
@@ -23,8 +48,9 @@ def gram(features: Tensor) -> Tensor:
     Gatys et al. 2016, equation 3. Always in float32 at least: half precision overflows.
     """
     with torch.autocast(features.device.type, enabled=False):
-        flat = at_least_float32(features).flatten(2)  # (B, C, HW)
-        return flat @ flat.transpose(1, 2) / flat.shape[2]
+        flat = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C): a view of channels-last memory
+        product: Tensor = _Gram.apply(flat)  # type: ignore[no-untyped-call]
+        return product / flat.shape[1]
 
 
 def style_distance(grams: Tensor, targets: Tensor) -> Tensor:

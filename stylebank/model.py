@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from stylebank.runtime import at_least_float32
 
@@ -40,6 +41,8 @@ class Architecture:
     """Channels between the convolutions of a filter with `depth` > 1."""
     filter_norm: Norm = "none"
     """Normalization between the convolutions of a filter with `depth` > 1."""
+    residual_blocks: int = 0
+    """At the beginning of the decoder, shared by all styles (the paper: none)."""
 
 
 Moments = tuple[Tensor, Tensor]
@@ -80,13 +83,37 @@ class InstanceNorm(nn.Module):
         return (x * scale + (self.bias[:, None, None] - mean * scale)).to(x.dtype)
 
 
+class _UnitRootMeanSquare(torch.autograd.Function):
+    """`x / sqrt(mean over channels of x^2 + eps)` with its scale in float32 at least and all else in the format of `x`.
+
+    Written out because autograd would keep and move float32 copies of every tensor: half of a layer's time on a
+    processor. Input and output: (B, C, H, W).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        squares = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide).square_()  # (B, 1, H, W)
+        scale = squares.div_(x.shape[1]).add_(eps).rsqrt_().to(x.dtype)
+        unit: Tensor = x * scale
+        ctx.save_for_backward(unit, scale)
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        unit, scale = ctx.saved_tensors
+        along = (gradient * unit).mean(1, keepdim=True)  # what would only change the length
+        return torch.addcmul(gradient, unit, along, value=-1).mul_(scale), None
+
+
 class PixelNorm(nn.Module):
     """Scales every pixel's channel vector to unit root mean square, then a learned scale and shift.
 
     Karras et al. 2018, section 4.2. Keeps training stable as instance normalization does, but looks at one
     position only, so that what happens in one part of a picture never changes another. Brightness and contrast
     survive if the convolution before it has biases: like the 1 in homogeneous coordinates they keep the length.
-    In float32 at least. Input and output: (B, C, H, W).
+    Input and output: (B, C, H, W).
     """
 
     def __init__(self, channels: int, eps: float = 1e-4) -> None:
@@ -96,9 +123,9 @@ class PixelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = at_least_float32(x)
-        scale = torch.rsqrt(wide.square().mean(1, keepdim=True) + self.eps)  # (B, 1, H, W)
-        return (wide * scale * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        unit: Tensor = _UnitRootMeanSquare.apply(x, self.eps)  # type: ignore[no-untyped-call]
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        return torch.addcmul(bias[:, None, None], unit, weight[:, None, None])
 
 
 def _norm(kind: Norm, channels: int) -> list[nn.Module]:
@@ -107,9 +134,32 @@ def _norm(kind: Norm, channels: int) -> list[nn.Module]:
     return [InstanceNorm(channels) if kind == "instance" else PixelNorm(channels)]
 
 
-def _conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+class ReflectConv2d(nn.Conv2d):
     """A convolution that keeps the size (divided by the stride); reflection leaves no dark border."""
-    conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
+
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
+        super().__init__(cin, cout, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # which pads in float32, for nothing but longer copies
+            padded = F.pad(x, [self.kernel_size[0] // 2] * 4, mode="reflect")
+        return F.conv2d(padded, self.weight, self.bias, self.stride)
+
+
+class NearestUpsample(nn.Upsample):
+    """Twice the size, every pixel four times, in the input's number format: (B, C, H, W) -> (B, C, 2H, 2W)."""
+
+    def __init__(self) -> None:
+        super().__init__(scale_factor=2, mode="nearest")
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
+def _conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    """A convolution with the weights that training starts with."""
+    conv = ReflectConv2d(cin, cout, kernel, stride, bias)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -123,6 +173,25 @@ def _block(cin: int, cout: int, kernel: int, stride: int, norm: Norm) -> nn.Sequ
         # Scaling to unit length forgets how bright a patch was, unless a constant stands beside it: see PixelNorm.
         nn.init.normal_(conv.bias, std=0.5)
     return nn.Sequential(conv, *_norm(norm, cout), nn.ReLU())
+
+
+class ResidualBlock(nn.Module):
+    """`x + conv(relu(norm(conv(x))))`, normalized at its end: (B, C, h, w) -> (B, C, h, w). He et al. 2016.
+
+    Starts as the identity, so that a deep decoder learns as quickly as a shallow one at first.
+    """
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        last = _conv(channels, channels, 3)
+        norms = _norm(norm, channels)
+        for module in norms or [last]:
+            nn.init.zeros_(module.weight)  # type: ignore[arg-type]
+        self.layers = nn.Sequential(_block(channels, channels, 3, 1, norm), last, *norms)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
 
 
 class Encoder(nn.Module):
@@ -149,17 +218,18 @@ class Decoder(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         c1, c2, c3 = arch.channels
+        self.blocks = nn.Sequential(*(ResidualBlock(c3, arch.norm) for _ in range(arch.residual_blocks)))
         # Nearest upsampling and a convolution: a transposed convolution leaves a checkerboard.
         self.layers = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
+            NearestUpsample(),
             _block(c3, c2, 3, 1, arch.norm),
-            nn.Upsample(scale_factor=2, mode="nearest"),
+            NearestUpsample(),
             _block(c2, c1, 3, 1, arch.norm),
             _conv(c1, 3, 9),
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        images: Tensor = self.layers(features)
+        images: Tensor = self.layers(self.blocks(features))
         return (images + 2) / 4
 
 

@@ -53,6 +53,8 @@ class Objective:
     network: LossNetwork
     grams: Grams
     config: LossConfig
+    names: Sequence[str] = ()
+    """The styles of `grams`, for `config.strengths`; not needed where there are none."""
 
     def content_of(self, images: Tensor) -> Features:
         """What is kept of photographs (B, 3, H, W) to compare outputs with: content layer -> (B, C, h, w)."""
@@ -79,12 +81,19 @@ class Objective:
         """Reconstruction error of outputs (B, 3, H, W)."""
         return {"identity": identity_loss(images, outputs)}
 
-    def total(self, terms: Terms) -> Tensor:
-        """The weighted sum, averaged over the batch. The identity term has weight 1: lambda acts on its gradient."""
-        weights = {
+    def total(self, terms: Terms, styles: Sequence[int] = ()) -> Tensor:
+        """The weighted sum, averaged over the batch. The identity term has weight 1: lambda acts on its gradient.
+
+        Args:
+            styles: each image's style, where styles may have strengths of their own.
+        """
+        weights: dict[str, float | Tensor] = {
             "content": self.config.content_weight,
             "style": self.config.style_weight,
             "tv": self.config.tv_weight,
             "identity": 1.0,
         }
+        if self.config.strengths and styles:
+            factors = [self.config.for_style(self.names[i]).style_weight for i in styles]
+            weights["style"] = torch.tensor(factors, device=terms["style"].device)
         return torch.stack([weights[name] * value for name, value in terms.items()]).sum(0).mean()

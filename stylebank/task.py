@@ -77,6 +77,7 @@ def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None 
         depth=bank.depth,
         width=bank.width,
         filter_norm=bank.norm,
+        residual_blocks=model.residual_blocks,
     )
     task = Task(StyleBank(architecture, [source.name for source in sources]), sources)
     if start:

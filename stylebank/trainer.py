@@ -58,7 +58,7 @@ class Trainer(TrainingRun):
                 images = batch.to(self.device)  # (B, 3, crop, crop)
 
                 terms, styles = self._identity(images) if identity else self._stylize(images)
-                loss = self.objective.total(terms)
+                loss = self.objective.total(terms, styles or ())
                 loss.backward()
                 loss = self._average(loss, identity)
                 self._balance(identity)

@@ -18,6 +18,7 @@ from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.faults import Faults
 from stylebank.metrics import STYLE_LAYERS, Ruler
 from stylebank.objective import Features, Objective, style_grams
+from stylebank.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.runtime import compute_dtype, place
@@ -73,23 +74,26 @@ class TrainingRun:
         self.model = place(task.model, device)
         self.trainable = task.freeze()
         self.shared = [p for p in self.model.autoencoder_parameters() if p.requires_grad]
-        self.optimizer = self._adam(self.trainable)
-        # With an Adam state of its own the identity branch also gets step sizes of its own.
+        self.optimizer = self._optimizer(self.trainable)
+        # With an optimizer of its own the identity branch also gets step sizes of its own.
         separate = train.separate_optimizers and task.joint
-        self.identity_optimizer = self._adam(self.shared) if separate else self.optimizer
+        self.identity_optimizer = self._optimizer(self.shared) if separate else self.optimizer
         self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
         if train.compile:
             for module in (self.model.encoder, self.model.decoder, self.objective.network):
                 module.compile()
 
-    def _adam(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.config.train.lr, fused=self.device.type in ("cpu", "cuda"))
+    def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
 
     def _objective(self) -> Objective:
         loss = self.config.loss
         network = self._loss_network([*loss.content_layers, *loss.style_layers])
         grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
-        return Objective(network.to(self.dtype), grams, loss)
+        names = [source.name for source in self.task.sources]
+        if self.task.joint and (unknown := set(loss.strengths).difference(names)):
+            raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
+        return Objective(network.to(self.dtype), grams, loss, names)
 
     def _loss_network(self, layers: Sequence[str]) -> LossNetwork:
         loss = self.config.loss
@@ -158,8 +162,8 @@ class TrainingRun:
                     f"now {', '.join(self.model.names)}; a run goes on with the styles it began with."
                 )
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.identity_optimizer.load_state_dict(state["identity_optimizer"])
+            load_state(self.optimizer, state["optimizer"])
+            load_state(self.identity_optimizer, state["identity_optimizer"])
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
             self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
             self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them

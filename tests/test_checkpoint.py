@@ -85,8 +85,9 @@ def flip(path: Path, position: int, bits: int = 0x80) -> None:
         Architecture((3, 4, 5), "instance", normalize_features=False, kernel_size=5),
         Architecture((4, 3, 6), "none", depth=3, width=7, filter_norm="instance"),
         Architecture((4, 3, 6), depth=2, width=3, filter_norm="pixel"),
+        Architecture((3, 4, 5), residual_blocks=2),
     ],
-    ids=["linear", "instance", "deep", "pixel"],
+    ids=["linear", "instance", "deep", "pixel", "residual"],
 )
 def test_float32_comes_back_bit_by_bit(arch: Architecture, tmp_path: Path) -> None:
     model = network(arch=arch)
@@ -301,6 +302,8 @@ def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
         {"kernel_size": 10**6 + 1},
         {"depth": 10**9},
         {"depth": 0},
+        {"residual_blocks": -1},
+        {"residual_blocks": 10**9},
         {"width": -1},
         {"norm": "batch"},
         {"normalize_features": "perhaps"},

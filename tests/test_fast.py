@@ -26,7 +26,7 @@ def difference(a: Tensor, b: Tensor) -> float:
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("normalize", [True, False])
 def test_same_pictures_in_float32(norm: Norm, normalize: bool) -> None:
-    model = network(styles=2, norm=norm, normalize_features=normalize, depth=2, filter_norm=norm)
+    model = network(styles=2, norm=norm, normalize_features=normalize, depth=2, filter_norm=norm, residual_blocks=2)
     fast = optimize_for_inference(model, torch.float32)
 
     @given(st.integers(MIN_SIDE, 45), st.integers(MIN_SIDE, 45))
@@ -59,7 +59,7 @@ def test_bfloat16_stays_within_a_level() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_fusion_works_with_it(dtype: torch.dtype, depth: int) -> None:
-    model = network(styles=3, depth=depth)
+    model = network(styles=3, depth=depth, residual_blocks=depth - 1)
     fast = optimize_for_inference(model, dtype)
     mask = torch.linspace(0, 1, 40).expand(36, 40)
     regions = [Region({"style0": 0.4, "style1": 0.6}, mask), Region({"identity": 0.5, "style2": 0.5}, mask.flip(1))]

@@ -54,6 +54,34 @@ def test_gram_of_half_precision_is_float32_and_finite(dtype: torch.dtype) -> Non
     assert torch.allclose(result, gram(features.to(dtype).float()))
 
 
+def test_gradient_of_the_gram() -> None:
+    features = noise(2, 3, 4, 5, dtype=Double).requires_grad_(True)
+    assert torch.autograd.gradcheck(gram, features)
+
+
+def test_gradient_of_the_gram_in_bfloat16_is_that_in_float32_rounded() -> None:
+    features, weights = noise(2, 8, 16, 16).bfloat16(), noise(2, 8, 8, seed=1)
+    gradients = []
+    for dtype in (torch.float32, torch.bfloat16):
+        source = features.to(dtype).requires_grad_(True)
+        gradients.append(torch.autograd.grad((gram(source) * weights).sum(), source)[0].float())
+    assert (gradients[1] - gradients[0]).norm() < 0.01 * gradients[0].norm()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_gram_does_not_depend_on_the_order_in_memory(channels_last: bool) -> None:
+    features = noise(2, 8, 6, 5)
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    expected = torch.einsum("bchw,bdhw->bcd", features, features) / 30
+    assert torch.allclose(gram(features.contiguous(memory_format=order)), expected, atol=1e-6)
+
+
+def test_gram_leaves_the_precision_of_other_products_alone() -> None:
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    gram(noise(1, 4, 4, 4).bfloat16())
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
 def test_gram_stays_float32_under_autocast() -> None:
     features = noise(1, 16, 12, 12)
     with torch.autocast("cpu", dtype=torch.bfloat16):

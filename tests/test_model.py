@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from stylebank.model import MIN_SIDE, Architecture, InstanceNorm, Norm, PixelNorm, StyleBank
+from stylebank.model import (
+    MIN_SIDE,
+    Architecture,
+    Decoder,
+    InstanceNorm,
+    NearestUpsample,
+    Norm,
+    PixelNorm,
+    ReflectConv2d,
+    StyleBank,
+)
 from stylebank.styles import StyleSource
 from stylebank.task import Task
 
@@ -100,9 +110,10 @@ def test_stripes_stay_stripes(norm: Norm, period: int, turned: bool) -> None:
         assert across.std(1).max() > 1e-3  # the stripes are there at all
 
 
-def test_zero_padding_would_be_seen() -> None:
+def test_zero_padding_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measure used above does find the border that zero padding leaves."""
     model = network()
+    monkeypatch.setattr(ReflectConv2d, "forward", nn.Conv2d.forward)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             module.padding_mode = "zeros"
@@ -163,6 +174,56 @@ def test_half_precision_does_not_overflow(make: Callable[[int], nn.Module]) -> N
     out = make(4)(x.half())
     assert out.dtype == torch.float16
     assert torch.allclose(out.float(), make(4)(x), atol=0.02)
+
+
+def test_pixel_norm_in_bfloat16_is_that_in_float32_rounded() -> None:
+    """Values and all gradients."""
+    torch.manual_seed(0)
+    norm, x, weights = PixelNorm(16), torch.randn(2, 16, 8, 8), torch.randn(2, 16, 8, 8)
+    nn.init.normal_(norm.weight)
+    results = []
+    for dtype in (torch.float32, torch.bfloat16):
+        source = x.to(torch.bfloat16).to(dtype).requires_grad_(True)
+        out = norm(source)
+        gradients = torch.autograd.grad((out.float() * weights).sum(), (source, norm.weight, norm.bias))
+        results.append([out.float(), *(gradient.float() for gradient in gradients)])
+    for exact, rounded in zip(*results, strict=True):
+        assert (exact - rounded).norm() < 0.01 * exact.norm()
+
+
+# ------------------------------------------------------------------------------------- padding, upsampling
+
+
+@pytest.mark.parametrize("module", [NearestUpsample(), ReflectConv2d(4, 4, 3)])
+def test_autocast_converts_nothing_back(module: nn.Module) -> None:
+    """What goes in as bfloat16 is saved for the gradient as that, not as float32."""
+    saved: list[torch.dtype] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        saved.append(tensor.dtype)
+        return tensor
+
+    x = torch.zeros(1, 4, 8, 8, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        assert module(x).dtype == torch.bfloat16
+    assert set(saved) <= {torch.bfloat16}
+
+
+# ------------------------------------------------------------------------------------------ residual blocks
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_residual_blocks_start_as_the_identity(norm: Norm) -> None:
+    torch.manual_seed(0)
+    shallow = Decoder(Architecture((4, 6, 8), norm))
+    deep = Decoder(Architecture((4, 6, 8), norm, residual_blocks=2))
+    assert len(deep.blocks) == 2
+    deep.layers.load_state_dict(shallow.layers.state_dict())
+    features = picture(1, 8, 5, 6)
+    assert torch.equal(deep(features), shallow(features))
+    deep(features).square().sum().backward()
+    for block in deep.blocks:  # and each of them learns from there
+        assert any(p.grad is not None and bool(p.grad.any()) for p in block.parameters())
 
 
 # -------------------------------------------------------------------------------------------------- filters

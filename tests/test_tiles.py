@@ -89,6 +89,12 @@ def test_other_kernels(kernel: int) -> None:
     assert difference(with_, photograph(101, 66), with_.recipe("style0"), 20).max() < SAME
 
 
+@pytest.mark.parametrize("norm", ["pixel", "instance"])
+def test_residual_blocks(norm: Norm) -> None:
+    with_ = with_styles(norm=norm, residual_blocks=2)
+    assert difference(with_, photograph(101, 66), with_.recipe("style0"), 20).max() < SAME
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("base", ["style0", "identity", "original", {"style0": 0.3, "style2": 0.7}])

@@ -221,12 +221,23 @@ def test_a_second_interrupt_stops_at_once(make: Callable[..., Trainer], monkeypa
 
 
 def test_each_branch_can_have_an_optimizer_of_its_own(make: Callable[..., Trainer]) -> None:
-    run = make("run", "train.separate_optimizers=true", "train.steps=6")
+    run = make("run", "train.separate_optimizers=true", "train.optimizer=adam", "train.steps=6")
     assert run.identity_optimizer is not run.optimizer
     run.fit()
     counts = {name: {int(s["step"]) for s in o.state.values()} for name, o in (("i", run.identity_optimizer),)}
     assert counts == {"i": {3}}  # steps 0, 1 and 4
     assert {int(state["step"]) for state in (run.optimizer.state[p] for p in run.shared)} == {3}
+
+
+def test_the_optimizer_cannot_change_in_the_middle(make: Callable[..., Trainer]) -> None:
+    make("run", "train.optimizer=adam", "train.steps=2").fit()
+    with pytest.raises(TrainingError, match=r"does not fit this configuration.*another train\.optimizer"):
+        make("run", "train.optimizer=muon", "train.steps=4").resume()
+
+
+def test_a_strength_of_no_style_is_refused(make: Callable[..., Trainer]) -> None:
+    with pytest.raises(ConfigError, match=r"loss\.strengths has nobody; the styles are calm, "):
+        make("run", "loss.strengths={calm: 2, nobody: 3}")
 
 
 def test_a_run_killed_before_its_last_bank_is_completed_by_resuming(
@@ -344,7 +355,7 @@ def spoil_steps(run: Trainer, *steps: int) -> None:
 def test_a_few_steps_that_are_not_finite_can_be_left_out(
     make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make("run", skip_nonfinite=2)
+    run = make("run", "train.optimizer=adam", skip_nonfinite=2)
     spoil_steps(run, 3, 5)  # step 4 is an identity step, weighted by the norm of the stylizing one before it
     assert run.fit()
     assert run.report()["counts"]["nonfinite_steps"] == 2

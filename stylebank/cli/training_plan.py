@@ -142,7 +142,8 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
         "small_crop_steps": ADDED_STYLE_STEPS // 2 if train.crop_size >= 32 else 0,
         "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * train.crop_size**2)),
     }
-    return {**settings, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
+    loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
+    return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
 
 
 def task_of(plan: Plan) -> Task:

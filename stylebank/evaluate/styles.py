@@ -116,5 +116,6 @@ def _style(source: StyleSource, config: Config, network: LossNetwork, size: int 
     size = size or config.data.style_size
     layers = dict.fromkeys((*STYLE_LAYERS, *config.loss.style_layers))
     grams = style_grams(network, [source], list(layers), size)
-    objective = Objective(network, {name: grams[name] for name in config.loss.style_layers}, config.loss)
+    loss = config.loss.for_style(source.name)
+    objective = Objective(network, {name: grams[name] for name in loss.style_layers}, loss)
     return Style(source, size, objective, {name: grams[name] for name in STYLE_LAYERS})
