@@ -110,9 +110,18 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Two processes stand at the same point, bit by bit."""
     assert one["model"].keys() == other["model"].keys()
     assert all(torch.equal(value, other["model"][key]) for key, value in one["model"].items())
-    states = [process["optimizer"]["state"] for process in (one, other)]
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(v, states[1][i][key]) for i, state in states[0].items() for key, v in state.items())
+    states = [list(tensors(process["optimizer"])) for process in (one, other)]
+    assert states[0]
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All in nested dictionaries and lists, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from tensors(each)
 
 
 def test_every_process_draws_photographs_and_crops_of_its_own(
@@ -140,7 +149,7 @@ def test_each_style_is_drawn_equally_often_over_all_processes(
 
 @pytest.mark.parametrize("job", ["sparse", "equal", "added", "skipped"])
 def test_weights_are_the_same_everywhere_bit_by_bit(job: str, seen: dict[str, list[dict[str, Any]]]) -> None:
-    """Also filters, and their Adam states, that only one of the processes used in a step."""
+    """Also filters, and their momenta, that only one of the processes used in a step."""
     assert_same(*seen[job])
     assert seen["sparse"][0]["step"] == 50
 
@@ -161,12 +170,14 @@ def test_two_processes_with_two_are_one_with_four(
         assert (expected is None) == (found is None)
         if expected is not None:
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()) + 1e-9)
-    assert two["norms"] == pytest.approx(one["norms"], rel=1e-2)
-    assert two["losses"] == pytest.approx(one["losses"], rel=1e-2)
+    assert two["norms"][:3] == pytest.approx(one["norms"][:3], rel=1e-4)
+    # Then Adam steps by the signs of gradients that are nearly nothing, which the order of a sum can turn.
+    assert two["norms"] == pytest.approx(one["norms"], rel=5e-2)
+    assert two["losses"] == pytest.approx(one["losses"], rel=5e-2)
     start = ranks_start(one)
     moved = norm_of({key: value - start[key] for key, value in one["model"].items()})
     apart = norm_of({key: value - one["model"][key] for key, value in two["model"].items()})
-    assert apart < 0.02 * moved
+    assert apart < 0.05 * moved
 
 
 def ranks_start(run: dict[str, Any]) -> dict[str, Tensor]:
@@ -216,7 +227,8 @@ def test_such_a_step_can_be_left_out(seen: dict[str, list[dict[str, Any]]]) -> N
     assert first["finished"]
     assert first["step"] == 8
     assert first["report"]["counts"]["nonfinite_steps"] == second["report"]["counts"]["nonfinite_steps"] == 1
-    steps = {int(state["step"]) for state in first["optimizer"]["state"].values()}
+    _, of_adam = first["optimizer"]["parts"]
+    steps = {int(state["step"]) for state in of_adam["state"].values()}
     assert max(steps) == 5  # stylizing steps 0, 1, 4, 6, 7; the fourth was left out
     assert all(value.isfinite().all() for value in first["model"].values())
 
