@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.model import Decoder, Encoder, PixelNorm, StyleBank
+from stylebank.model import Decoder, Encoder, PixelNorm, ResidualBlock, StyleBank
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     """
     fast = copy.deepcopy(model)
     fast.encoder.layers = _encoder_layers(fast.encoder, dtype)
-    fast.decoder.blocks.insert(0, Convert(dtype))
+    fast.decoder.blocks = nn.Sequential(Convert(dtype), *(Residual(block) for block in fast.decoder.blocks))
     fast.decoder.layers = _decoder_layers(fast.decoder, dtype)
     for module in fast.modules():
         if isinstance(module, (nn.Conv2d, PixelNorm)):
@@ -134,26 +134,43 @@ class Mirror(nn.Module):
 class NormReLU(nn.Module):
     """Normalization and ReLU, in place, of a tensor (B, C, H, W) with margins, which do not count."""
 
-    def __init__(self, norm: nn.Module, before: int, after: int) -> None:
+    def __init__(self, norm: nn.Module, before: int = 0, after: int = 0, relu: bool = True) -> None:
         super().__init__()
-        self.norm, self.before, self.after = norm, before, after
+        self.norm, self.before, self.after, self.relu = norm, before, after, relu
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.norm, PixelNorm):
-            return _pixel_norm(x, self.norm).relu_()
-        if not isinstance(self.norm, nn.Identity):
+            _pixel_norm(x, self.norm)
+        elif not isinstance(self.norm, nn.Identity):
             inside = x[:, :, self.before : x.shape[2] - self.after, self.before : x.shape[3] - self.after]
             inside.copy_(self.norm(inside))
-        return x.relu_()
+        return x.relu_() if self.relu else x
 
 
-def _pixel_norm(x: Tensor, norm: PixelNorm) -> Tensor:
+class Residual(nn.Module):
+    """A residual block with its normalizations in place: (B, C, h, w) -> (B, C, h, w)."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(block, ResidualBlock)
+        first, last, *norms = block.layers
+        conv, norm = _parts(first)
+        self.layers = nn.Sequential(
+            *(conv, NormReLU(norm)),
+            *(last, NormReLU(norms[0] if norms else nn.Identity(), relu=False)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x).add_(x)
+        return out
+
+
+def _pixel_norm(x: Tensor, norm: PixelNorm) -> None:
     """As `PixelNorm`, in place and in the number format of `x`."""
     pixels = x.permute(0, 2, 3, 1)  # (B, H, W, C): in memory one vector after the other
     lengths = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).float()
     scale = torch.rsqrt(lengths.square_().div_(x.shape[1]).add_(norm.eps))
     pixels.mul_(scale.to(x.dtype)).mul_(norm.weight).add_(norm.bias)
-    return x
 
 
 class UpsampledConv(nn.Module):
