@@ -11,16 +11,15 @@ content=$1 styles=$2 out=$3
 shift 3
 
 train() {
-    torchrun --standalone --nproc-per-node "${PROCESSES:-2}" train.py --config configs/shipped.yaml \
-        --content "$content" --styles "$styles" --resume auto "$@"
+    torchrun --standalone --nproc-per-node "${PROCESSES:-2}" train.py --content "$content" --styles "$styles" \
+        --resume auto "$@"
 }
 
 # All styles together, from nothing, on small crops: most of what there is to learn.
-train --out "$out/small" "$@"
+train --config configs/shipped.yaml --out "$out/small" "$@"
 
-# Then on whole photographs' worth, at a falling rate: a style's share of a picture is no longer that of a detail.
-train --out "$out/large" --start-from "$out/small" \
-    --set train.crop_size=256 train.batch_size=4 train.steps=2000 train.lr=0.001 train.identity_pretrain_steps=0 "$@"
+# Then on large ones, at a lower rate.
+train --config configs/shipped_large.yaml --start-from "$out/small" --out "$out/large" "$@"
 
 [[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/large" --out "$out/stylebank-14" --licence MIT
 stylebank bank verify "$out/stylebank-14" --content "$content" --styles "$styles"
