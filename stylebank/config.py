@@ -72,6 +72,8 @@ class LossConfig(_Section):
     """The loss network."""
     pooling: Literal["max", "average"] = "max"
     """Its pooling layers."""
+    padding: Literal["zeros", "replicate"] = "replicate"
+    """What its convolutions see beyond the picture; with `zeros`, as VGG was trained, banks learn to draw a frame."""
     content_layers: Layers = ("relu4_2",)
     """Activations compared with the photograph's."""
     style_layers: Layers = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")

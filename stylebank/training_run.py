@@ -25,7 +25,7 @@ from stylebank.runtime import compute_dtype, place
 from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
 from stylebank.task import Task
-from stylebank.vgg import LossNetwork, load_loss_network
+from stylebank.vgg import LossNetwork, Padding, load_loss_network
 
 
 class TrainingRun:
@@ -88,16 +88,16 @@ class TrainingRun:
 
     def _objective(self) -> Objective:
         loss = self.config.loss
-        network = self._loss_network([*loss.content_layers, *loss.style_layers])
+        network = self._loss_network([*loss.content_layers, *loss.style_layers], loss.padding)
         grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
             raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
         return Objective(network.to(self.dtype), grams, loss, names)
 
-    def _loss_network(self, layers: Sequence[str]) -> LossNetwork:
+    def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
-        network = load_loss_network(loss.network, layers, loss.pooling, self.loss_weights)
+        network = load_loss_network(loss.network, layers, loss.pooling, self.loss_weights, padding)
         return place(network, self.device)
 
     def save(self) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.errors import WeightsError
@@ -17,6 +18,7 @@ from stylebank.runtime import import_torchvision
 
 Network = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]
+Padding = Literal["zeros", "replicate"]
 
 WEIGHTS_VARIABLE = "STYLEBANK_LOSS_WEIGHTS"
 
@@ -36,10 +38,23 @@ def layer_names(network: Network) -> list[str]:
     return names
 
 
+class EdgeConv2d(nn.Conv2d):
+    """A 3x3 convolution that repeats the outermost pixels where others see zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
+            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+        return F.conv2d(padded, self.weight, self.bias)
+
+
 class LossNetwork(nn.Module):
     """Frozen VGG: (B, 3, H, W) in [0, 1] -> {layer name: activation (B, C, H', W')}.
 
     Only the layers up to the deepest one asked for are built. Normalizes its input itself.
+
+    Args:
+        padding: `zeros`, as VGG was trained with, are an edge around every picture. A network that learns from these
+            activations answers by drawing a frame; with `replicate` there is no edge.
 
     Raises:
         WeightsError: a layer name is unknown.
@@ -48,7 +63,9 @@ class LossNetwork(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: Network, layers: Iterable[str], pooling: Pooling = "max") -> None:
+    def __init__(
+        self, network: Network, layers: Iterable[str], pooling: Pooling = "max", padding: Padding = "zeros"
+    ) -> None:
         super().__init__()
         names = layer_names(network)
         self.network = network
@@ -60,12 +77,12 @@ class LossNetwork(nn.Module):
             )
         self.names = names[: max(names.index(name) for name in self.wanted) + 1]
         # Same order and numbering as torchvision's `features`, whose key names are what people have on disk.
-        self.features = nn.Sequential(*(self._layer(name, pooling) for name in self.names))
+        self.features = nn.Sequential(*(self._layer(name, pooling, padding) for name in self.names))
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
         self.requires_grad_(False).eval()
 
-    def _layer(self, name: str, pooling: Pooling) -> nn.Module:
+    def _layer(self, name: str, pooling: Pooling, padding: Padding) -> nn.Module:
         kind, block, *rest = re.findall(r"[a-z]+|\d+", name)
         if kind == "pool":
             return nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
@@ -74,7 +91,7 @@ class LossNetwork(nn.Module):
         width = _WIDTHS[int(block) - 1]
         first = rest == ["1"]
         cin = 3 if name == "conv1_1" else _WIDTHS[int(block) - 2] if first else width
-        return nn.Conv2d(cin, width, 3, padding=1)
+        return (nn.Conv2d if padding == "zeros" else EdgeConv2d)(cin, width, 3, padding=1)
 
     def train(self, mode: bool = True) -> LossNetwork:
         """Stays in evaluation mode: the loss network is never trained."""
@@ -91,7 +108,11 @@ class LossNetwork(nn.Module):
 
 
 def load_loss_network(
-    network: Network, layers: Sequence[str], pooling: Pooling = "max", weights: Path | None = None
+    network: Network,
+    layers: Sequence[str],
+    pooling: Pooling = "max",
+    weights: Path | None = None,
+    padding: Padding = "zeros",
 ) -> LossNetwork:
     """The loss network with pretrained weights.
 
@@ -101,7 +122,7 @@ def load_loss_network(
     Raises:
         WeightsError: an unknown layer, or weights that are missing, unreadable, or of another network.
     """
-    model = LossNetwork(network, layers, pooling)
+    model = LossNetwork(network, layers, pooling, padding)
     source = weights or (Path(value) if (value := os.environ.get(WEIGHTS_VARIABLE)) else None)
     state = _read(source) if source else _download(network)
     _fill(model, state, str(source or f"torchvision's {network}"))

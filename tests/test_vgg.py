@@ -308,6 +308,27 @@ def test_total_weights_the_terms(small: Path) -> None:
     assert objective.total({"identity": torch.tensor([0.5, 1.5])}).item() == pytest.approx(1)
 
 
+def test_without_zeros_there_is_no_edge(random_vgg_weights: Path) -> None:
+    """What is the same everywhere in a picture is so in every layer: nothing tells where the picture ends."""
+    grey = torch.full((1, 3, 32, 40), 0.4)
+    spreads = {}
+    for padding in ("zeros", "replicate"):
+        network = load_loss_network("vgg16", ["relu1_2", "relu4_2"], weights=random_vgg_weights, padding=padding)
+        spreads[padding] = [float(x.std((2, 3)).max() / x.abs().max()) for x in network(grey).values()]
+    assert max(spreads["replicate"]) < 1e-5
+    assert min(spreads["zeros"]) > 0.01
+
+
+def test_padding_changes_nothing_inside(random_vgg_weights: Path) -> None:
+    images = random_images(2)
+    zeros, replicate = (
+        load_loss_network("vgg16", ["relu2_2"], weights=random_vgg_weights, padding=padding)(images)["relu2_2"]
+        for padding in ("zeros", "replicate")
+    )
+    assert torch.allclose(zeros[:, :, 4:-4, 4:-4], replicate[:, :, 4:-4, 4:-4], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(zeros, replicate, rtol=1e-2)
+
+
 def test_strengths_weigh_the_style_term_of_single_styles(small: Path) -> None:
     config = LossConfig(content_weight=2, style_weight=3, tv_weight=5, strengths={"b": 4.0})
     objective = Objective(load_loss_network("vgg16", ["relu1_1"], weights=small), {}, config, ["a", "b"])
