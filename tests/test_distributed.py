@@ -177,7 +177,7 @@ def test_two_processes_with_two_are_one_with_four(
     start = ranks_start(one)
     moved = norm_of({key: value - start[key] for key, value in one["model"].items()})
     apart = norm_of({key: value - one["model"][key] for key, value in two["model"].items()})
-    assert apart < 0.05 * moved
+    assert apart < 0.1 * moved
 
 
 def ranks_start(run: dict[str, Any]) -> dict[str, Tensor]:

@@ -36,8 +36,9 @@ def check(cells: Sequence[Cell], loss_weights: Path | None) -> None:
             raise ConfigError("data.held_out is 0; a study measures its runs on photographs kept from training.")
         find_styles(data.styles)
         find_photographs(data.content, data.min_side, data.held_out, seed=0)  # which are held out does not matter here
-    for loss in dict.fromkeys(cell.config.loss for cell in cells):
-        load_loss_network(loss.network, [*loss.content_layers, *loss.style_layers], loss.pooling, loss_weights)
+    losses = [cell.config.loss for cell in cells]
+    for network, pooling, layers in {(x.network, x.pooling, (*x.content_layers, *x.style_layers)) for x in losses}:
+        load_loss_network(network, layers, pooling, loss_weights)
 
 
 def run_study(
