@@ -14,6 +14,7 @@ from stylebank.run import RunFolder
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.task import Task, more_styles, new_bank, trained_with
 
+ADDED_STYLE_CROP = 128  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
@@ -138,9 +139,11 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
         return {"train": {"steps": ADDED_STYLE_STEPS}}
     record = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256)
     settings, train = record.settings, trained_with(record).train
+    side = min(train.crop_size, ADDED_STYLE_CROP)
     quicker = {
-        "small_crop_steps": ADDED_STYLE_STEPS // 2 if train.crop_size >= 32 else 0,
-        "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * train.crop_size**2)),
+        "crop_size": side,
+        "small_crop_steps": ADDED_STYLE_STEPS // 2 if side >= 32 else 0,
+        "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * side**2)),
     }
     loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
