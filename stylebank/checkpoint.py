@@ -88,9 +88,9 @@ class Manifest(_Record):
     @field_validator("architecture")
     @classmethod
     def _can_be_built(cls, arch: Architecture) -> Architecture:
-        numbers = (*arch.channels, arch.width, arch.kernel_size, arch.depth)
-        layers = (arch.depth, arch.residual_blocks)
-        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or min(layers) < 0 or max(layers) > 64:
+        numbers = (*arch.channels, arch.width, arch.kernel_size, arch.depth, arch.residual_blocks + 1)
+        layers = max(arch.depth, arch.residual_blocks)
+        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or layers > 64:
             raise ValueError("no network can be built with these numbers")
         return arch
 

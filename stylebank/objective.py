@@ -53,8 +53,8 @@ class Objective:
     network: LossNetwork
     grams: Grams
     config: LossConfig
-    names: Sequence[str] = ()
-    """The styles of `grams`, for `config.strengths`; not needed where there are none."""
+    style_weights: Tensor | None = None
+    """(styles,): that of every style of `grams`, where they have strengths of their own; else `config.style_weight`."""
 
     def content_of(self, images: Tensor) -> Features:
         """What is kept of photographs (B, 3, H, W) to compare outputs with: content layer -> (B, C, h, w)."""
@@ -93,7 +93,6 @@ class Objective:
             "tv": self.config.tv_weight,
             "identity": 1.0,
         }
-        if self.config.strengths and styles:
-            factors = [self.config.for_style(self.names[i]).style_weight for i in styles]
-            weights["style"] = torch.tensor(factors, device=terms["style"].device)
+        if self.style_weights is not None and styles:
+            weights["style"] = self.style_weights[list(styles)]
         return torch.stack([weights[name] * value for name, value in terms.items()]).sum(0).mean()

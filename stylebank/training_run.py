@@ -93,7 +93,8 @@ class TrainingRun:
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
             raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
-        return Objective(network.to(self.dtype), grams, loss, names)
+        weights = torch.tensor([loss.for_style(name).style_weight for name in names], device=self.device)
+        return Objective(network.to(self.dtype), grams, loss, weights)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss

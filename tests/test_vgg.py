@@ -331,7 +331,7 @@ def test_padding_changes_nothing_inside(random_vgg_weights: Path) -> None:
 
 def test_strengths_weigh_the_style_term_of_single_styles(small: Path) -> None:
     config = LossConfig(content_weight=2, style_weight=3, tv_weight=5, strengths={"b": 4.0})
-    objective = Objective(load_loss_network("vgg16", ["relu1_1"], weights=small), {}, config, ["a", "b"])
+    objective = Objective(load_loss_network("vgg16", ["relu1_1"], weights=small), {}, config, torch.tensor([3.0, 12.0]))
     terms = {"content": torch.tensor([1.0, 3.0]), "style": torch.tensor([1.0, 1.0]), "tv": torch.tensor([0.0, 2.0])}
     assert objective.total(terms, [0, 1]).item() == pytest.approx(2 * 2 + 3 * (1 + 4) / 2 + 5 * 1)
     assert objective.total(terms, [1, 0]).item() == pytest.approx(2 * 2 + 3 * (4 + 1) / 2 + 5 * 1)
