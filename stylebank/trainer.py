@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import chain, cycle, islice
 from traceback import clear_frames
@@ -127,7 +127,9 @@ class Trainer(TrainingRun):
         data, train, files, begin = self.config.data, self.config.train, self.photographs.train, self.step
         pin, fresh = self.device.type == "cuda", train.kept_batches or train.steps
         for steps, side in self.schedule.stages():
-            numbers = [self.schedule.batch_number(step) for step in steps if step >= begin]
+            numbers: Sequence[int] = steps[max(0, begin - steps.start) :]  # of steps, and of fresh batches
+            if train.kept_batches:
+                numbers = [self.schedule.batch_number(step) for step in numbers]
             if not numbers:
                 continue
             crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed)
