@@ -206,6 +206,22 @@ def test_the_objective_is_the_training_objective(photos: Path, styles: list[Styl
     assert gauge.course(output * 3 - 1, style) == gauge.course((output * 3 - 1).clamp(0, 1), style)
 
 
+def test_padding_belongs_to_the_objective_and_not_to_the_measures(
+    photos: Path, tmp_path: Path, random_vgg_weights: Path
+) -> None:
+    """What the loss network saw beyond pictures in training decides the objective; measures of all banks compare."""
+    (source,) = find_styles([paint(tmp_path / "paintings", "calm")])
+    rows = {}
+    for padding in ("zeros", "replicate"):
+        configs = {"calm": config(f"loss.padding={padding}")}
+        (style,) = load_styles([source], configs, random_vgg_weights, CPU)
+        gauge = gauge_of(photos, [style])
+        rows[padding] = gauge.course(noisy(gauge.photo, 0.2), style)
+    objectives = [row.pop("objective") for row in rows.values()]
+    assert objectives[0] != pytest.approx(objectives[1], rel=1e-3)
+    assert rows["zeros"] == rows["replicate"]
+
+
 def test_a_painting_is_tiled_over_any_size(styles: list[Style]) -> None:
     tiled = styles[0].tiled((100, 90))  # the painting is 32 by 38 at the size the style is seen at
     assert tiled.shape == (1, 3, 100, 90)

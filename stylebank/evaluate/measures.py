@@ -12,7 +12,8 @@ from stylebank.evaluate.fidelity import Fidelity
 from stylebank.evaluate.styles import Style
 from stylebank.losses import total_variation
 from stylebank.metrics import Ruler
-from stylebank.objective import Terms
+from stylebank.objective import Features
+from stylebank.vgg import LossNetwork
 
 Row = dict[str, float]
 """Measure -> value; `objective` and those of COLUMNS."""
@@ -42,8 +43,9 @@ class Gauge:
     def __init__(self, photo: Tensor, file: Path, styles: Sequence[Style], fidelity: Fidelity) -> None:
         self.photo, self.file, self.styles = photo, file, tuple(styles)
         self._fidelity = fidelity
-        self._ruler = Ruler(styles[0].objective.network)
-        self.activations = self._ruler.activations(photo)
+        self._ruler = Ruler(styles[0].network)
+        self._activations = self._ruler.activations(photo)
+        self._content: dict[tuple[LossNetwork, tuple[str, ...]], Features] = {}
 
     def course(self, output: Tensor, style: Style) -> Row:
         """The measures that the course of an optimisation is followed by: all but those of fidelity.
@@ -54,20 +56,19 @@ class Gauge:
         output = output.detach().clamp(0, 1).float()
         others = [other.grams for other in self.styles if other is not style]
         with torch.no_grad():
-            terms = self.terms(output, style, self.activations)
+            terms = style.objective.stylizing_terms(output, [0], self.content_of(style))
         return {
-            **self._ruler.compare(output, self.activations, style.grams, others),
+            **self._ruler.compare(output, self._activations, style.grams, others),
             "total_variation": total_variation(output).item(),
             "objective": style.objective.total(terms).item(),
         }
 
-    def terms(self, output: Tensor, style: Style, known: dict[str, Tensor]) -> Terms:
-        """The training objective's terms (1,) of an output (1, 3, H, W), see `stylebank.objective`.
-
-        Args:
-            known: the photograph's activations, which need not be computed for every output anew.
-        """
-        return style.objective.stylizing_terms(output, [0], known)
+    def content_of(self, style: Style) -> Features:
+        """The photograph's activations on the network of a style's objective, in float32."""
+        key = style.objective.network, style.objective.config.content_layers
+        if key not in self._content:
+            self._content[key] = style.objective.content_of(self.photo)
+        return self._content[key]
 
     def all(self, output: Tensor, style: Style) -> Row:
         """Every measure of an output (1, 3, H, W), clamped as in `course`."""

@@ -26,7 +26,7 @@ from stylebank.optimize.steps import LBFGS
 from stylebank.runtime import autocast
 from stylebank.vgg import LossNetwork
 
-FORMAT = 1
+FORMAT = 2
 _PER_DOUBLING = 2  # points of a course between n and 2 n iterations
 
 
@@ -129,11 +129,11 @@ def _objective(gauge: Gauge, style: Style, dtype: torch.dtype) -> Callable[[Tens
     iterations one picture's objective came to 7.5, and to 5.0 with it.
     """
     with torch.no_grad(), autocast(gauge.photo.device, dtype):
-        known = style.objective.network(gauge.photo)
+        known = style.objective.content_of(gauge.photo)
 
     def terms(output: Tensor) -> Terms:
         with autocast(gauge.photo.device, dtype):
-            return gauge.terms(output.clamp(0, 1), style, known)
+            return style.objective.stylizing_terms(output.clamp(0, 1), [0], known)
 
     return terms
 

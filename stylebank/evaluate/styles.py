@@ -18,7 +18,7 @@ from stylebank.runtime import place
 from stylebank.styles import StyleSource
 from stylebank.stylizer import Stylizer
 from stylebank.task import trained_with
-from stylebank.vgg import LossNetwork, load_loss_network
+from stylebank.vgg import LossNetwork, Padding, load_loss_network
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ class Style:
     size: int
     """Short side in pixels at which its paintings are seen."""
     objective: Objective
-    """The training objective with this one style."""
+    """The training objective with this one style, on the loss network as it was in training."""
+    network: LossNetwork
+    """What outputs are measured with: the loss network as VGG is published, with zeros beyond the picture."""
     grams: Grams
-    """Gram matrices (1, C, C) at the layers of `stylebank.metrics`."""
+    """Gram matrices (1, C, C) of `network` at the layers of `stylebank.metrics`."""
 
     @property
     def name(self) -> str:
@@ -98,7 +100,7 @@ def load_styles(
     device: torch.device,
     size: int | None = None,
 ) -> list[Style]:
-    """The styles with their Gram matrices, all on one loss network.
+    """The styles with their Gram matrices, all on one loss network (which may see different things beyond a picture).
 
     Args:
         size: short side of the paintings; by default that of each style's training.
@@ -108,14 +110,19 @@ def load_styles(
     """
     losses = [configs[source.name].loss for source in sources]
     layers = {*STYLE_LAYERS, CONTENT_LAYER, *(n for loss in losses for n in (*loss.style_layers, *loss.content_layers))}
-    network = place(load_loss_network(losses[0].network, sorted(layers), losses[0].pooling, weights), device)
-    return [_style(source, configs[source.name], network, size) for source in sources]
+    paddings: list[Padding] = ["zeros", *(loss.padding for loss in losses)]
+    networks = {
+        padding: place(
+            load_loss_network(losses[0].network, sorted(layers), losses[0].pooling, weights, padding), device
+        )
+        for padding in dict.fromkeys(paddings)
+    }
+    return [_style(source, configs[source.name], networks, size) for source in sources]
 
 
-def _style(source: StyleSource, config: Config, network: LossNetwork, size: int | None) -> Style:
+def _style(source: StyleSource, config: Config, networks: Mapping[Padding, LossNetwork], size: int | None) -> Style:
     size = size or config.data.style_size
-    layers = dict.fromkeys((*STYLE_LAYERS, *config.loss.style_layers))
-    grams = style_grams(network, [source], list(layers), size)
     loss = config.loss.for_style(source.name)
-    objective = Objective(network, {name: grams[name] for name in loss.style_layers}, loss)
-    return Style(source, size, objective, {name: grams[name] for name in STYLE_LAYERS})
+    trained, published = networks[loss.padding], networks["zeros"]
+    objective = Objective(trained, style_grams(trained, [source], loss.style_layers, size), loss)
+    return Style(source, size, objective, published, style_grams(published, [source], STYLE_LAYERS, size))
