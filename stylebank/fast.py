@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.model import Decoder, Encoder, PixelNorm, ResidualBlock, StyleBank
+from stylebank.layers import PixelNorm, ResidualBlock
+from stylebank.model import Decoder, Encoder, StyleBank
 
 
 @torch.no_grad()

@@ -6,22 +6,18 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from stylebank.runtime import at_least_float32
+from stylebank.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock, block, conv, norm_layers
 
 STRIDE = 4  # two stride-2 convolutions
 MIN_SIDE = 16  # reflection padding of the 9x9 kernels needs a few pixels to mirror
-
-Norm = Literal["instance", "pixel", "none"]
 
 
 @dataclass(frozen=True)
@@ -45,155 +41,6 @@ class Architecture:
     """At the beginning of the decoder, shared by all styles (the paper: none)."""
 
 
-Moments = tuple[Tensor, Tensor]
-"""Mean and variance, both (B, C, 1, 1)."""
-
-
-def moments_of(x: Tensor) -> Moments:
-    """Mean and variance of every channel of every image, in float32 at least: (B, C, H, W) -> two (B, C, 1, 1)."""
-    wide = at_least_float32(x)
-    mean = wide.mean((2, 3), keepdim=True)
-    # Not torch.var_mean, which takes ten times as long in channels-last.
-    return mean, (wide - mean).square().mean((2, 3), keepdim=True)
-
-
-class InstanceNorm(nn.Module):
-    """Instance normalization with a learned scale and shift, computed in float32 at least.
-
-    Written out (instead of `nn.InstanceNorm2d`) because that one leaves channels-last and overflows in half
-    precision. Input and output: (B, C, H, W).
-    """
-
-    moments: Callable[[Tensor], Moments]
-    """Where mean and variance come from: the input itself, unless it is only a part of a picture."""
-
-    def __init__(self, channels: int, affine: bool = True, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.moments = moments_of
-        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean, var = self.moments(x)
-        scale = torch.rsqrt(var + self.eps)
-        if self.weight is None or self.bias is None:
-            return ((x - mean) * scale).to(x.dtype)
-        scale = scale * self.weight[:, None, None]
-        return (x * scale + (self.bias[:, None, None] - mean * scale)).to(x.dtype)
-
-
-class _UnitRootMeanSquare(torch.autograd.Function):
-    """`x / sqrt(mean over channels of x^2 + eps)` with its scale in float32 at least and all else in the format of `x`.
-
-    Written out because autograd would keep and move float32 copies of every tensor: half of a layer's time on a
-    processor. Input and output: (B, C, H, W).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        squares = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide).square_()  # (B, 1, H, W)
-        scale = squares.div_(x.shape[1]).add_(eps).rsqrt_().to(x.dtype)
-        unit: Tensor = x * scale
-        ctx.save_for_backward(unit, scale)
-        return unit
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        unit, scale = ctx.saved_tensors
-        along = (gradient * unit).mean(1, keepdim=True)  # what would only change the length
-        return torch.addcmul(gradient, unit, along, value=-1).mul_(scale), None
-
-
-class PixelNorm(nn.Module):
-    """Scales every pixel's channel vector to unit root mean square, then a learned scale and shift.
-
-    Karras et al. 2018, section 4.2. Keeps training stable as instance normalization does, but looks at one
-    position only, so that what happens in one part of a picture never changes another. Brightness and contrast
-    survive if the convolution before it has biases: like the 1 in homogeneous coordinates they keep the length.
-    Input and output: (B, C, H, W).
-    """
-
-    def __init__(self, channels: int, eps: float = 1e-4) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        unit: Tensor = _UnitRootMeanSquare.apply(x, self.eps)  # type: ignore[no-untyped-call]
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        return torch.addcmul(bias[:, None, None], unit, weight[:, None, None])
-
-
-def _norm(kind: Norm, channels: int) -> list[nn.Module]:
-    if kind == "none":
-        return []
-    return [InstanceNorm(channels) if kind == "instance" else PixelNorm(channels)]
-
-
-class ReflectConv2d(nn.Conv2d):
-    """A convolution that keeps the size (divided by the stride); reflection leaves no dark border."""
-
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
-        super().__init__(cin, cout, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # which pads in float32, for nothing but longer copies
-            padded = F.pad(x, [self.kernel_size[0] // 2] * 4, mode="reflect")
-        return F.conv2d(padded, self.weight, self.bias, self.stride)
-
-
-class NearestUpsample(nn.Upsample):
-    """Twice the size, every pixel four times, in the input's number format: (B, C, H, W) -> (B, C, 2H, 2W)."""
-
-    def __init__(self) -> None:
-        super().__init__(scale_factor=2, mode="nearest")
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x)
-
-
-def _conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    """A convolution with the weights that training starts with."""
-    conv = ReflectConv2d(cin, cout, kernel, stride, bias)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
-
-
-def _block(cin: int, cout: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:
-    """Convolution, normalization where asked for, ReLU."""
-    conv = _conv(cin, cout, kernel, stride, bias=norm != "instance")
-    if norm == "pixel" and conv.bias is not None:
-        # Scaling to unit length forgets how bright a patch was, unless a constant stands beside it: see PixelNorm.
-        nn.init.normal_(conv.bias, std=0.5)
-    return nn.Sequential(conv, *_norm(norm, cout), nn.ReLU())
-
-
-class ResidualBlock(nn.Module):
-    """`x + conv(relu(norm(conv(x))))`, normalized at its end: (B, C, h, w) -> (B, C, h, w). He et al. 2016.
-
-    Starts as the identity, so that a deep decoder learns as quickly as a shallow one at first.
-    """
-
-    def __init__(self, channels: int, norm: Norm) -> None:
-        super().__init__()
-        last = _conv(channels, channels, 3)
-        norms = _norm(norm, channels)
-        for module in norms or [last]:
-            nn.init.zeros_(module.weight)  # type: ignore[arg-type]
-        self.layers = nn.Sequential(_block(channels, channels, 3, 1, norm), last, *norms)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.layers(x)
-        return out
-
-
 class Encoder(nn.Module):
     """(B, 3, H, W) in [0, 1] -> features (B, C, h, w); H and W are padded up to multiples of 4 by reflection."""
 
@@ -201,7 +48,7 @@ class Encoder(nn.Module):
         super().__init__()
         c1, c2, c3 = arch.channels
         self.layers = nn.Sequential(
-            _block(3, c1, 9, 1, arch.norm), _block(c1, c2, 3, 2, arch.norm), _block(c2, c3, 3, 2, arch.norm)
+            block(3, c1, 9, 1, arch.norm), block(c1, c2, 3, 2, arch.norm), block(c2, c3, 3, 2, arch.norm)
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -222,10 +69,10 @@ class Decoder(nn.Module):
         # Nearest upsampling and a convolution: a transposed convolution leaves a checkerboard.
         self.layers = nn.Sequential(
             NearestUpsample(),
-            _block(c3, c2, 3, 1, arch.norm),
+            block(c3, c2, 3, 1, arch.norm),
             NearestUpsample(),
-            _block(c2, c1, 3, 1, arch.norm),
-            _conv(c1, 3, 9),
+            block(c2, c1, 3, 1, arch.norm),
+            conv(c1, 3, 9),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -241,7 +88,7 @@ class StyleFilter(nn.Sequential):
         widths = [channels, *[arch.width] * (arch.depth - 1), channels]
         for cin, cout in pairwise(widths):
             # The paper's filter has no bias: the norm after it would cancel one. Here it sets a style's colours.
-            layers += [_conv(cin, cout, arch.kernel_size), *_norm(arch.filter_norm, cout), nn.ReLU()]
+            layers += [conv(cin, cout, arch.kernel_size), *norm_layers(arch.filter_norm, cout), nn.ReLU()]
         layers = layers[: -1 if arch.filter_norm == "none" else -2]  # nothing after the last convolution
         if arch.depth == 1:
             _start_near_identity(layers[0])
@@ -249,15 +96,15 @@ class StyleFilter(nn.Sequential):
 
 
 @torch.no_grad()
-def _start_near_identity(conv: nn.Module) -> None:
+def _start_near_identity(layer: nn.Module) -> None:
     """Lets a linear filter start as a faint copy of its input, so that its first outputs show the photograph.
 
     From noise, the decoder's ReLUs can die in the first steps and the output stays grey.
     """
-    assert isinstance(conv, nn.Conv2d)
-    assert conv.bias is not None
-    conv.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(conv.weight)), alpha=0.8)
-    conv.bias.fill_(0.5)
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    layer.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(layer.weight)), alpha=0.8)
+    layer.bias.fill_(0.5)
 
 
 class StyleBank(nn.Module):

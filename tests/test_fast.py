@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stylebank.fast import Mirror, QuadConv, UpsampledConv, optimize_for_inference
 from stylebank.fusion import Recipe, Region, fuse, region_masks
-from stylebank.model import MIN_SIDE, Architecture, Norm, StyleBank
+from stylebank.layers import Norm
+from stylebank.model import MIN_SIDE, Architecture, StyleBank
 
 LEVEL = 1 / 255
 

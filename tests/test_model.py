@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from stylebank.model import (
-    MIN_SIDE,
-    Architecture,
-    Decoder,
-    InstanceNorm,
-    NearestUpsample,
-    Norm,
-    PixelNorm,
-    ReflectConv2d,
-    StyleBank,
-)
+from stylebank.layers import InstanceNorm, NearestUpsample, Norm, PixelNorm, ReflectConv2d
+from stylebank.model import MIN_SIDE, Architecture, Decoder, StyleBank
 from stylebank.styles import StyleSource
 from stylebank.task import Task
 
