@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -86,14 +86,19 @@ def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None 
 
 
 def _take_over(model: StyleBank, start: Path) -> None:
-    """Copies the weights of a bank's auto-encoder, and of its filters for styles that `model` has too."""
+    """Copies the weights of a bank's auto-encoder, and of its filters for styles that `model` has too.
+
+    A bank with fewer residual blocks will do: those that it lacks start as the identity and change nothing at first.
+    """
     known = load_bank(start).model
-    if known.arch != model.arch:
+    blocks = min(known.arch.residual_blocks, model.arch.residual_blocks)
+    if known.arch != replace(model.arch, residual_blocks=blocks):
         ours, theirs = asdict(model.arch), asdict(known.arch)
         differing = [f"{key} {theirs[key]} instead of {ours[key]}" for key in ours if ours[key] != theirs[key]]
         raise BankError(f"{start} cannot be started from: it has {', '.join(differing)} (sections model and bank).")
     model.encoder.load_state_dict(known.encoder.state_dict())
-    model.decoder.load_state_dict(known.decoder.state_dict())
+    model.decoder.layers.load_state_dict(known.decoder.layers.state_dict())
+    model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks.state_dict())
     for name in set(known.names).intersection(model.names):
         weights = known.filters[known.names.index(name)].state_dict()
         model.filters[model.names.index(name)].load_state_dict(weights)

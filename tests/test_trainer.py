@@ -19,9 +19,10 @@ from conftest import refused
 from tiny import assert_same_state, config, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
-from stylebank.checkpoint import load_bank, load_training_state
+from stylebank.checkpoint import StyleInfo, load_bank, load_training_state, save_bank
 from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
+from stylebank.model import StyleBank
 from stylebank.objective import Features, Objective, Terms
 from stylebank.styles import find_styles
 from stylebank.task import Task, new_bank
@@ -781,6 +782,20 @@ def test_a_bank_of_another_form_is_not_started_from(styles: Path, tmp_path: Path
     start = write_bank(tmp_path / "start", "storm")
     with refused(BankError, str(start), "kernel_size 3 instead of 5"):
         new_bank(config("bank.kernel_size=5"), find_styles([styles]), start)
+
+
+def test_residual_blocks_that_a_bank_lacks_change_nothing_at_first(styles: Path, tmp_path: Path) -> None:
+    def grown(start: Path, blocks: int) -> StyleBank:
+        return new_bank(config(f"model.residual_blocks={blocks}"), find_styles([styles]), start).model
+
+    shallow = grown(write_bank(tmp_path / "none", "calm", "storm"), 2)
+    torch.nn.init.normal_(shallow.decoder.blocks[1].layers[2].weight)  # pixel norm's scale: no longer the identity
+    save_bank(shallow, tmp_path / "two", {name: StyleInfo() for name in shallow.names})
+    deep, picture = grown(tmp_path / "two", 3), torch.rand(1, 3, 32, 32)
+    assert len(deep.decoder.blocks) == 3
+    assert torch.equal(deep.stylize(picture, [1]), shallow.stylize(picture, [1]))
+    with refused(BankError, "residual_blocks 2 instead of 1"):
+        grown(tmp_path / "two", 1)
 
 
 # -------------------------------------------------------------------------------------------------------- compile
