@@ -33,11 +33,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.checkpoint import FORMAT, Bank, Manifest, find_bank, load_bank
+from stylebank.checkpoint import Bank, find_bank, load_bank
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
 from stylebank.memory import keep_freed_memory
 from stylebank.model import Architecture, StyleBank
+from stylebank.records import FORMAT, Manifest
 from stylebank.runtime import autocast, place, resolve_device
 from stylebank.stylizer import Stylizer
 

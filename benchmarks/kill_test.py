@@ -33,12 +33,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stylebank.checkpoint import load_bank, load_training_state
+from stylebank.checkpoint import load_bank
 from stylebank.cli import main as command_line
 from stylebank.config import load_config
 from stylebank.errors import StyleBankError
 from stylebank.monitor import Monitor
 from stylebank.trainer import Trainer
+from stylebank.training_state import load_training_state
 
 KINDS = ("step", "save", "log")
 EVERY = 3  # steps between two checkpoints

@@ -10,23 +10,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stylebank.checkpoint import (
+from stylebank.checkpoint import Storage, find_bank, load_bank, save_bank
+from stylebank.errors import BankError, StyleBankError
+from stylebank.files import new_file, new_folder
+from stylebank.records import (
     AUTOENCODER,
     MANIFEST,
     STYLES,
     SUFFIXES,
     Manifest,
-    Storage,
     StyleInfo,
-    find_bank,
-    load_bank,
     read_manifest,
     read_style_record,
-    save_bank,
     write_json,
 )
-from stylebank.errors import BankError, StyleBankError
-from stylebank.files import new_file, new_folder
 
 
 def extract_style(bank: Path, name: str, out: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A bank as a folder anyone can read, and the training state beside it.
+"""A bank as a folder anyone can read.
 
     my_bank/
       bank.json                 format, architecture, ordered style names, hash of the auto-encoder, licence, metrics
@@ -6,93 +6,42 @@
       styles/NAME.safetensors   one filter each
       styles/NAME.json          where it comes from, its own hash, and the auto-encoder it belongs to
 
-Loading never runs code (safetensors, or `weights_only`), every hash is checked, and what stands under its real
+Loading never runs code (weights are safetensors), every hash is checked, and what stands under its real
 name is whole: see `files`.
 """
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stylebank.errors import BankError, ConfigError, TrainingError
+from stylebank.errors import BankError
 from stylebank.files import new_file, new_folder, settle_folder, sha256_of
-from stylebank.model import Architecture, StyleBank
-from stylebank.styles import check_name
+from stylebank.model import StyleBank
+from stylebank.records import (
+    AUTOENCODER,
+    FORMAT,
+    MANIFEST,
+    STYLES,
+    SUFFIXES,
+    Manifest,
+    StyleInfo,
+    StyleRecord,
+    check_hash,
+    read_manifest,
+    read_style_record,
+    write_json,
+)
 
-FORMAT = 1
-MANIFEST = "bank.json"
-AUTOENCODER = "autoencoder.safetensors"
-STYLES = "styles"
-SUFFIXES = (".safetensors", ".json")  # of the two files of a style
 Storage = Literal["float32", "float16"]
-
-
-class _Record(BaseModel):
-    # A metric may be infinite (the PSNR of equal pictures); JSON has no number for that.
-    model_config = ConfigDict(extra="forbid", strict=False, ser_json_inf_nan="strings")
-
-
-class _Version(BaseModel):
-    """What every format of `bank.json` has; a newer one may have anything else beside it."""
-
-    format: int
-
-
-class StyleInfo(_Record):
-    """What is known about a style beside its weights."""
-
-    title: str = ""
-    source_sha256: str = ""
-    """Hash of the pictures it was learned from."""
-    settings: dict[str, dict[str, Any]] = {}
-    """The parts of its training configuration that a style added later should share."""
-    images: int = 0
-    """Training crops this filter has seen."""
-    metrics: dict[str, float] = {}
-    measured_on: list[str] = []
-    """The photographs of the metrics: the beginnings of their files' SHA-256."""
-
-
-class StyleRecord(StyleInfo):
-    """The contents of `styles/NAME.json`."""
-
-    name: str
-    sha256: str
-    """Of NAME.safetensors."""
-    autoencoder_sha256: str
-
-
-class Manifest(_Record):
-    """The contents of `bank.json`."""
-
-    format: int
-    architecture: Architecture
-    styles: list[str]
-    autoencoder_sha256: str
-    licence: str = ""
-    metrics: dict[str, float] = {}
-    measured_on: list[str] = []
-    """The photographs of the metrics, as in `StyleInfo`."""
-
-    @field_validator("architecture")
-    @classmethod
-    def _can_be_built(cls, arch: Architecture) -> Architecture:
-        numbers = (*arch.channels, arch.width, arch.kernel_size, arch.depth, arch.residual_blocks + 1)
-        layers = max(arch.depth, arch.residual_blocks)
-        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or layers > 64:
-            raise ValueError("no network can be built with these numbers")
-        return arch
 
 
 @dataclass
@@ -102,9 +51,6 @@ class Bank:
     model: StyleBank
     manifest: Manifest
     records: dict[str, StyleRecord]
-
-
-_R = TypeVar("_R", bound=BaseModel)
 
 
 def save_bank(
@@ -199,80 +145,13 @@ def load_bank(folder: Path) -> Bank:
 def _load(folder: Path, manifest: Manifest) -> Bank:
     with torch.device("meta"):  # no memory yet: sizes in a file prove nothing until the weights are read
         model = StyleBank(manifest.architecture, manifest.styles)
-    _check_hash(folder / AUTOENCODER, manifest.autoencoder_sha256)
+    check_hash(folder / AUTOENCODER, manifest.autoencoder_sha256)
     _fill(_AutoEncoder(model), folder / AUTOENCODER)
     records = {}
     for name, module in zip(manifest.styles, model.filters, strict=True):
         records[name] = read_style_record(folder, name, manifest.autoencoder_sha256)
         _fill(module, folder / STYLES / f"{name}.safetensors")
     return Bank(model.eval(), manifest, records)
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Reads `bank.json` and checks format and style names.
-
-    Raises:
-        BankError: it is missing, damaged or of a newer format.
-    """
-    version = _read_json(folder / MANIFEST, _Version).format
-    if version != FORMAT:
-        raise BankError(f"{folder} has format {version}, but this version reads format {FORMAT}.")
-    manifest = _read_json(folder / MANIFEST, Manifest)
-    try:
-        for name in manifest.styles:
-            check_name(name)
-    except ConfigError as error:
-        raise BankError(f"{folder / MANIFEST}: {error}") from error
-    if len(set(manifest.styles)) != len(manifest.styles):
-        raise BankError(f"{folder / MANIFEST} names a style twice.")
-    return manifest
-
-
-def read_style_record(folder: Path, name: str, autoencoder_hash: str) -> StyleRecord:
-    """Reads `styles/NAME.json` of a bank folder, checks the filter's hash and that it fits the auto-encoder.
-
-    Raises:
-        BankError: it is missing, damaged, or was trained on another auto-encoder.
-    """
-    record = _read_json(folder / STYLES / f"{name}.json", StyleRecord)
-    if record.name != name:
-        raise BankError(f"{folder / STYLES / name}.json describes the style {record.name!r}, not {name!r}.")
-    if record.autoencoder_sha256 != autoencoder_hash:
-        raise BankError(
-            f"Style '{name}' in {folder} was trained on auto-encoder {record.autoencoder_sha256[:12]}..., "
-            f"but the bank has {autoencoder_hash[:12]}...; a filter only works with its own auto-encoder."
-        )
-    _check_hash(folder / STYLES / f"{name}.safetensors", record.sha256)
-    return record
-
-
-def write_json(record: BaseModel, path: Path) -> None:
-    """Writes a record as indented JSON, whole or not at all."""
-    with new_file(path) as temporary:
-        temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def save_training_state(state: Mapping[str, Any], path: Path) -> None:
-    """Writes the state of a run, whole or not at all."""
-    buffer = io.BytesIO()  # torch's own writer hides why the disk refused
-    torch.save(dict(state), buffer)
-    with new_file(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
-
-
-def load_training_state(path: Path) -> dict[str, Any]:
-    """Reads what `save_training_state` wrote; never runs code.
-
-    Raises:
-        TrainingError: there is none, or it is damaged.
-    """
-    if not path.is_file():
-        raise TrainingError(f"There is nothing to resume: {path} does not exist.")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # garbage makes the unpickler raise nearly anything
-        raise TrainingError(f"The training state {path} is damaged and cannot be resumed.") from error
-    return state
 
 
 class _AutoEncoder(nn.Module):
@@ -309,24 +188,3 @@ def _fill(module: nn.Module, path: Path) -> None:
     bad = [key for key, value in state.items() if not value.isfinite().all()]
     if bad:
         raise BankError(f"{path} holds values that are not finite in {', '.join(bad)}.")
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    if not path.is_file():
-        raise BankError(f"{path} is missing.")
-    if (found := sha256_of(path)) != expected:
-        raise BankError(f"{path} was changed or damaged: its hash is {found[:12]}..., expected {expected[:12]}...")
-
-
-def _read_json(path: Path, kind: type[_R]) -> _R:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise BankError(f"{path} is missing.") from error
-    except OSError as error:
-        raise BankError(f"{path} cannot be read ({error.strerror}).") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        problem = f"{place} {first['msg'].removeprefix('Value error, ').lower()}".strip()
-        raise BankError(f"{path} is damaged: {problem}.") from error

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stylebank.checkpoint import StyleInfo, load_training_state, save_training_state
 from stylebank.config import Config
 from stylebank.data import find_photographs, readable
 from stylebank.distributed import ALONE, Processes
@@ -19,12 +18,14 @@ from stylebank.faults import Faults
 from stylebank.metrics import STYLE_LAYERS, Ruler
 from stylebank.objective import Features, Objective, style_grams
 from stylebank.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.records import StyleInfo
 from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.runtime import compute_dtype, place
 from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
 from stylebank.task import Task
+from stylebank.training_state import load_training_state, save_training_state
 from stylebank.vgg import LossNetwork, Padding, load_loss_network
 
 

@@ -22,23 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stylebank.checkpoint import (
-    AUTOENCODER,
-    FORMAT,
-    MANIFEST,
-    STYLES,
-    Bank,
-    StyleInfo,
-    extend_bank,
-    find_bank,
-    load_bank,
-    load_training_state,
-    save_bank,
-    save_training_state,
-)
+from stylebank.checkpoint import Bank, extend_bank, find_bank, load_bank, save_bank
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
 from stylebank.model import Architecture, StyleBank
+from stylebank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
+from stylebank.training_state import load_training_state, save_training_state
 
 SMALL = Architecture(channels=(3, 4, 5))
 FILES = (MANIFEST, AUTOENCODER, f"{STYLES}/one.safetensors", f"{STYLES}/one.json", f"{STYLES}/two.json")

@@ -26,11 +26,12 @@ from tiny import config, config_file, paint, succeed, write_bank
 from torch import Tensor
 
 import stylebank
-from stylebank.checkpoint import load_bank, load_training_state
+from stylebank.checkpoint import load_bank
 from stylebank.distributed import ALONE, Processes, join
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.styles import StyleSource
 from stylebank.task import new_bank
+from stylebank.training_state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -34,11 +34,13 @@ from tiny import (
 )
 
 import stylebank
-from stylebank.checkpoint import SUFFIXES, load_bank, load_training_state
+from stylebank.checkpoint import load_bank
 from stylebank.cli import main
 from stylebank.config import load_config
 from stylebank.images import to_tensor
+from stylebank.records import SUFFIXES
 from stylebank.stylizer import Stylizer
+from stylebank.training_state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]
 NO_PICTURES = "data.held_out=0"

@@ -19,14 +19,16 @@ from conftest import refused
 from tiny import assert_same_state, config, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
-from stylebank.checkpoint import StyleInfo, load_bank, load_training_state, save_bank
+from stylebank.checkpoint import load_bank, save_bank
 from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
 from stylebank.model import StyleBank
 from stylebank.objective import Features, Objective, Terms
+from stylebank.records import StyleInfo
 from stylebank.styles import find_styles
 from stylebank.task import Task, new_bank
 from stylebank.trainer import Trainer
+from stylebank.training_state import load_training_state
 
 NO_PICTURES = "data.held_out=0"  # no previews and measurements where they are not looked at
 

@@ -14,14 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.checkpoint import StyleInfo, load_training_state, save_bank
+from stylebank.checkpoint import save_bank
 from stylebank.cli import main
 from stylebank.config import Config, dump_config, load_config
 from stylebank.model import Architecture, StyleBank
+from stylebank.records import StyleInfo
 from stylebank.run import RunFolder
 from stylebank.styles import find_styles
 from stylebank.task import more_styles, new_bank
 from stylebank.trainer import Trainer
+from stylebank.training_state import load_training_state
 
 CHANNELS = (8, 8, 16)
 TREE: dict[str, dict[str, Any]] = {
