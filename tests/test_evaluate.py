@@ -21,7 +21,15 @@ from stylebank.errors import MissingExtraError
 from stylebank.evaluate import Clock, Design, Fidelity, Style, load_styles, optimisation
 from stylebank.evaluate.measures import Gauge
 from stylebank.evaluate.optimisation import Course, Plan, Point
-from stylebank.evaluate.worth import Worth, by_objective, by_style, first_reached, summary
+from stylebank.evaluate.worth import (
+    Worth,
+    by_objective,
+    by_style,
+    content_ratio,
+    first_reached,
+    summary,
+    summary_of_ratios,
+)
 from stylebank.report import photograph
 from stylebank.styles import find_styles
 
@@ -89,6 +97,27 @@ def test_a_summary_says_how_many_were_beyond_the_course() -> None:
         "limit": 50,
     }
     assert summary(worths[1:2] * 3)["median"] == math.inf
+
+
+def test_content_is_compared_where_the_course_first_has_as_much_style() -> None:
+    course = gaps((0, 0), (0.4, 0.2), (0.8, 0.6), (0.9, 0.1))
+    assert content_ratio(course, {"style_gap_closed": 0.6, "content_distance": 0.6}) == pytest.approx(0.6 / 0.4)
+    assert content_ratio(course, {"style_gap_closed": 0.8, "content_distance": 0.3}) == pytest.approx(0.5)
+    assert content_ratio(course, {"style_gap_closed": 0.95, "content_distance": 0.3}) is None  # it never has
+    assert content_ratio(course, {"style_gap_closed": -0.1, "content_distance": 0.3}) is None  # nothing is lost yet
+
+
+@given(st.floats(0.01, 0.99))
+def test_a_picture_of_the_course_itself_has_a_content_ratio_of_one(share: float) -> None:
+    course = gaps((0, 0), (0.5, 0.3), (0.7, 0.5))
+    there = {"style_gap_closed": 0.5 + 0.2 * share, "content_distance": 0.3 + 0.2 * share}
+    assert content_ratio(course, there) == pytest.approx(1)
+
+
+def test_a_summary_of_ratios_says_how_many_could_be_compared() -> None:
+    expected = {"pairs": 3, "compared": 2, "median": 1.25, "lowest": 1, "highest": 1.5}
+    assert summary_of_ratios([1.5, None, 1]) == expected
+    assert summary_of_ratios([None]) == {"pairs": 1, "compared": 0, "median": None, "lowest": None, "highest": None}
 
 
 # --------------------------------------------------------------------------------------------------- fidelity

@@ -58,6 +58,7 @@ def test_a_bank_is_measured_beside_its_baselines(tmp_path: Path, inputs: list[ob
     pairs = {style: senses["objective"]["pairs"] for style, senses in report["worth"]["48"].items()}
     assert pairs == {"calm": 2, "storm": 2, "all": 4}
     assert all(senses["objective"]["limit"] == 5 for senses in report["worth"]["48"].values())
+    assert {style: ratio["pairs"] for style, ratio in report["content_ratio"]["48"].items()} == pairs
     both = [report["means"]["48"][style]["output"]["style_gap_closed"] for style in ("calm", "storm")]
     assert report["means"]["48"]["all"]["output"]["style_gap_closed"] == pytest.approx(sum(both) / 2)
     pair = report["pairs"][0]

@@ -44,6 +44,18 @@ class Result:
             size: {style: _summaries(styles[style]) for style in _with_all(styles)} for size, styles in found.items()
         }
 
+    def content_ratios(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Size -> style -> summary over photographs of `worth.content_ratio`; of several styles also ALL."""
+        found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
+        for (size, style, name), course in self.courses.items():
+            ratio = worth.content_ratio(course, self.outputs[size, style, name])
+            for key in (style, ALL):
+                found[size][key].append(ratio)
+        return {
+            size: {style: worth.summary_of_ratios(styles[style]) for style in _with_all(styles)}
+            for size, styles in found.items()
+        }
+
     def means(self) -> dict[str, dict[str, dict[str, Row]]]:
         """The rows' means over photographs, with their number as `photographs`; of several styles also ALL."""
         return {
@@ -52,9 +64,10 @@ class Result:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Means, worths, and every single measure."""
+        """Means, worths, content ratios, and every single measure."""
         return {
             "worth": self.worths(),
+            "content_ratio": self.content_ratios(),
             "identity": {size: _mean(rows) for size, rows in self.identity.items()},
             "means": self.means(),
             "pairs": [

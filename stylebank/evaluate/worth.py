@@ -5,6 +5,8 @@ Two senses, each for one photograph in one style:
 - `objective`: the optimised picture's total training objective is no higher than the output's;
 - `style`: its style gap closed is no smaller, and at the same time its content distance is no larger.
 
+And how much of the photograph it loses beside the optimisation, where that has come as far in style.
+
 Between recorded iterations every measure is taken to change linearly.
 """
 
@@ -62,6 +64,21 @@ def first_reached(course: Course, excess: Excess) -> Worth:
     return Worth(math.inf, math.inf, limit)
 
 
+def content_ratio(course: Course, output: Row) -> float | None:
+    """The output's content distance over that of the course where it first closes as much of the style gap.
+
+    None where the course never does, or where it has lost nothing there.
+    """
+    wanted = output["style_gap_closed"]
+    for start, end in itertools.pairwise(course):
+        low, high = start.measures["style_gap_closed"], end.measures["style_gap_closed"]
+        if (share := _first_share([wanted - low], [wanted - high])) is not None:
+            before, after = start.measures["content_distance"], end.measures["content_distance"]
+            there = before + share * (after - before)
+            return output["content_distance"] / there if there > 0 else None
+    return None
+
+
 def _first_share(start: Sequence[float], end: Sequence[float]) -> float | None:
     """The smallest t in [0, 1] where start + t * (end - start) is at most 0 in every place; None if there is none."""
     low, high = 0.0, 1.0
@@ -86,4 +103,16 @@ def summary(worths: Sequence[Worth]) -> dict[str, float | int]:
         "seconds": statistics.median_low([worth.seconds for worth in worths]),
         "reached": sum(math.isfinite(value) for value in iterations),
         "limit": min((w.limit for w in worths if math.isinf(w.iterations)), default=worths[0].limit),
+    }
+
+
+def summary_of_ratios(ratios: Sequence[float | None]) -> dict[str, float | int | None]:
+    """Median, lowest and highest of those that there are; None for all three where there is none."""
+    there = [ratio for ratio in ratios if ratio is not None]
+    return {
+        "pairs": len(ratios),
+        "compared": len(there),
+        "median": statistics.median(there) if there else None,
+        "lowest": min(there, default=None),
+        "highest": max(there, default=None),
     }
