@@ -15,7 +15,7 @@ from stylebank.run import RunFolder
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.task import Task, more_styles, new_bank, trained_with
 
-ADDED_STYLE_CROP = 128  # pixels at most: larger ones bring little and take long (docs/training.md)
+ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
