@@ -7,11 +7,15 @@
 - Padding copies a tensor. Here each comes with margins out of the convolution before it, which had wider ones to look
   at. What is in them means nothing, but what the next convolution looks at is overwritten first (`Mirror`).
 - Normalization and ReLU happen in place, weights are converted once, and memory is channels-last.
+- On a processor the layers of full and half resolution go through a large picture strip by strip, whose tensors stay in
+  its caches (`Strips`).
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 from itertools import product
 from typing import Literal
 
@@ -19,8 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.layers import PixelNorm, ResidualBlock
-from stylebank.model import Decoder, Encoder, StyleBank
+from stylebank.layers import InstanceNorm, PixelNorm, ResidualBlock
+from stylebank.model import STRIDE, Decoder, Encoder, StyleBank
+
+STRIP_BYTES = 2**23  # of a strip's tensor of full resolution: what a processor's caches about hold
+LOWEST_STRIP = 8  # rows of features, to which a decoder's strip has four more
 
 
 @torch.no_grad()
@@ -44,24 +51,24 @@ def _encoder_layers(encoder: Encoder, dtype: torch.dtype) -> nn.Sequential:
     # Of m pixels beyond the picture's upper and left edges, the kernel of 9 leaves m - 4 and those of stride 2 leave
     # (m - 1) / 2; beyond the other edges a stride of 2 looks at none.
     (large, norm1), (half, norm2), (quarter, norm3) = (_parts(block) for block in encoder.layers)
-    return nn.Sequential(
-        Pad(7, 4, "reflect", dtype),
+    layers = [
         *(_unpadded(large), NormReLU(norm1, 3, 0), Mirror(3, 0, reach=1)),
         *(_unpadded(half), NormReLU(norm2, 1, 0), Mirror(1, 0, reach=1)),
         *(_unpadded(quarter), NormReLU(norm3, 0, 0)),
-    )
+    ]
+    return nn.Sequential(Pad(7, 4, "reflect", dtype), Strips(layers, STRIDE, 1, 7 + 4, large.out_channels))
 
 
 def _decoder_layers(decoder: Decoder, dtype: torch.dtype) -> nn.Sequential:
     # Of m pixels beyond the edges, upsampling and a kernel of 3 leave 2m - 1.
     _, coarse, _, fine, last = decoder.layers
     (half, norm1), (full, norm2) = _parts(coarse), _parts(fine)
-    return nn.Sequential(
-        Pad(2, 2, "replicate", dtype),
+    layers = [
         *(UpsampledConv(half), NormReLU(norm1, 3, 3), Mirror(3, 3, reach=1, repeat=True)),
         *(UpsampledConv(full), NormReLU(norm2, 5, 5), Mirror(5, 5, reach=4)),
         QuadConv(_conv_of(last), crop=1),
-    )
+    ]
+    return nn.Sequential(Pad(2, 2, "replicate", dtype), Strips(layers, 1, STRIDE, 2 + 2, full.out_channels))
 
 
 def _parts(block: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
@@ -121,14 +128,62 @@ class Mirror(nn.Module):
         super().__init__()
         self.before, self.after, self.reach, self.repeat = before, after, reach, repeat
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, top: bool = True, bottom: bool = True) -> Tensor:
+        """Without `top` or `bottom` that side is no edge of the picture, and its margin is left as it is."""
         for axis, i in product((2, 3), range(1, self.reach + 1)):
             first, last = self.before, x.shape[axis] - 1 - self.after
             inwards = 0 if self.repeat else i
-            if self.before:
+            if self.before and (top or axis == 3):
                 x.select(axis, first - i).copy_(x.select(axis, first + inwards))
-            if self.after:
+            if self.after and (bottom or axis == 3):
                 x.select(axis, last + i).copy_(x.select(axis, last - inwards))
+        return x
+
+
+class Strips(nn.Module):
+    """Layers one after the other; on a processor strip by strip, so low that their tensors stay in its caches.
+
+    The margins of a strip inside the picture hold the rows beside it, so that the result is that of the whole.
+    Normalization over whole pictures has no strips.
+
+    Args:
+        rows_in: of the input, for each `rows_out` rows of the output.
+        margin: rows that the input has beyond these, above and below together.
+        channels: of the tensor of full resolution.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], rows_in: int, rows_out: int, margin: int, channels: int) -> None:
+        super().__init__()
+        self.layers, self.channels = nn.ModuleList(layers), channels
+        self.rows_in, self.rows_out, self.margin = rows_in, rows_out, margin
+        self.possible = not any(isinstance(module, InstanceNorm) for module in self.modules())
+
+    def forward(self, x: Tensor) -> Tensor:
+        units = (x.shape[2] - self.margin) // self.rows_in  # the picture's height in rows of features
+        height = self._height(units, x) if self.possible and x.device.type == "cpu" else units
+        if height >= units:
+            return self._run(x, top=True, bottom=True)
+        out: Tensor | None = None
+        for start in range(0, units, height):
+            end = min(start + height, units)
+            strip = x[:, :, start * self.rows_in : end * self.rows_in + self.margin]
+            part = self._run(strip, top=start == 0, bottom=end == units)
+            if out is None:
+                shape = (x.shape[0], part.shape[1], units * self.rows_out, part.shape[3])
+                out = torch.empty(shape, dtype=part.dtype, memory_format=torch.channels_last)
+            out[:, :, start * self.rows_out : end * self.rows_out] = part
+        assert out is not None
+        return out
+
+    def _height(self, units: int, x: Tensor) -> int:
+        """Of a strip in rows of features, all about equally high."""
+        pixels = units * x.shape[0] * (x.shape[3] // self.rows_in) * STRIDE**2
+        count = math.ceil(pixels * self.channels * x.element_size() / STRIP_BYTES)
+        return max(LOWEST_STRIP, math.ceil(units / max(1, count)))
+
+    def _run(self, x: Tensor, top: bool, bottom: bool) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, top, bottom) if isinstance(layer, Mirror) else layer(x)
         return x
 
 

@@ -92,14 +92,39 @@ def test_what_it_can_do_is_kept() -> None:
     assert not fast.training
 
 
+@pytest.mark.parametrize("norm", NORMS)
+@given(st.integers(70, 140), st.integers(MIN_SIDE, 60), st.integers(1, 2))
+def test_strips_make_the_picture_of_the_whole(norm: Norm, height: int, width: int, pictures: int) -> None:
+    fast = optimize_for_inference(network(styles=1, norm=norm, residual_blocks=1), torch.float32)
+    images, outputs, features = picture(pictures, 3, height, width), [], []
+    for strip_bytes in (1, 2**40):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stylebank.fast.STRIP_BYTES", strip_bytes)
+            outputs.append(fast.stylize(images, [0] * pictures))
+            features.append(fast.encode(images))
+    torch.testing.assert_close(features[0], features[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_large_pictures_go_through_in_strips_unless_a_norm_needs_them_whole(norm: Norm) -> None:
+    fast, heights = optimize_for_inference(StyleBank(Architecture(norm=norm)), torch.float32), []
+    for module in (*fast.encoder.modules(), *fast.decoder.modules()):
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(lambda _, inputs: heights.append(inputs[0].shape[2]))
+    fast.reconstruct(torch.rand(1, 3, 800, 128))
+    assert (max(heights) > 800) == (norm == "instance")
+
+
 def operations(model: nn.Module, images: Tensor) -> int:
     with FlopCounterMode(display=False) as counter:
         model(images)
     return counter.get_total_flops()
 
 
-def test_there_is_less_to_do() -> None:
+def test_there_is_less_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folding takes away 5/9 of the two largest layers: a third of all, against which the margins are small."""
+    monkeypatch.setattr("stylebank.fast.STRIP_BYTES", 2**40)  # they have more margins
     model, images = shipped_size(), torch.zeros(1, 3, 256, 256)
     fast = optimize_for_inference(model, torch.float32)
     counts = []
