@@ -6,16 +6,16 @@
 - `QuadConv`: a convolution to 3 channels leaves most of a processor's vectors empty; four pixels at once are 12.
 - Padding copies a tensor. Here each comes with margins out of the convolution before it, which had wider ones to look
   at. What is in them means nothing, but what the next convolution looks at is overwritten first (`Mirror`).
-- Normalization and ReLU happen in place, weights are converted once, and memory is channels-last.
-- On a processor the layers of full and half resolution go through a large picture strip by strip, whose tensors stay in
-  its caches (`Strips`).
+- Normalization and ReLU happen in place, piece by piece: what one operation leaves is in the processor's cache for the
+  next (`in_pieces`).
+- Weights are converted once, and memory is channels-last.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
@@ -23,11 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.layers import InstanceNorm, PixelNorm, ResidualBlock
-from stylebank.model import STRIDE, Decoder, Encoder, StyleBank
+from stylebank.layers import InstanceNorm, Moments, PixelNorm, ResidualBlock
+from stylebank.model import Decoder, Encoder, StyleBank
+from stylebank.runtime import at_least_float32
 
-STRIP_BYTES = 2**23  # of a strip's tensor of full resolution: what a processor's caches about hold
-LOWEST_STRIP = 8  # rows of features, to which a decoder's strip has four more
+PIECE_BYTES = 2**18  # for each thread: a core's second cache holds some of them
 
 
 @torch.no_grad()
@@ -41,8 +41,10 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     fast.encoder.layers = _encoder_layers(fast.encoder, dtype)
     fast.decoder.blocks = nn.Sequential(Convert(dtype), *(Residual(block) for block in fast.decoder.blocks))
     fast.decoder.layers = _decoder_layers(fast.decoder, dtype)
+    if isinstance(fast.normalize, InstanceNorm):
+        fast.normalize = PiecewiseInstanceNorm(fast.normalize)
     for module in fast.modules():
-        if isinstance(module, (nn.Conv2d, PixelNorm)):
+        if isinstance(module, nn.Conv2d):
             module.to(dtype)
     return fast.eval().requires_grad_(False)
 
@@ -51,24 +53,24 @@ def _encoder_layers(encoder: Encoder, dtype: torch.dtype) -> nn.Sequential:
     # Of m pixels beyond the picture's upper and left edges, the kernel of 9 leaves m - 4 and those of stride 2 leave
     # (m - 1) / 2; beyond the other edges a stride of 2 looks at none.
     (large, norm1), (half, norm2), (quarter, norm3) = (_parts(block) for block in encoder.layers)
-    layers = [
+    return nn.Sequential(
+        Pad(7, 4, "reflect", dtype),
         *(_unpadded(large), NormReLU(norm1, 3, 0), Mirror(3, 0, reach=1)),
         *(_unpadded(half), NormReLU(norm2, 1, 0), Mirror(1, 0, reach=1)),
         *(_unpadded(quarter), NormReLU(norm3, 0, 0)),
-    ]
-    return nn.Sequential(Pad(7, 4, "reflect", dtype), Strips(layers, STRIDE, 1, 7 + 4, large.out_channels))
+    )
 
 
 def _decoder_layers(decoder: Decoder, dtype: torch.dtype) -> nn.Sequential:
     # Of m pixels beyond the edges, upsampling and a kernel of 3 leave 2m - 1.
     _, coarse, _, fine, last = decoder.layers
     (half, norm1), (full, norm2) = _parts(coarse), _parts(fine)
-    layers = [
+    return nn.Sequential(
+        Pad(2, 2, "replicate", dtype),
         *(UpsampledConv(half), NormReLU(norm1, 3, 3), Mirror(3, 3, reach=1, repeat=True)),
         *(UpsampledConv(full), NormReLU(norm2, 5, 5), Mirror(5, 5, reach=4)),
         QuadConv(_conv_of(last), crop=1),
-    ]
-    return nn.Sequential(Pad(2, 2, "replicate", dtype), Strips(layers, 1, STRIDE, 2 + 2, full.out_channels))
+    )
 
 
 def _parts(block: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
@@ -128,63 +130,49 @@ class Mirror(nn.Module):
         super().__init__()
         self.before, self.after, self.reach, self.repeat = before, after, reach, repeat
 
-    def forward(self, x: Tensor, top: bool = True, bottom: bool = True) -> Tensor:
-        """Without `top` or `bottom` that side is no edge of the picture, and its margin is left as it is."""
+    def forward(self, x: Tensor) -> Tensor:
         for axis, i in product((2, 3), range(1, self.reach + 1)):
             first, last = self.before, x.shape[axis] - 1 - self.after
             inwards = 0 if self.repeat else i
-            if self.before and (top or axis == 3):
+            if self.before:
                 x.select(axis, first - i).copy_(x.select(axis, first + inwards))
-            if self.after and (bottom or axis == 3):
+            if self.after:
                 x.select(axis, last + i).copy_(x.select(axis, last - inwards))
         return x
 
 
-class Strips(nn.Module):
-    """Layers one after the other; on a processor strip by strip, so low that their tensors stay in its caches.
+def in_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Views of the same rows of tensors (B, C, H, W), few at a time on a processor; elsewhere all at once."""
+    first = tensors[0]
+    rows = first.shape[2]
+    if first.device.type == "cpu":
+        row_bytes = first[:, :, 0].numel() * first.element_size()
+        rows = max(1, torch.get_num_threads() * PIECE_BYTES // row_bytes)
+    yield from zip(*(tensor.split(rows, 2) for tensor in tensors), strict=True)
 
-    The margins of a strip inside the picture hold the rows beside it, so that the result is that of the whole.
-    Normalization over whole pictures has no strips.
 
-    Args:
-        rows_in: of the input, for each `rows_out` rows of the output.
-        margin: rows that the input has beyond these, above and below together.
-        channels: of the tensor of full resolution.
-    """
+class PiecewiseInstanceNorm(InstanceNorm):
+    """`InstanceNorm` without weights, piece by piece: no large tensors in float32."""
 
-    def __init__(self, layers: Sequence[nn.Module], rows_in: int, rows_out: int, margin: int, channels: int) -> None:
-        super().__init__()
-        self.layers, self.channels = nn.ModuleList(layers), channels
-        self.rows_in, self.rows_out, self.margin = rows_in, rows_out, margin
-        self.possible = not any(isinstance(module, InstanceNorm) for module in self.modules())
+    def __init__(self, norm: InstanceNorm) -> None:
+        assert norm.weight is None
+        super().__init__(0, affine=False, eps=norm.eps)
+        self.moments = _moments_in_pieces
 
     def forward(self, x: Tensor) -> Tensor:
-        units = (x.shape[2] - self.margin) // self.rows_in  # the picture's height in rows of features
-        height = self._height(units, x) if self.possible and x.device.type == "cpu" else units
-        if height >= units:
-            return self._run(x, top=True, bottom=True)
-        out: Tensor | None = None
-        for start in range(0, units, height):
-            end = min(start + height, units)
-            strip = x[:, :, start * self.rows_in : end * self.rows_in + self.margin]
-            part = self._run(strip, top=start == 0, bottom=end == units)
-            if out is None:
-                shape = (x.shape[0], part.shape[1], units * self.rows_out, part.shape[3])
-                out = torch.empty(shape, dtype=part.dtype, memory_format=torch.channels_last)
-            out[:, :, start * self.rows_out : end * self.rows_out] = part
-        assert out is not None
+        mean, var = self.moments(x)
+        scale, out = torch.rsqrt(var + self.eps), torch.empty_like(x)
+        for piece, result in in_pieces(x, out):
+            result.copy_((piece - mean).mul_(scale))
         return out
 
-    def _height(self, units: int, x: Tensor) -> int:
-        """Of a strip in rows of features, all about equally high."""
-        pixels = units * x.shape[0] * (x.shape[3] // self.rows_in) * STRIDE**2
-        count = math.ceil(pixels * self.channels * x.element_size() / STRIP_BYTES)
-        return max(LOWEST_STRIP, math.ceil(units / max(1, count)))
 
-    def _run(self, x: Tensor, top: bool, bottom: bool) -> Tensor:
-        for layer in self.layers:
-            x = layer(x, top, bottom) if isinstance(layer, Mirror) else layer(x)
-        return x
+def _moments_in_pieces(x: Tensor) -> Moments:
+    """As `moments_of`."""
+    count = math.prod(x.shape[2:])
+    mean = torch.stack([at_least_float32(piece).sum((2, 3), keepdim=True) for (piece,) in in_pieces(x)]).sum(0) / count
+    squares = [(piece - mean).square_().sum((2, 3), keepdim=True) for (piece,) in in_pieces(x)]
+    return mean, torch.stack(squares).sum(0) / count
 
 
 class NormReLU(nn.Module):
@@ -194,13 +182,21 @@ class NormReLU(nn.Module):
         super().__init__()
         self.norm, self.before, self.after, self.relu = norm, before, after, relu
 
-    def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.norm, PixelNorm):
-            _pixel_norm(x, self.norm)
-        elif not isinstance(self.norm, nn.Identity):
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """Then adds `shortcut`, of the same shape."""
+        if not isinstance(self.norm, PixelNorm | nn.Identity):
             inside = x[:, :, self.before : x.shape[2] - self.after, self.before : x.shape[3] - self.after]
             inside.copy_(self.norm(inside))
-        return x.relu_() if self.relu else x
+        for piece, *shortcuts in in_pieces(x) if shortcut is None else in_pieces(x, shortcut):
+            wide = at_least_float32(piece)  # in the cache quicker than bfloat16
+            if isinstance(self.norm, PixelNorm):
+                _pixel_norm(wide, self.norm)
+            if self.relu:
+                wide.relu_()
+            for other in shortcuts:
+                wide.add_(other)
+            piece.copy_(wide)
+        return x
 
 
 class Residual(nn.Module):
@@ -211,22 +207,20 @@ class Residual(nn.Module):
         assert isinstance(block, ResidualBlock)
         first, last, *norms = block.layers
         conv, norm = _parts(first)
-        self.layers = nn.Sequential(
-            *(conv, NormReLU(norm)),
-            *(last, NormReLU(norms[0] if norms else nn.Identity(), relu=False)),
-        )
+        self.layers = nn.Sequential(conv, NormReLU(norm), last)
+        self.last_norm = NormReLU(norms[0] if norms else nn.Identity(), relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layers(x).add_(x)
+        out: Tensor = self.last_norm(self.layers(x), shortcut=x)
         return out
 
 
 def _pixel_norm(x: Tensor, norm: PixelNorm) -> None:
-    """As `PixelNorm`, in place and in the number format of `x`."""
+    """As `PixelNorm`, in place."""
     pixels = x.permute(0, 2, 3, 1)  # (B, H, W, C): in memory one vector after the other
-    lengths = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).float()
-    scale = torch.rsqrt(lengths.square_().div_(x.shape[1]).add_(norm.eps))
-    pixels.mul_(scale.to(x.dtype)).mul_(norm.weight).add_(norm.bias)
+    squares = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).square_()
+    pixels.mul_(squares.div_(x.shape[1]).add_(norm.eps).rsqrt_())
+    torch.addcmul(norm.bias, pixels, norm.weight, out=pixels)
 
 
 class UpsampledConv(nn.Module):

@@ -11,9 +11,16 @@ from test_model import NORMS, network, picture
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.fast import Mirror, QuadConv, UpsampledConv, optimize_for_inference
+from stylebank.fast import (
+    Mirror,
+    PiecewiseInstanceNorm,
+    QuadConv,
+    UpsampledConv,
+    in_pieces,
+    optimize_for_inference,
+)
 from stylebank.fusion import Recipe, Region, fuse, region_masks
-from stylebank.layers import Norm
+from stylebank.layers import InstanceNorm, Norm
 from stylebank.model import MIN_SIDE, Architecture, StyleBank
 
 LEVEL = 1 / 255
@@ -26,7 +33,11 @@ def difference(a: Tensor, b: Tensor) -> float:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("normalize", [True, False])
-def test_same_pictures_in_float32(norm: Norm, normalize: bool) -> None:
+@pytest.mark.parametrize("piece_bytes", [1, 500, 2**40])
+def test_same_pictures_in_float32(
+    norm: Norm, normalize: bool, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylebank.fast.PIECE_BYTES", piece_bytes)
     model = network(styles=2, norm=norm, normalize_features=normalize, depth=2, filter_norm=norm, residual_blocks=2)
     fast = optimize_for_inference(model, torch.float32)
 
@@ -92,39 +103,14 @@ def test_what_it_can_do_is_kept() -> None:
     assert not fast.training
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@given(st.integers(70, 140), st.integers(MIN_SIDE, 60), st.integers(1, 2))
-def test_strips_make_the_picture_of_the_whole(norm: Norm, height: int, width: int, pictures: int) -> None:
-    fast = optimize_for_inference(network(styles=1, norm=norm, residual_blocks=1), torch.float32)
-    images, outputs, features = picture(pictures, 3, height, width), [], []
-    for strip_bytes in (1, 2**40):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stylebank.fast.STRIP_BYTES", strip_bytes)
-            outputs.append(fast.stylize(images, [0] * pictures))
-            features.append(fast.encode(images))
-    torch.testing.assert_close(features[0], features[1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_large_pictures_go_through_in_strips_unless_a_norm_needs_them_whole(norm: Norm) -> None:
-    fast, heights = optimize_for_inference(StyleBank(Architecture(norm=norm)), torch.float32), []
-    for module in (*fast.encoder.modules(), *fast.decoder.modules()):
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda _, inputs: heights.append(inputs[0].shape[2]))
-    fast.reconstruct(torch.rand(1, 3, 800, 128))
-    assert (max(heights) > 800) == (norm == "instance")
-
-
 def operations(model: nn.Module, images: Tensor) -> int:
     with FlopCounterMode(display=False) as counter:
         model(images)
     return counter.get_total_flops()
 
 
-def test_there_is_less_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_less_to_do() -> None:
     """Folding takes away 5/9 of the two largest layers: a third of all, against which the margins are small."""
-    monkeypatch.setattr("stylebank.fast.STRIP_BYTES", 2**40)  # they have more margins
     model, images = shipped_size(), torch.zeros(1, 3, 256, 256)
     fast = optimize_for_inference(model, torch.float32)
     counts = []
@@ -160,6 +146,31 @@ def test_upsampled_convolution(height: int, width: int, bias: bool) -> None:
         expected = conv(F.pad(large, (1, 1, 1, 1), mode="reflect"))
         found = UpsampledConv(conv)(F.pad(x, (1, 1, 1, 1), mode="replicate"))[:, :, 1:-1, 1:-1]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 30))
+def test_normalization_in_pieces(dtype: torch.dtype, pictures: int, height: int, width: int) -> None:
+    norm, x = InstanceNorm(5, affine=False), (3 * torch.randn(pictures, 5, height, width) + 7).to(dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.fast.PIECE_BYTES", 1000)
+        found = PiecewiseInstanceNorm(norm)(x)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, norm(x), atol=1e-3 if dtype == torch.float32 else 0.02, rtol=0.01)
+
+
+@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 30), st.integers(1, 10_000))
+def test_pieces_are_views_of_everything_once(pictures: int, height: int, width: int, piece_bytes: int) -> None:
+    x, y = torch.zeros(pictures, 2, height, width), torch.zeros(pictures, 3, height, width)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.fast.PIECE_BYTES", piece_bytes)
+        for a, b in in_pieces(x, y):
+            a.add_(1)
+            b.add_(1)
+            assert a.shape[2] == b.shape[2]
+            assert a.shape[2] == 1 or a.numel() * 4 <= piece_bytes * torch.get_num_threads()
+    assert torch.equal(x, torch.ones_like(x))
+    assert torch.equal(y, torch.ones_like(y))
 
 
 @pytest.mark.parametrize("size", [1, 3, 9])
