@@ -27,7 +27,8 @@ from stylebank.layers import InstanceNorm, Moments, PixelNorm, ResidualBlock
 from stylebank.model import Decoder, Encoder, StyleBank
 from stylebank.runtime import at_least_float32
 
-PIECE_BYTES = 2**18  # for each thread: a core's second cache holds some of them
+PIECE_BYTES = 2**18  # for each thread of a processor: a core's second cache holds some of them
+DEVICE_PIECE_BYTES = 2**24  # elsewhere
 
 
 @torch.no_grad()
@@ -142,12 +143,11 @@ class Mirror(nn.Module):
 
 
 def in_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Views of the same rows of tensors (B, C, H, W), few at a time on a processor; elsewhere all at once."""
+    """Views of the same rows of tensors (B, C, H, W), as few at a time as a cache holds."""
     first = tensors[0]
-    rows = first.shape[2]
-    if first.device.type == "cpu":
-        row_bytes = first[:, :, 0].numel() * first.element_size()
-        rows = max(1, torch.get_num_threads() * PIECE_BYTES // row_bytes)
+    row_bytes = first[:, :, 0].numel() * first.element_size()
+    piece_bytes = torch.get_num_threads() * PIECE_BYTES if first.device.type == "cpu" else DEVICE_PIECE_BYTES
+    rows = max(1, piece_bytes // row_bytes)
     yield from zip(*(tensor.split(rows, 2) for tensor in tensors), strict=True)
 
 
