@@ -39,7 +39,7 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     for encoder and decoder can neither be trained nor saved as a bank.
     """
     fast = copy.deepcopy(model)
-    fast.encoder.layers = _encoder_layers(fast.encoder, dtype)
+    _rebuild_encoder(fast.encoder, dtype)
     fast.decoder.blocks = nn.Sequential(Convert(dtype), *(Residual(block) for block in fast.decoder.blocks))
     fast.decoder.layers = _decoder_layers(fast.decoder, dtype)
     if isinstance(fast.normalize, InstanceNorm):
@@ -50,16 +50,21 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     return fast.eval().requires_grad_(False)
 
 
-def _encoder_layers(encoder: Encoder, dtype: torch.dtype) -> nn.Sequential:
+def _rebuild_encoder(encoder: Encoder, dtype: torch.dtype) -> None:
     # Of m pixels beyond the picture's upper and left edges, the kernel of 9 leaves m - 4 and those of stride 2 leave
     # (m - 1) / 2; beyond the other edges a stride of 2 looks at none.
     (large, norm1), (half, norm2), (quarter, norm3) = (_parts(block) for block in encoder.layers)
-    return nn.Sequential(
-        Pad(7, 4, "reflect", dtype),
+    layers = [
         *(_unpadded(large), NormReLU(norm1, 3, 0), Mirror(3, 0, reach=1)),
         *(_unpadded(half), NormReLU(norm2, 1, 0), Mirror(1, 0, reach=1)),
         *(_unpadded(quarter), NormReLU(norm3, 0, 0)),
-    )
+    ]
+    if encoder.cut:  # the margins hold what the mirrored picture makes of them, and no more is there than is looked at
+        layers = [Convert(dtype), *(layer for layer in layers if not isinstance(layer, Mirror))]
+        encoder.margins, encoder.cut = (7, 4), 0
+    else:
+        layers = [Pad(7, 4, "reflect", dtype), *layers]
+    encoder.layers = nn.Sequential(*layers)
 
 
 def _decoder_layers(decoder: Decoder, dtype: torch.dtype) -> nn.Sequential:

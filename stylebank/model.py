@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from stylebank.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock, block, conv, norm_layers
 
 STRIDE = 4  # two stride-2 convolutions
-MIN_SIDE = 16  # reflection padding of the 9x9 kernels needs a few pixels to mirror
+MIN_SIDE = 16  # reflection needs a few pixels to mirror
+MIRRORED = (
+    8  # pixels beyond a picture's edges that the encoder is shown: a multiple of 4, and no kernel reaches further
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,19 @@ class Architecture:
 
 
 class Encoder(nn.Module):
-    """(B, 3, H, W) in [0, 1] -> features (B, C, h, w); H and W are padded up to multiples of 4 by reflection."""
+    """(B, 3, H, W) in [0, 1] -> features (B, C, h, w); H and W are padded up to multiples of 4 by reflection.
+
+    Beyond the edges it sees the picture mirrored. To mirror each layer's activations, as its convolutions do, is not
+    the same, as neither kernels nor strides are symmetric: a decoder can tell edges by it, and draws a frame.
+    Encoders whose norms take statistics of all that they see (`instance`) stay at that, lest what is mirrored counts.
+    """
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
+        self.margins = (0, 0) if arch.norm == "instance" else (MIRRORED, MIRRORED)
+        """Pixels added above and to the left, and below and to the right, ..."""
+        self.cut = self.margins[0] // STRIDE
+        """... and rows and columns of features taken away again on every side."""
         c1, c2, c3 = arch.channels
         self.layers = nn.Sequential(
             block(3, c1, 9, 1, arch.norm), block(c1, c2, 3, 2, arch.norm), block(c2, c3, 3, 2, arch.norm)
@@ -53,10 +65,12 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         right, bottom = -images.shape[3] % STRIDE, -images.shape[2] % STRIDE
-        if right or bottom:
-            images = F.pad(images, (0, right, 0, bottom), mode="reflect")
+        before, after = self.margins
+        padding = (before, after + right, before, after + bottom)
+        if any(padding):
+            images = F.pad(images, padding, mode="reflect")
         features: Tensor = self.layers(images * 4 - 2)  # [0, 1] -> about unit variance
-        return features
+        return features[:, :, self.cut : features.shape[2] - self.cut, self.cut : features.shape[3] - self.cut]
 
 
 class Decoder(nn.Module):

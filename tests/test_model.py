@@ -127,6 +127,15 @@ def test_a_changed_corner_stays_local() -> None:
 # -------------------------------------------------------------------------------------------- normalization
 
 
+@pytest.mark.parametrize("norm", ["pixel", "none"])
+@given(height=st.integers(5, 10), width=st.integers(5, 10))
+def test_beyond_its_edges_the_encoder_sees_the_picture_mirrored(norm: Norm, height: int, width: int) -> None:
+    """What it makes of a picture's edges is what it makes of the same places inside a larger, mirrored picture."""
+    model, images = network(norm=norm), picture(1, 3, 4 * height, 4 * width)
+    larger = model.encode(nn.functional.pad(images, (16,) * 4, mode="reflect"))
+    torch.testing.assert_close(model.encode(images), larger[:, :, 4:-4, 4:-4], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("make", [InstanceNorm, PixelNorm, lambda n: InstanceNorm(n, affine=False)])
 def test_gradients_of_normalization(make: Callable[[int], nn.Module]) -> None:
     torch.manual_seed(0)
