@@ -123,6 +123,8 @@ def test_a_map_that_was_written_does_the_same_as_the_regions_it_shows(
         photo,
         "--regions",
         "kmeans:3",
+        "--precision",
+        "float32",
         "--show-regions",
         shown,
     )

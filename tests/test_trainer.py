@@ -815,7 +815,7 @@ def test_compiled_networks_train_alike(
     assert states[0].keys() == states[1].keys()
     for key, value in states[0].items():
         # Of the 0.008 that four steps move a weight at most; steps follow gradients' signs, also of tiny ones.
-        torch.testing.assert_close(value, states[1][key], rtol=1e-3, atol=5e-4)
+        torch.testing.assert_close(value, states[1][key], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")
