@@ -18,9 +18,7 @@ from stylebank.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock,
 
 STRIDE = 4  # two stride-2 convolutions
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
-MIRRORED = (
-    8  # pixels beyond a picture's edges that the encoder is shown: a multiple of 4, and no kernel reaches further
-)
+MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
 
 
 @dataclass(frozen=True)
