@@ -270,7 +270,8 @@ def step_of(out: Path) -> int:
 def restarted(place: Path, arguments: list[object]) -> tuple[Path, str]:
     """A run of which one process was killed, and that torchrun started again by itself; and what it printed."""
     out = place / "restarted"
-    with started("--max-restarts", 1, ROOT / "train.py", *arguments, "--out", out) as process:
+    # torchrun looks once a second, so that the other process can say what happened before it is ended too.
+    with started("--max-restarts", 1, "--monitor-interval", 1, ROOT / "train.py", *arguments, "--out", out) as process:
         wait_for(lambda: step_of(out) >= 4, process)
         os.kill(children(process.pid)[-1], signal.SIGKILL)
         output, _ = process.communicate(timeout=240)
