@@ -29,8 +29,8 @@ from torch import Tensor
 from trainers import TimedTrainer
 
 from stylebank.config import Config, load_config
+from stylebank.device import resolve_device
 from stylebank.run import RunFolder
-from stylebank.runtime import resolve_device
 from stylebank.styles import StyleSource
 from stylebank.task import new_bank
 

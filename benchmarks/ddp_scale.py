@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from stylebank.distributed import Processes, join
-from stylebank.model import Architecture, StyleBank
+from stylebank.network.model import Architecture, StyleBank
 
 BATCH, CROP = 2, 64  # per process
 

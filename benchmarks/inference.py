@@ -1,4 +1,4 @@
-"""How fast stylizing is and what memory it takes, against the network as it is written in `stylebank/model.py`.
+"""How fast stylizing is and what memory it takes, against the network as it is written in `stylebank/network/model.py`.
 
     python benchmarks/inference.py --bank checkpoints/stylebank-14 --sizes 256 512 1080p
 
@@ -34,12 +34,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.device import autocast, place, resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
 from stylebank.memory import keep_freed_memory
-from stylebank.model import Architecture, StyleBank
+from stylebank.network.model import Architecture, StyleBank
 from stylebank.records import FORMAT, Manifest
-from stylebank.runtime import autocast, place, resolve_device
 from stylebank.stylizer import Stylizer
 
 SIZES = {"256": (256, 256), "512": (512, 512), "1080p": (1080, 1920), "4k": (2160, 3840)}  # (H, W)

@@ -22,9 +22,9 @@ from trainers import DissectedTrainer, PlainTrainer, TimedTrainer
 
 from stylebank.checkpoint import save_bank
 from stylebank.config import Config, load_config
+from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.run import RunFolder
-from stylebank.runtime import resolve_device
 from stylebank.styles import StyleSource
 from stylebank.task import more_styles, new_bank
 from stylebank.vgg import WEIGHTS_VARIABLE

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from stylebank.errors import BankError
 from stylebank.files import new_file, new_folder, settle_folder, sha256_of
-from stylebank.model import StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.records import (
     AUTOENCODER,
     FORMAT,

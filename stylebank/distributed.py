@@ -25,8 +25,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from stylebank.device import resolve_device
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
-from stylebank.runtime import resolve_device
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.errors import ConfigError
-from stylebank.model import StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
 
 Weights = Mapping[str, float]

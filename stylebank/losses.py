@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from stylebank.runtime import at_least_float32, exact_products
+from stylebank.device import at_least_float32, exact_products
 
 _EPS = 1e-12
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from stylebank.model import Architecture
+from stylebank.network.model import Architecture
 
 UNKNOWN = 4 * 2**30  # bytes taken to be there where nobody says
 SHARE = 0.5  # of the memory that is free now; the rest is for others, and for errors in the estimate

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from stylebank.errors import BankError, ConfigError
 from stylebank.files import new_file, sha256_of
-from stylebank.model import Architecture
+from stylebank.network.model import Architecture
 from stylebank.styles import check_name
 
 FORMAT = 1

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylebank.device import autocast
 from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.metrics import Ruler, mean_of, psnr
-from stylebank.model import StyleBank
 from stylebank.monitor import preview_grid
-from stylebank.runtime import autocast
+from stylebank.network.model import StyleBank
 
 MEASURE_SIDE = 256  # short side of the photographs in every quoted number
 PREVIEW_PICTURES = 3

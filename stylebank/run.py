@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.config import Config, dump_config
+from stylebank.device import environment
 from stylebank.errors import TrainingError
 from stylebank.files import new_file
-from stylebank.runtime import environment
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.model import MIN_SIDE
+from stylebank.network.model import MIN_SIDE
 
 Stroke = float | Literal["auto"]
 """Width of strokes, 1 as the style has them; `auto` gives pictures of all sizes strokes alike in proportion."""

@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.device import compute_dtype, place, resolve_device
 from stylebank.errors import BankError, ImageError
-from stylebank.fast import optimize_for_inference
 from stylebank.fusion import Recipe, Region, Weights, blend, calibrate, fuse, region_masks
 from stylebank.images import to_image, to_tensor
 from stylebank.memory import tile_for
-from stylebank.model import MIN_SIDE, StyleBank
-from stylebank.runtime import compute_dtype, place, resolve_device
+from stylebank.network.fused import optimize_for_inference
+from stylebank.network.model import MIN_SIDE, StyleBank
 from stylebank.styles import IDENTITY
 from stylebank.tiles import Progress, TiledPicture
 

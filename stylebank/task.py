@@ -10,10 +10,10 @@ from torch import nn
 
 from stylebank.checkpoint import extend_bank, load_bank, save_bank
 from stylebank.config import Config, load_config
+from stylebank.device import seed_everything
 from stylebank.errors import BankError, ConfigError
-from stylebank.model import Architecture, StyleBank
+from stylebank.network.model import Architecture, StyleBank
 from stylebank.records import StyleInfo, StyleRecord
-from stylebank.runtime import seed_everything
 from stylebank.styles import StyleSource
 
 

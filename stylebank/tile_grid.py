@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stylebank.model import STRIDE, Architecture, StyleBank
+from stylebank.network.model import STRIDE, Architecture, StyleBank
 
 
 class Stretch(NamedTuple):

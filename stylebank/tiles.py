@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from stylebank.errors import ConfigError
 from stylebank.fusion import Recipe, fuse, region_masks
 from stylebank.images import to_image, to_tensor
-from stylebank.layers import InstanceNorm, Moments, moments_of
-from stylebank.model import STRIDE, StyleBank
+from stylebank.network.layers import InstanceNorm, Moments, moments_of
+from stylebank.network.model import STRIDE, StyleBank
 from stylebank.styles import IDENTITY
 from stylebank.tile_grid import Tile, cut, margin, resized_part
 

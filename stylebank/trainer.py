@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.data import ContentBatch, Crops, WorkerLost, content_loader, styles_for_batch
+from stylebank.device import autocast
 from stylebank.errors import StyleBankError, TrainingError
-from stylebank.interrupt import Requests
 from stylebank.monitor import Monitor
 from stylebank.objective import Features, Terms
 from stylebank.report import identity_psnr, preview
-from stylebank.runtime import autocast
+from stylebank.signals import Requests
 from stylebank.training_run import TrainingRun
 
 PREVIEW_STYLES = 16  # the newest; a row of hundreds is no picture any more

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stylebank.config import Config
 from stylebank.data import find_photographs, readable
+from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.faults import Faults
@@ -21,7 +22,6 @@ from stylebank.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.records import StyleInfo
 from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
-from stylebank.runtime import compute_dtype, place
 from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
 from stylebank.task import Task

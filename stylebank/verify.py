@@ -15,11 +15,11 @@ import torch
 from tqdm import tqdm
 
 from stylebank.checkpoint import Bank
+from stylebank.device import compute_dtype, place
 from stylebank.errors import BankError
 from stylebank.metrics import STYLE_LAYERS, Ruler
 from stylebank.objective import style_grams
 from stylebank.report import hashes_of, identity_psnr, measure
-from stylebank.runtime import compute_dtype, place
 from stylebank.styles import StyleSource
 from stylebank.task import trained_with
 from stylebank.vgg import load_loss_network

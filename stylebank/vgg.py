@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylebank.device import import_torchvision
 from stylebank.errors import WeightsError
-from stylebank.runtime import import_torchvision
 
 Network = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError
 from stylebank.flow import optical_flow, visible, warp
-from stylebank.model import STRIDE
 from stylebank.motion import pooled
+from stylebank.network.model import STRIDE
 from stylebank.scene_cuts import is_cut
 
 Key = TypeVar("Key", bound=Hashable)

@@ -25,7 +25,7 @@ from torch import Tensor
 from stylebank.checkpoint import Bank, extend_bank, find_bank, load_bank, save_bank
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
-from stylebank.model import Architecture, StyleBank
+from stylebank.network.model import Architecture, StyleBank
 from stylebank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
 from stylebank.training_state import load_training_state, save_training_state
 

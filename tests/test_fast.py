@@ -11,11 +11,11 @@ from test_model import NORMS, network, picture
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.fast import Mirror, QuadConv, UpsampledConv, optimize_for_inference
 from stylebank.fusion import Recipe, Region, fuse, region_masks
-from stylebank.layers import InstanceNorm, Norm
-from stylebank.model import MIN_SIDE, Architecture, StyleBank
-from stylebank.pieces import PiecewiseInstanceNorm, in_pieces
+from stylebank.network.chunked_norm import PiecewiseInstanceNorm, in_pieces
+from stylebank.network.fused import Mirror, QuadConv, UpsampledConv, optimize_for_inference
+from stylebank.network.layers import InstanceNorm, Norm
+from stylebank.network.model import MIN_SIDE, Architecture, StyleBank
 
 LEVEL = 1 / 255
 
@@ -31,7 +31,7 @@ def difference(a: Tensor, b: Tensor) -> float:
 def test_same_pictures_in_float32(
     norm: Norm, normalize: bool, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylebank.pieces.PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr("stylebank.network.chunked_norm.PIECE_BYTES", piece_bytes)
     model = network(styles=2, norm=norm, normalize_features=normalize, depth=2, filter_norm=norm, residual_blocks=2)
     fast = optimize_for_inference(model, torch.float32)
 
@@ -147,7 +147,7 @@ def test_upsampled_convolution(height: int, width: int, bias: bool) -> None:
 def test_normalization_in_pieces(dtype: torch.dtype, pictures: int, height: int, width: int) -> None:
     norm, x = InstanceNorm(5, affine=False), (3 * torch.randn(pictures, 5, height, width) + 7).to(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stylebank.pieces.PIECE_BYTES", 1000)
+        patch.setattr("stylebank.network.chunked_norm.PIECE_BYTES", 1000)
         found = PiecewiseInstanceNorm(norm)(x)
     assert found.dtype == dtype
     torch.testing.assert_close(found, norm(x), atol=1e-3 if dtype == torch.float32 else 0.02, rtol=0.01)
@@ -157,7 +157,7 @@ def test_normalization_in_pieces(dtype: torch.dtype, pictures: int, height: int,
 def test_pieces_are_views_of_everything_once(pictures: int, height: int, width: int, piece_bytes: int) -> None:
     x, y = torch.zeros(pictures, 2, height, width), torch.zeros(pictures, 3, height, width)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stylebank.pieces.PIECE_BYTES", piece_bytes)
+        patch.setattr("stylebank.network.chunked_norm.PIECE_BYTES", piece_bytes)
         for a, b in in_pieces(x, y):
             a.add_(1)
             b.add_(1)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from stylebank.layers import InstanceNorm, NearestUpsample, Norm, PixelNorm, ReflectConv2d
-from stylebank.model import MIN_SIDE, Architecture, Decoder, StyleBank
+from stylebank.network.layers import InstanceNorm, NearestUpsample, Norm, PixelNorm, ReflectConv2d
+from stylebank.network.model import MIN_SIDE, Architecture, Decoder, StyleBank
 from stylebank.styles import StyleSource
 from stylebank.task import Task
 

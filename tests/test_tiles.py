@@ -23,8 +23,8 @@ from stylebank.checkpoint import Bank
 from stylebank.errors import ConfigError
 from stylebank.fusion import Recipe
 from stylebank.images import to_image, to_tensor
-from stylebank.layers import InstanceNorm, Norm
-from stylebank.model import StyleBank
+from stylebank.network.layers import InstanceNorm, Norm
+from stylebank.network.model import StyleBank
 from stylebank.stylizer import Encoded, Stylizer
 from stylebank.tile_grid import cut, margin, resized_part, stretches
 from stylebank.tiles import TiledPicture, stylize_tiled

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from stylebank.checkpoint import load_bank, save_bank
 from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
-from stylebank.model import StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.objective import Features, Objective, Terms
 from stylebank.records import StyleInfo
 from stylebank.styles import find_styles

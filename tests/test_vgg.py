@@ -14,11 +14,11 @@ from conftest import refused, write_vgg
 from torch import Tensor, nn
 
 from stylebank.config import LossConfig
+from stylebank.device import import_torchvision
 from stylebank.errors import WeightsError
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses import gram
 from stylebank.objective import Objective, style_grams
-from stylebank.runtime import import_torchvision
 from stylebank.styles import StyleSource, find_styles
 from stylebank.vgg import WEIGHTS_VARIABLE, LossNetwork, Network, layer_names, load_loss_network
 

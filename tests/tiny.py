@@ -17,7 +17,7 @@ from torch import Tensor
 from stylebank.checkpoint import save_bank
 from stylebank.cli import main
 from stylebank.config import Config, dump_config, load_config
-from stylebank.model import Architecture, StyleBank
+from stylebank.network.model import Architecture, StyleBank
 from stylebank.records import StyleInfo
 from stylebank.run import RunFolder
 from stylebank.styles import find_styles

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stylebank.bank_files import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import find_images
-from stylebank.runtime import resolve_device
 from stylebank.styles import find_styles
 from stylebank.verify import verify
 

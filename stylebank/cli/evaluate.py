@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stylebank.cli.stylize import DEFAULT_BANK
+from stylebank.device import compute_dtype, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.evaluate import (
     BankPainter,
@@ -30,7 +31,6 @@ from stylebank.evaluate.write import FIGURE, JSON, REPORT, check_new
 from stylebank.flicker import flicker_table, frames_of, measure_flicker
 from stylebank.images import find_images
 from stylebank.metrics import Ruler
-from stylebank.runtime import compute_dtype, resolve_device
 from stylebank.styles import StyleSource, find_styles
 from stylebank.stylizer import Stylizer
 from stylebank.video import open_reader

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from stylebank.cli.training_plan import overrides
+from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture
-from stylebank.interrupt import leaving_on_sigterm
-from stylebank.runtime import resolve_device
+from stylebank.signals import leaving_on_sigterm
 from stylebank.study import JSON, PICTURE, TABLE, Study, check, draw_grid, make_grid, run_study, write_table
 
 

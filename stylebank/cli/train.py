@@ -13,7 +13,7 @@ from stylebank.bank_files import copy_bank
 from stylebank.cli.training_plan import Plan, plan_of, task_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError
-from stylebank.interrupt import leaving_on_sigterm
+from stylebank.signals import leaving_on_sigterm
 from stylebank.trainer import Trainer
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stylebank.device import import_torchvision
 from stylebank.errors import MissingExtraError
-from stylebank.runtime import import_torchvision
 
 _VIF_SIDE = 41  # pixels that four scales of its window need
 _MS_SSIM_SIDE = 161  # pixels that five scales of its window need

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stylebank.device import autocast
 from stylebank.evaluate.clock import Clock
 from stylebank.evaluate.measures import Gauge, Row
 from stylebank.evaluate.styles import Style
@@ -23,7 +24,6 @@ from stylebank.files import new_file, sha256_of
 from stylebank.images import save_picture, to_image
 from stylebank.optimize.minimise import Progress, Terms, minimise
 from stylebank.optimize.steps import LBFGS
-from stylebank.runtime import autocast
 from stylebank.vgg import LossNetwork
 
 FORMAT = 2

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from stylebank.config import Config, LossConfig
+from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.objective import Grams, Objective, style_grams
-from stylebank.runtime import place
 from stylebank.styles import StyleSource
 from stylebank.stylizer import Stylizer
 from stylebank.task import trained_with

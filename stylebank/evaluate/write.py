@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stylebank.device import environment
 from stylebank.errors import ConfigError
 from stylebank.evaluate.evaluation import Evaluation
 from stylebank.evaluate.figure import draw
@@ -15,7 +16,6 @@ from stylebank.evaluate.report import markdown
 from stylebank.evaluate.result import Result
 from stylebank.evaluate.styles import Style
 from stylebank.files import new_file
-from stylebank.runtime import environment
 
 REPORT, JSON, FIGURE = "report.md", "report.json", "figure.png"
 

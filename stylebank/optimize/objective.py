@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stylebank.device import at_least_float32
 from stylebank.fusion import Recipe, region_masks
 from stylebank.losses import gram
 from stylebank.optimize.minimise import Terms
 from stylebank.optimize.presets import Preset
-from stylebank.runtime import at_least_float32
 from stylebank.vgg import LossNetwork
 
 EPS = 1e-10  # of the normalized preset

@@ -12,16 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.colors import preserve_colors
+from stylebank.device import place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import to_image
-from stylebank.interrupt import StopRequest
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.minimise import Ended, Minimum, Point, Progress, minimise
 from stylebank.optimize.objective import PictureObjective
 from stylebank.optimize.paintings import Painting, check_size, grams_of, pixels_of, recipe_of
 from stylebank.optimize.presets import PRESETS, Preset
 from stylebank.optimize.scales import iterations_of, sizes_of
-from stylebank.runtime import place, resolve_device
+from stylebank.signals import StopRequest
 from stylebank.vgg import load_loss_network
 
 

@@ -12,11 +12,11 @@ from typing import Literal
 
 from torch import Tensor
 
+from stylebank.device import at_least_float32
 from stylebank.errors import ConfigError
 from stylebank.losses import total_variation
 from stylebank.optimize.start import Start
 from stylebank.optimize.steps import Adam, Descent, Settings
-from stylebank.runtime import at_least_float32
 from stylebank.vgg import Network, Pooling, layer_names
 
 Factor = Callable[[int, int], float]

@@ -7,7 +7,7 @@
 - Padding copies a tensor. Here each comes with margins out of the convolution before it, which had wider ones to look
   at. An encoder's hold what the mirrored picture makes of them; elsewhere what is in them means nothing, but what the
   next convolution looks at is overwritten first (`Mirror`).
-- Normalization and ReLU happen in place, piece by piece (`stylebank/pieces.py`).
+- Normalization and ReLU happen in place, piece by piece (`stylebank/network/chunked_norm.py`).
 - Weights are converted once, and memory is channels-last.
 """
 
@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.layers import InstanceNorm, ResidualBlock
-from stylebank.model import Decoder, Encoder, StyleBank
-from stylebank.pieces import NormReLU, PiecewiseInstanceNorm
+from stylebank.network.chunked_norm import NormReLU, PiecewiseInstanceNorm
+from stylebank.network.layers import InstanceNorm, ResidualBlock
+from stylebank.network.model import Decoder, Encoder, StyleBank
 
 
 @torch.no_grad()

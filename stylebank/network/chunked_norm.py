@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from stylebank.layers import InstanceNorm, Moments, PixelNorm
-from stylebank.runtime import at_least_float32
+from stylebank.device import at_least_float32
+from stylebank.network.layers import InstanceNorm, Moments, PixelNorm
 
 PIECE_BYTES = 2**18  # for each thread of a processor: a core's second cache holds some of them
 DEVICE_PIECE_BYTES = 2**24  # elsewhere

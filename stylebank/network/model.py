@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock, block, conv, norm_layers
+from stylebank.network.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock, block, conv, norm_layers
 
 STRIDE = 4  # two stride-2 convolutions
 MIN_SIDE = 16  # reflection needs a few pixels to mirror

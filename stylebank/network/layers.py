@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from stylebank.runtime import at_least_float32
+from stylebank.device import at_least_float32
 
 Norm = Literal["instance", "pixel", "none"]
 

@@ -1,0 +1,1 @@
+"""The network of the paper: encoder, bank of filters, decoder; and the same rebuilt for inference."""
