@@ -11,7 +11,7 @@ from torch import nn
 
 from stylebank.config import LossConfig
 from stylebank.images import save_picture
-from stylebank.vgg import LossNetwork
+from stylebank.losses.vgg import LossNetwork
 
 
 def pictures(folder: Path, count: int, width: int, height: int, seed: int) -> list[Path]:

@@ -33,13 +33,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.records import FORMAT, Manifest
 from stylebank.device import autocast, place, resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
 from stylebank.memory import keep_freed_memory
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.records import FORMAT, Manifest
 from stylebank.stylizer import Stylizer
 
 SIZES = {"256": (256, 256), "512": (512, 512), "1080p": (1080, 1920), "4k": (2160, 3840)}  # (H, W)

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stylebank.checkpoint import load_bank
+from stylebank.bank.io import load_bank
 from stylebank.cli import main as command_line
 from stylebank.config import load_config
 from stylebank.errors import StyleBankError

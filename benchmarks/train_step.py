@@ -20,14 +20,14 @@ import generated
 import torch
 from trainers import DissectedTrainer, PlainTrainer, TimedTrainer
 
-from stylebank.checkpoint import save_bank
+from stylebank.bank.io import save_bank
 from stylebank.config import Config, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
+from stylebank.losses.vgg import WEIGHTS_VARIABLE
 from stylebank.run import RunFolder
 from stylebank.styles import StyleSource
 from stylebank.task import more_styles, new_bank
-from stylebank.vgg import WEIGHTS_VARIABLE
 
 JOINT, PLAIN, ADDED = "joint", "joint, written plainly", "adding a style"
 PHOTOGRAPHS = 24

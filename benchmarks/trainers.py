@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from stylebank.config import Config
 from stylebank.data import ContentBatch, styles_for_batch
 from stylebank.images import load_picture, resize_short_side, to_tensor
-from stylebank.losses import content_loss, gram, style_loss, total_variation
-from stylebank.objective import Terms
+from stylebank.losses.functional import content_loss, gram, style_loss, total_variation
+from stylebank.losses.objective import Terms
+from stylebank.losses.vgg import LossNetwork
 from stylebank.run import RunFolder
 from stylebank.task import Task
 from stylebank.trainer import Trainer
-from stylebank.vgg import LossNetwork
 
 
 class TimedTrainer(Trainer):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylebank.losses import content_loss, gram, style_distance
-from stylebank.vgg import LossNetwork
+from stylebank.losses.functional import content_loss, gram, style_distance
+from stylebank.losses.vgg import LossNetwork
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")
 CONTENT_LAYER = "relu4_2"

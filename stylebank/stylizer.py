@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.device import compute_dtype, place, resolve_device
 from stylebank.errors import BankError, ImageError
 from stylebank.fusion import Recipe, Region, Weights, blend, calibrate, fuse, region_masks

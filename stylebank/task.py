@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import nn
 
-from stylebank.checkpoint import extend_bank, load_bank, save_bank
+from stylebank.bank.io import extend_bank, load_bank, save_bank
+from stylebank.bank.records import StyleInfo, StyleRecord
 from stylebank.config import Config, load_config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError, ConfigError
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.records import StyleInfo, StyleRecord
 from stylebank.styles import StyleSource
 
 

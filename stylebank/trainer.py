@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from stylebank.data import ContentBatch, Crops, WorkerLost, content_loader, styles_for_batch
 from stylebank.device import autocast
 from stylebank.errors import StyleBankError, TrainingError
+from stylebank.losses.objective import Features, Terms
 from stylebank.monitor import Monitor
-from stylebank.objective import Features, Terms
 from stylebank.report import identity_psnr, preview
 from stylebank.signals import Requests
 from stylebank.training_run import TrainingRun

@@ -10,23 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylebank.bank.records import StyleInfo
 from stylebank.config import Config
 from stylebank.data import find_photographs, readable
 from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.faults import Faults
+from stylebank.losses.objective import Features, Objective, style_grams
+from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.metrics import STYLE_LAYERS, Ruler
-from stylebank.objective import Features, Objective, style_grams
 from stylebank.optimizer import Optimizer, load_state, make_optimizer
-from stylebank.records import StyleInfo
 from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
 from stylebank.task import Task
 from stylebank.training_state import load_training_state, save_training_state
-from stylebank.vgg import LossNetwork, Padding, load_loss_network
 
 
 class TrainingRun:

@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from stylebank.checkpoint import Bank
+from stylebank.bank.io import Bank
 from stylebank.device import compute_dtype, place
 from stylebank.errors import BankError
+from stylebank.losses.objective import style_grams
+from stylebank.losses.vgg import load_loss_network
 from stylebank.metrics import STYLE_LAYERS, Ruler
-from stylebank.objective import style_grams
 from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.styles import StyleSource
 from stylebank.task import trained_with
-from stylebank.vgg import load_loss_network
 
 TOLERANCES = {"identity_psnr": 0.1, "style_gap_closed": 0.01, "content_distance": 0.02, "told_apart": 0.011}
 """How far a number may be off: decibels, else shares. Rounding to float16 and other processors' bfloat16 stay below."""

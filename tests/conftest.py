@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from stylebank.errors import StyleBankError
-from stylebank.vgg import WEIGHTS_VARIABLE, LossNetwork, Network
+from stylebank.losses.vgg import WEIGHTS_VARIABLE, LossNetwork, Network
 
 torch.set_num_threads(1)
 settings.register_profile("stylebank", deadline=None, derandomize=True, database=None, max_examples=25)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from stylebank.distributed import Processes, join
 from stylebank.errors import StyleBankError, TrainingError
-from stylebank.objective import Terms
+from stylebank.losses.objective import Terms
 from stylebank.trainer import Trainer
 
 Seen = dict[str, Any]

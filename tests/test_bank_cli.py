@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import fail, files_of, paint, pixels, succeed, write_bank
 
-from stylebank.bank_files import copy_bank, extract_style, merge_banks
-from stylebank.checkpoint import load_bank
+from stylebank.bank.io import load_bank
+from stylebank.bank.operations import copy_bank, extract_style, merge_banks
 from stylebank.stylizer import Stylizer
 
 

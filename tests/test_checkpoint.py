@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stylebank.checkpoint import Bank, extend_bank, find_bank, load_bank, save_bank
+from stylebank.bank.io import Bank, extend_bank, find_bank, load_bank, save_bank
+from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
 from stylebank.training_state import load_training_state, save_training_state
 
 SMALL = Architecture(channels=(3, 4, 5))

@@ -26,7 +26,7 @@ from tiny import config, config_file, paint, succeed, write_bank
 from torch import Tensor
 
 import stylebank
-from stylebank.checkpoint import load_bank
+from stylebank.bank.io import load_bank
 from stylebank.distributed import ALONE, Processes, join
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.styles import StyleSource

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylebank.losses import content_loss, gram, identity_loss, style_distance, style_loss, total_variation
+from stylebank.losses.functional import content_loss, gram, identity_loss, style_distance, style_loss, total_variation
 
 Double = torch.float64
 

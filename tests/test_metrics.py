@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from stylebank.images import load_picture, to_tensor
+from stylebank.losses.vgg import load_loss_network
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler, mean_of, psnr
-from stylebank.vgg import load_loss_network
 
 
 @pytest.fixture(scope="module")

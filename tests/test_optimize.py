@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from stylebank.errors import ConfigError, ImageError, WeightsError
 from stylebank.fusion import Recipe, Region
 from stylebank.images import load_picture, resize_short_side
+from stylebank.losses.vgg import LossNetwork, layer_names, load_loss_network
 from stylebank.optimize import LBFGS, PRESETS, Adam, Descent, Painting, Preset, Step, optimize_image
 from stylebank.optimize.activations import reference_level, to_oxford_scale
 from stylebank.optimize.objective import PictureObjective, painting_grams
 from stylebank.optimize.paintings import pixels_of, recipe_of
 from stylebank.optimize.presets import blended_content, equal_weights, growing_weights, with_network
 from stylebank.optimize.scales import iterations_of, sizes_of
-from stylebank.vgg import LossNetwork, layer_names, load_loss_network
 
 NAMES = tuple(PRESETS)
 SIZE = (40, 32)  # (width, height)

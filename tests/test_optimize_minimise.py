@@ -14,12 +14,12 @@ from torch import Tensor
 
 from stylebank.config import LossConfig
 from stylebank.errors import TrainingError
-from stylebank.objective import Objective, style_grams
+from stylebank.losses.objective import Objective, style_grams
+from stylebank.losses.vgg import load_loss_network
 from stylebank.optimize import LBFGS, Adam, Descent, Progress, minimise
 from stylebank.optimize.minimise import Terms
 from stylebank.optimize.steps import Settings
 from stylebank.styles import find_styles
-from stylebank.vgg import load_loss_network
 
 START = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 EVERY: tuple[Settings, ...] = (Adam(lr=0.05), LBFGS(), Descent(step=0.05))

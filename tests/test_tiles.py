@@ -19,7 +19,7 @@ from test_model import NORMS, network
 from torch import Tensor
 
 from stylebank import memory, stylizer, tiles
-from stylebank.checkpoint import Bank
+from stylebank.bank.io import Bank
 from stylebank.errors import ConfigError
 from stylebank.fusion import Recipe
 from stylebank.images import to_image, to_tensor

@@ -34,11 +34,11 @@ from tiny import (
 )
 
 import stylebank
-from stylebank.checkpoint import load_bank
+from stylebank.bank.io import load_bank
+from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
 from stylebank.config import load_config
 from stylebank.images import to_tensor
-from stylebank.records import SUFFIXES
 from stylebank.stylizer import Stylizer
 from stylebank.training_state import load_training_state
 
@@ -490,7 +490,9 @@ def test_steps_that_are_not_finite_can_be_left_out(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     variation = iter([float("nan"), 1.0, 1.0, float("inf")])
-    monkeypatch.setattr("stylebank.objective.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation))
+    monkeypatch.setattr(
+        "stylebank.losses.objective.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation)
+    )
     options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run", "--skip-nonfinite", 2]
     assert "tv is not finite" in succeed(capsys, *options)
     assert counts_of(tmp_path / "run")["nonfinite_steps"] == 2
@@ -552,7 +554,9 @@ def test_a_loss_that_is_not_finite_ends_in_one_sentence(
 ) -> None:
     options = [*arguments, "--set", NO_PICTURES, "train.checkpoint_every=1", "--out", tmp_path / "run"]
     with monkeypatch.context() as patch:
-        patch.setattr("stylebank.objective.total_variation", lambda images: images.mean((1, 2, 3)) * float("nan"))
+        patch.setattr(
+            "stylebank.losses.objective.total_variation", lambda images: images.mean((1, 2, 3)) * float("nan")
+        )
         fail(capsys, *options, mentions=["Step 2: tv is not finite", "calm, storm"])
     assert load_training_state(tmp_path / "run" / "state.pt")["step"] == 2
     succeed(capsys, *options, "--resume")

@@ -19,12 +19,12 @@ from conftest import refused
 from tiny import assert_same_state, config, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
-from stylebank.checkpoint import load_bank, save_bank
+from stylebank.bank.io import load_bank, save_bank
+from stylebank.bank.records import StyleInfo
 from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
+from stylebank.losses.objective import Features, Objective, Terms
 from stylebank.network.model import StyleBank
-from stylebank.objective import Features, Objective, Terms
-from stylebank.records import StyleInfo
 from stylebank.styles import find_styles
 from stylebank.task import Task, new_bank
 from stylebank.trainer import Trainer
@@ -631,7 +631,9 @@ def _no_photographs(run: Trainer, patch: pytest.MonkeyPatch) -> None:
 
 
 def _not_finite(run: Trainer, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("stylebank.objective.identity_loss", lambda images, outputs: outputs.mean((1, 2, 3)) * float("nan"))
+    patch.setattr(
+        "stylebank.losses.objective.identity_loss", lambda images, outputs: outputs.mean((1, 2, 3)) * float("nan")
+    )
 
 
 def _interrupts(run: Trainer, patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny import fail, paint, run, succeed, trainer, write_bank
 
-from stylebank.checkpoint import load_bank
+from stylebank.bank.io import load_bank
 from stylebank.images import find_images
 
 

@@ -17,10 +17,10 @@ from stylebank.config import LossConfig
 from stylebank.device import import_torchvision
 from stylebank.errors import WeightsError
 from stylebank.images import load_picture, to_tensor
-from stylebank.losses import gram
-from stylebank.objective import Objective, style_grams
+from stylebank.losses.functional import gram
+from stylebank.losses.objective import Objective, style_grams
+from stylebank.losses.vgg import WEIGHTS_VARIABLE, LossNetwork, Network, layer_names, load_loss_network
 from stylebank.styles import StyleSource, find_styles
-from stylebank.vgg import WEIGHTS_VARIABLE, LossNetwork, Network, layer_names, load_loss_network
 
 NETWORKS: tuple[Network, ...] = ("vgg16", "vgg19")
 

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.checkpoint import save_bank
+from stylebank.bank.io import save_bank
+from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
 from stylebank.config import Config, dump_config, load_config
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.records import StyleInfo
 from stylebank.run import RunFolder
 from stylebank.styles import find_styles
 from stylebank.task import more_styles, new_bank

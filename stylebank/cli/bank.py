@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stylebank.bank_files import extract_style, merge_banks, remove_styles, rewrite_bank
-from stylebank.checkpoint import Bank, find_bank, load_bank
+from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import find_images

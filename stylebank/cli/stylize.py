@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from stylebank.checkpoint import find_bank, load_bank
+from stylebank.bank.io import find_bank, load_bank
 from stylebank.cli import films, looks, webcam
 from stylebank.cli.bulk import INTERRUPTED, stylize_all, summary
 from stylebank.cli.jobs import Existing, find_sources, plan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from stylebank.bank_files import copy_bank
+from stylebank.bank.operations import copy_bank
 from stylebank.cli.training_plan import Plan, plan_of, task_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.checkpoint import find_bank
+from stylebank.bank.io import find_bank
+from stylebank.bank.records import read_manifest, read_style_record
 from stylebank.config import Config, load_config
 from stylebank.errors import ConfigError, TrainingError
-from stylebank.records import read_manifest, read_style_record
 from stylebank.run import RunFolder
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.task import Task, more_styles, new_bank, trained_with

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from stylebank.evaluate.fidelity import Fidelity
 from stylebank.evaluate.styles import Style
-from stylebank.losses import total_variation
+from stylebank.losses.functional import total_variation
+from stylebank.losses.objective import Features
+from stylebank.losses.vgg import LossNetwork
 from stylebank.metrics import Ruler
-from stylebank.objective import Features
-from stylebank.vgg import LossNetwork
 
 Row = dict[str, float]
 """Measure -> value; `objective` and those of COLUMNS."""

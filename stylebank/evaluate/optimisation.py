@@ -22,9 +22,9 @@ from stylebank.evaluate.measures import Gauge, Row
 from stylebank.evaluate.styles import Style
 from stylebank.files import new_file, sha256_of
 from stylebank.images import save_picture, to_image
+from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.minimise import Progress, Terms, minimise
 from stylebank.optimize.steps import LBFGS
-from stylebank.vgg import LossNetwork
 
 FORMAT = 2
 _PER_DOUBLING = 2  # points of a course between n and 2 n iterations

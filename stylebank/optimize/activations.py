@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylebank.images import to_tensor
-from stylebank.vgg import LossNetwork
+from stylebank.losses.vgg import LossNetwork
 
 # Mean activations after the ReLU, with maximum pooling, of Oxford's VGG-19 on `_photograph`.
 _OXFORD = {

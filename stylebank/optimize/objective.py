@@ -16,10 +16,10 @@ from torch import Tensor
 
 from stylebank.device import at_least_float32
 from stylebank.fusion import Recipe, region_masks
-from stylebank.losses import gram
+from stylebank.losses.functional import gram
+from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.minimise import Terms
 from stylebank.optimize.presets import Preset
-from stylebank.vgg import LossNetwork
 
 EPS = 1e-10  # of the normalized preset
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from stylebank.errors import ConfigError, ImageError
 from stylebank.fusion import Recipe, Region, blend
 from stylebank.images import resize_long_side, to_tensor
+from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.objective import Grams, painting_grams
 from stylebank.optimize.presets import Preset
-from stylebank.vgg import LossNetwork
 
 SMALLEST = 16  # pixels: the loss network halves a picture up to four times
 

@@ -15,6 +15,7 @@ from stylebank.colors import preserve_colors
 from stylebank.device import place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import to_image
+from stylebank.losses.vgg import load_loss_network
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.minimise import Ended, Minimum, Point, Progress, minimise
 from stylebank.optimize.objective import PictureObjective
@@ -22,7 +23,6 @@ from stylebank.optimize.paintings import Painting, check_size, grams_of, pixels_
 from stylebank.optimize.presets import PRESETS, Preset
 from stylebank.optimize.scales import iterations_of, sizes_of
 from stylebank.signals import StopRequest
-from stylebank.vgg import load_loss_network
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def optimize_image(
         scales: how many sizes to go through, each twice the one before; None decides by the picture's size. The first
             has the preset's number of iterations, each further one half of the one before.
         colors: see `stylebank.colors.preserve_colors`.
-        weights: the loss network's file, see `stylebank.vgg.load_loss_network`.
+        weights: the loss network's file, see `stylebank.losses.vgg.load_loss_network`.
         callback: called after every iteration.
 
     Raises:

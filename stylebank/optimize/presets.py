@@ -14,10 +14,10 @@ from torch import Tensor
 
 from stylebank.device import at_least_float32
 from stylebank.errors import ConfigError
-from stylebank.losses import total_variation
+from stylebank.losses.functional import total_variation
+from stylebank.losses.vgg import Network, Pooling, layer_names
 from stylebank.optimize.start import Start
 from stylebank.optimize.steps import Adam, Descent, Settings
-from stylebank.vgg import Network, Pooling, layer_names
 
 Factor = Callable[[int, int], float]
 """(channels C, positions M) -> what a layer's sum of squares is multiplied by."""

@@ -11,6 +11,7 @@ import torch
 from stylebank.config import Config
 from stylebank.data import find_photographs
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.losses.vgg import load_loss_network
 from stylebank.run import RunFolder
 from stylebank.study.grid import Cell
 from stylebank.study.log import log_runs
@@ -19,7 +20,6 @@ from stylebank.study.table import write_table
 from stylebank.styles import find_styles
 from stylebank.task import new_bank
 from stylebank.trainer import Trainer
-from stylebank.vgg import load_loss_network
 
 _logger = logging.getLogger(__name__)
 

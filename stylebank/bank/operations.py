@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stylebank.checkpoint import Storage, find_bank, load_bank, save_bank
-from stylebank.errors import BankError, StyleBankError
-from stylebank.files import new_file, new_folder
-from stylebank.records import (
+from stylebank.bank.io import Storage, find_bank, load_bank, save_bank
+from stylebank.bank.records import (
     AUTOENCODER,
     MANIFEST,
     STYLES,
@@ -24,6 +22,8 @@ from stylebank.records import (
     read_style_record,
     write_json,
 )
+from stylebank.errors import BankError, StyleBankError
+from stylebank.files import new_file, new_folder
 
 
 def extract_style(bank: Path, name: str, out: Path) -> Path:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from stylebank.config import LossConfig
 from stylebank.images import load_picture, resize_short_side, to_tensor
-from stylebank.losses import content_loss, gram, identity_loss, style_loss, total_variation
+from stylebank.losses.functional import content_loss, gram, identity_loss, style_loss, total_variation
+from stylebank.losses.vgg import LossNetwork
 from stylebank.styles import StyleSource
-from stylebank.vgg import LossNetwork
 
 Grams = dict[str, Tensor]  # layer -> (styles, C, C)
 Features = dict[str, Tensor]  # layer -> (B, C, h, w)

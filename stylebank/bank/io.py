@@ -23,10 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stylebank.errors import BankError
-from stylebank.files import new_file, new_folder, settle_folder, sha256_of
-from stylebank.network.model import StyleBank
-from stylebank.records import (
+from stylebank.bank.records import (
     AUTOENCODER,
     FORMAT,
     MANIFEST,
@@ -40,6 +37,9 @@ from stylebank.records import (
     read_style_record,
     write_json,
 )
+from stylebank.errors import BankError
+from stylebank.files import new_file, new_folder, settle_folder, sha256_of
+from stylebank.network.model import StyleBank
 
 Storage = Literal["float32", "float16"]
 
