@@ -38,9 +38,9 @@ from stylebank.bank.records import FORMAT, Manifest
 from stylebank.device import autocast, place, resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
-from stylebank.memory import keep_freed_memory
+from stylebank.inference.memory import keep_freed_memory
+from stylebank.inference.stylizer import Stylizer
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.stylizer import Stylizer
 
 SIZES = {"256": (256, 256), "512": (512, 512), "1080p": (1080, 1920), "4k": (2160, 3840)}  # (H, W)
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

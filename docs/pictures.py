@@ -12,11 +12,13 @@ from PIL import Image
 from stylebank.camera import shifted
 from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
 from stylebank.cli.stylize import DEFAULT_BANK
-from stylebank.colors import preserve_colors
-from stylebank.contact_sheet import contact_sheet, folded_sheet
-from stylebank.fusion import Recipe, Region, blend
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
-from stylebank.masks import feather
+from stylebank.images.contact_sheet import contact_sheet, folded_sheet
+from stylebank.inference.blending import Recipe, Region, blend
+from stylebank.inference.colors import preserve_colors
+from stylebank.inference.masks import feather
+from stylebank.inference.strokes import Stroke, bring_back, resize_to_work
+from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     PALETTE,
     find_regions,
@@ -26,8 +28,6 @@ from stylebank.regions import (
     upsample_labels,
 )
 from stylebank.stabilize import Stabilizer
-from stylebank.strokes import Stroke, bring_back, resize_to_work
-from stylebank.stylizer import Stylizer
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = (256, 512, 1024, 2048)

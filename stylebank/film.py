@@ -21,13 +21,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.colors import Mode, preserve_colors
 from stylebank.errors import ConfigError
-from stylebank.fusion import Recipe, Region, Weights
+from stylebank.inference.blending import Recipe, Region, Weights
+from stylebank.inference.colors import Mode, preserve_colors
+from stylebank.inference.strokes import Stroke, bring_back, check_stroke, resize_to_work
+from stylebank.inference.stylizer import Stylizer
 from stylebank.moving_masks import MovingMask
 from stylebank.stabilize import WARM_UP, Method, Stabilizer
-from stylebank.strokes import Stroke, bring_back, check_stroke, resize_to_work
-from stylebank.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
 BATCH_PIXELS = {"cpu": 2**19, "cuda": 2**23}  # more in one batch makes it no faster

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.masks import feather
+from stylebank.inference.masks import feather
 from stylebank.video import Frame, FrameReader, Position, VideoError, open_reader
 
 

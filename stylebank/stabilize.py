@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.flow import load_opencv
+from stylebank.inference.stylizer import Encoded, Stylizer
+from stylebank.inference.tiling import TiledPicture
 from stylebank.motion import Motion, camera_motion, flow_motion, pooled
 from stylebank.network.model import STRIDE
 from stylebank.scene_cuts import is_cut
-from stylebank.stylizer import Encoded, Stylizer
-from stylebank.tiles import TiledPicture
 
 Method = Literal["blend", "flow"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -13,7 +13,7 @@ from tiny import fail, files_of, paint, pixels, succeed, write_bank
 
 from stylebank.bank.io import load_bank
 from stylebank.bank.operations import copy_bank, extract_style, merge_banks
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tiny import files_of, paint, pixels, write_bank
 
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 ROOT = Path(__file__).parents[1]
 

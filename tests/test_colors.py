@@ -9,9 +9,9 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.exposure import match_histograms
 
-from stylebank import colors
-from stylebank.colors import MODES, preserve_colors
 from stylebank.errors import ConfigError, ImageError
+from stylebank.inference import colors
+from stylebank.inference.colors import MODES, preserve_colors
 
 SIZE = (60, 45)
 

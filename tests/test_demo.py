@@ -10,7 +10,7 @@ from PIL import Image
 from tiny import fail, files_of, pixels, succeed, write_bank
 
 from stylebank.cli.demo import PHOTOGRAPHS
-from stylebank.contact_sheet import CAPTION, GAP, contact_sheet, folded_sheet
+from stylebank.images.contact_sheet import CAPTION, GAP, contact_sheet, folded_sheet
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -12,7 +12,7 @@ from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
 from stylebank.evaluate import optimisation
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 Capture = pytest.CaptureFixture[str]
 

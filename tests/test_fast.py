@@ -11,7 +11,7 @@ from test_model import NORMS, network, picture
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.fusion import Recipe, Region, fuse, region_masks
+from stylebank.inference.blending import Recipe, Region, fuse, region_masks
 from stylebank.network.chunked_norm import PiecewiseInstanceNorm, in_pieces
 from stylebank.network.fused import Mirror, QuadConv, UpsampledConv, optimize_for_inference
 from stylebank.network.layers import InstanceNorm, Norm

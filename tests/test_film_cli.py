@@ -13,7 +13,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.film import FilmStylizer
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 from stylebank.video import open_reader, open_writer
 from stylebank.video.frames import Pixels
 

@@ -28,7 +28,7 @@ from stylebank.images import (
     probe,
     resize_short_side,
 )
-from stylebank.masks import load_mask
+from stylebank.inference.masks import load_mask
 from stylebank.video import open_reader
 
 SMALL = 0.003  # megapixels: 64x48 are more, 48x40 less

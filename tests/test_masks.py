@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.masks import feather, invert, load_mask
+from stylebank.inference.masks import feather, invert, load_mask
 
 
 def half(width: int = 40, height: int = 30) -> torch.Tensor:

@@ -14,7 +14,7 @@ from tiny import fail, paint, run, succeed, write_bank
 
 from stylebank.cli import demo, messages
 from stylebank.errors import ConfigError
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylebank.errors import ConfigError, ImageError, WeightsError
-from stylebank.fusion import Recipe, Region
 from stylebank.images import load_picture, resize_short_side
+from stylebank.inference.blending import Recipe, Region
 from stylebank.losses.vgg import LossNetwork, layer_names, load_loss_network
 from stylebank.optimize import LBFGS, PRESETS, Adam, Descent, Painting, Preset, Step, optimize_image
 from stylebank.optimize.activations import reference_level, to_oxford_scale

@@ -17,8 +17,9 @@ from scipy import ndimage
 from tiny import write_bank
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.fusion import Recipe, Region, region_masks
 from stylebank.images import to_tensor
+from stylebank.inference.blending import Recipe, Region, region_masks
+from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     MAX_LABELS,
     PALETTE,
@@ -35,7 +36,6 @@ from stylebank.regions import (
     segment_slic,
     upsample_labels,
 )
-from stylebank.stylizer import Stylizer
 
 STYLES = ("starry_night", "great_wave", "the_scream")
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from stylebank.camera import NOWHERE, camera_shift, shifted
 from stylebank.errors import ConfigError, MissingExtraError
 from stylebank.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
+from stylebank.inference.stylizer import Stylizer
+from stylebank.inference.tiling import TiledPicture
 from stylebank.losses.vgg import load_loss_network
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler
 from stylebank.scene_cuts import is_cut
 from stylebank.stabilize import METHODS, WARM_UP, Method, Stabilizer
-from stylebank.stylizer import Stylizer
-from stylebank.tiles import TiledPicture
 from stylebank.video import open_reader
 
 STYLES = ("calm", "storm")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stylebank import strokes
 from stylebank.errors import ConfigError, ImageError
-from stylebank.strokes import bring_back, parse_stroke, resize_to_work, work_size
+from stylebank.inference import strokes
+from stylebank.inference.strokes import bring_back, parse_stroke, resize_to_work, work_size
 
 SIZE = (120, 90)
 

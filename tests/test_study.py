@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import assert_same_state, config_file, fail, files_of, paint, pixels, run, signal_at, succeed
 
 from stylebank.config import load_config
-from stylebank.contact_sheet import CAPTION, GAP
 from stylebank.errors import ConfigError, TrainingError
+from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.study import make_grid
 from stylebank.study.picture import CELL
 from stylebank.trainer import Trainer

@@ -299,7 +299,7 @@ def test_running_out_of_memory_is_one_sentence(
     def encode(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("stylebank.stylizer.Stylizer.encode", encode)
+    monkeypatch.setattr("stylebank.inference.stylizer.Stylizer.encode", encode)
     picture = pictures / "one.png"
     options = ("--style", "calm", "--input", picture, "--output", out)
     refuse(capsys, bank, *options, mentions=(picture, "memory", "--size"))

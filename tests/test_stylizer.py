@@ -13,7 +13,7 @@ from tiny import write_bank
 
 from stylebank.errors import BankError, ConfigError, ImageError
 from stylebank.images import to_image, to_tensor
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 STYLES = ("calm", "storm")
 

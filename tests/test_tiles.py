@@ -18,16 +18,17 @@ from PIL import Image
 from test_model import NORMS, network
 from torch import Tensor
 
-from stylebank import memory, stylizer, tiles
 from stylebank.bank.io import Bank
 from stylebank.errors import ConfigError
-from stylebank.fusion import Recipe
 from stylebank.images import to_image, to_tensor
+from stylebank.inference import memory, stylizer
+from stylebank.inference import tiling as tiles
+from stylebank.inference.blending import Recipe
+from stylebank.inference.stylizer import Encoded, Stylizer
+from stylebank.inference.tile_grid import cut, margin, resized_part, stretches
+from stylebank.inference.tiling import TiledPicture, stylize_tiled
 from stylebank.network.layers import InstanceNorm, Norm
 from stylebank.network.model import StyleBank
-from stylebank.stylizer import Encoded, Stylizer
-from stylebank.tile_grid import cut, margin, resized_part, stretches
-from stylebank.tiles import TiledPicture, stylize_tiled
 
 SAME = 2e-5  # of pixels in [0, 1]: what float32 leaves
 

@@ -39,7 +39,7 @@ from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
 from stylebank.config import load_config
 from stylebank.images import to_tensor
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 from stylebank.training_state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]

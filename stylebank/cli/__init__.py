@@ -15,7 +15,7 @@ from stylebank import __version__
 from stylebank.cli import bank, demo, evaluate, messages, optimize, study, stylize, train
 from stylebank.errors import ConfigError
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
-from stylebank.memory import keep_freed_memory
+from stylebank.inference.memory import keep_freed_memory
 
 COMMANDS = {
     "train": train,

@@ -14,8 +14,8 @@ from stylebank.cli.looks import Looks
 from stylebank.cli.messages import out_of_memory, trace
 from stylebank.cli.pictures import stylize_picture
 from stylebank.errors import StyleBankError
+from stylebank.inference.stylizer import Stylizer
 from stylebank.signals import StopRequest
-from stylebank.stylizer import Stylizer
 
 INTERRUPTED = 130  # exit code
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from stylebank.cli.stylize import DEFAULT_BANK
-from stylebank.contact_sheet import folded_sheet
 from stylebank.images import resize_short_side, save_picture
-from stylebank.stylizer import Stylizer
+from stylebank.images.contact_sheet import folded_sheet
+from stylebank.inference.stylizer import Stylizer
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")  # in scikit-image's own package, under free licences
 COLUMNS = 5  # of the contact sheet

@@ -30,9 +30,9 @@ from stylebank.evaluate.styles import of_bank, remarks
 from stylebank.evaluate.write import FIGURE, JSON, REPORT, check_new
 from stylebank.flicker import flicker_table, frames_of, measure_flicker
 from stylebank.images import find_images
+from stylebank.inference.stylizer import Stylizer
 from stylebank.metrics import Ruler
 from stylebank.styles import StyleSource, find_styles
-from stylebank.stylizer import Stylizer
 from stylebank.video import open_reader
 
 SIZES = {256: 10, 512: 5}

@@ -9,13 +9,13 @@ from pathlib import Path
 from PIL import Image
 
 from stylebank.cli import regions
-from stylebank.colors import MODES
 from stylebank.errors import BankError, ConfigError
-from stylebank.fusion import Recipe, Region, blend
-from stylebank.masks import check_feather, feather, load_mask
-from stylebank.strokes import parse_stroke
+from stylebank.inference.blending import Recipe, Region, blend
+from stylebank.inference.colors import MODES
+from stylebank.inference.masks import check_feather, feather, load_mask
+from stylebank.inference.strokes import parse_stroke
+from stylebank.inference.stylizer import ORIGINAL, Stylizer
 from stylebank.styles import IDENTITY
-from stylebank.stylizer import ORIGINAL, Stylizer
 from stylebank.video import is_film
 
 

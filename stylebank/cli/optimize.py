@@ -11,10 +11,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stylebank.cli import preset_options
-from stylebank.colors import MODES
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images import Picture, check_writable, load_picture, resize_short_side, save_picture
-from stylebank.masks import feather, load_mask
+from stylebank.inference.colors import MODES
+from stylebank.inference.masks import feather, load_mask
 from stylebank.optimize import Optimized, Painting, Preset, Step, optimize_image
 from stylebank.optimize.plot import check_plot, plot_losses
 from stylebank.optimize.scales import iterations_of, sizes_of

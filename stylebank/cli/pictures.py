@@ -9,12 +9,12 @@ from PIL import Image
 
 from stylebank.cli.jobs import Job
 from stylebank.cli.looks import Looks
-from stylebank.colors import preserve_colors
-from stylebank.contact_sheet import contact_sheet
 from stylebank.images import load_picture, resize_short_side, save_picture
+from stylebank.images.contact_sheet import contact_sheet
+from stylebank.inference.colors import preserve_colors
+from stylebank.inference.strokes import bring_back, resize_to_work
+from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import save_label_map
-from stylebank.strokes import bring_back, resize_to_work
-from stylebank.stylizer import Stylizer
 
 DEFAULT_QUALITY = 95  # of JPEG and WebP
 STRIP_CELL = 480  # longest side in pixels of the pictures in a strip

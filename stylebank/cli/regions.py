@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from stylebank.errors import ConfigError
-from stylebank.fusion import Region
+from stylebank.inference.blending import Region
+from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     Assignment,
     Method,
@@ -20,7 +21,6 @@ from stylebank.regions import (
     regions_from_labels,
     upsample_labels,
 )
-from stylebank.stylizer import Stylizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from stylebank.cli.pictures import show_regions
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
 from stylebank.images import SAVE_FORMATS
-from stylebank.stylizer import Stylizer
+from stylebank.inference.stylizer import Stylizer
 
 DEFAULT_BANK = Path("checkpoints/stylebank-14")
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have

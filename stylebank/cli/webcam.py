@@ -12,9 +12,9 @@ from PIL import Image
 from stylebank.cli.looks import Looks
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.film import FilmStylizer
-from stylebank.fusion import Recipe
 from stylebank.images import resize_short_side
-from stylebank.stylizer import Stylizer
+from stylebank.inference.blending import Recipe
+from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Webcam
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from stylebank.errors import ImageError
 from stylebank.images import find_images, load_picture, probe, to_tensor
+from stylebank.inference.stylizer import Stylizer
 from stylebank.report import photograph
 from stylebank.styles import IDENTITY
-from stylebank.stylizer import Stylizer
 
 _SHAPE = 0.05  # by which an output's aspect ratio may be off, as a logarithm
 

@@ -13,11 +13,11 @@ from stylebank.config import Config, LossConfig
 from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
 from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Grams, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.styles import StyleSource
-from stylebank.stylizer import Stylizer
 from stylebank.task import trained_with
 
 

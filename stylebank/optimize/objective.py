@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stylebank.device import at_least_float32
-from stylebank.fusion import Recipe, region_masks
+from stylebank.inference.blending import Recipe, region_masks
 from stylebank.losses.functional import gram
 from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.minimise import Terms

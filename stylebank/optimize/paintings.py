@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.fusion import Recipe, Region, blend
 from stylebank.images import resize_long_side, to_tensor
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.objective import Grams, painting_grams
 from stylebank.optimize.presets import Preset

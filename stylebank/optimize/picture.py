@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylebank.colors import preserve_colors
 from stylebank.device import place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import to_image
+from stylebank.inference.colors import preserve_colors
 from stylebank.losses.vgg import load_loss_network
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.minimise import Ended, Minimum, Point, Progress, minimise
@@ -92,7 +92,7 @@ def optimize_image(
         initial: the picture to blend the starting noise with, stretched to size; None is the photograph.
         scales: how many sizes to go through, each twice the one before; None decides by the picture's size. The first
             has the preset's number of iterations, each further one half of the one before.
-        colors: see `stylebank.colors.preserve_colors`.
+        colors: see `stylebank.inference.colors.preserve_colors`.
         weights: the loss network's file, see `stylebank.losses.vgg.load_loss_network`.
         callback: called after every iteration.
 

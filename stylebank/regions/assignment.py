@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from stylebank.errors import ConfigError
-from stylebank.fusion import Region, blend
-from stylebank.masks import check_feather, feather
+from stylebank.inference.blending import Region, blend
+from stylebank.inference.masks import check_feather, feather
 from stylebank.styles import IDENTITY
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from stylebank.contact_sheet import contact_sheet
 from stylebank.images import load_picture, resize_short_side, save_picture
+from stylebank.images.contact_sheet import contact_sheet
+from stylebank.inference.stylizer import Stylizer
 from stylebank.report import MEASURE_SIDE
 from stylebank.study.grid import short_names, show_value
 from stylebank.study.record import Study
 from stylebank.styles import IDENTITY
-from stylebank.stylizer import Stylizer
 
 PICTURE = "grid.jpg"
 CELL = (240, 180)  # width and height in pixels

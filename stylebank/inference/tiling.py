@@ -20,15 +20,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylebank.errors import ConfigError
-from stylebank.fusion import Recipe, fuse, region_masks
 from stylebank.images import to_image, to_tensor
+from stylebank.inference.blending import Recipe, fuse, region_masks
+from stylebank.inference.tile_grid import Tile, cut, margin, resized_part
 from stylebank.network.layers import InstanceNorm, Moments, moments_of
 from stylebank.network.model import STRIDE, StyleBank
 from stylebank.styles import IDENTITY
-from stylebank.tile_grid import Tile, cut, margin, resized_part
 
 if TYPE_CHECKING:
-    from stylebank.stylizer import Mask, Style, Stylizer
+    from stylebank.inference.stylizer import Mask, Style, Stylizer
 
 SMALLEST_TILE = 16
 

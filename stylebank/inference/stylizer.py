@@ -16,13 +16,13 @@ from torch import Tensor
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.device import compute_dtype, place, resolve_device
 from stylebank.errors import BankError, ImageError
-from stylebank.fusion import Recipe, Region, Weights, blend, calibrate, fuse, region_masks
 from stylebank.images import to_image, to_tensor
-from stylebank.memory import tile_for
+from stylebank.inference.blending import Recipe, Region, Weights, blend, calibrate, fuse, region_masks
+from stylebank.inference.memory import tile_for
+from stylebank.inference.tiling import Progress, TiledPicture
 from stylebank.network.fused import optimize_for_inference
 from stylebank.network.model import MIN_SIDE, StyleBank
 from stylebank.styles import IDENTITY
-from stylebank.tiles import Progress, TiledPicture
 
 ORIGINAL = "original"  # outside all masks: the photograph itself
 FALLBACK_TILE = 512  # side in pixels where a whole picture turned out too large
