@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stylebank.camera import shifted
 from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
 from stylebank.cli.stylize import DEFAULT_BANK
+from stylebank.films.camera_shift import shifted
+from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
 from stylebank.inference.blending import Recipe, Region, blend
@@ -27,7 +28,6 @@ from stylebank.regions import (
     regions_from_labels,
     upsample_labels,
 )
-from stylebank.stabilize import Stabilizer
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = (256, 512, 1024, 2048)

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.films.stabilize import METHODS, Method, Stabilizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.metrics import Ruler
-from stylebank.stabilize import METHODS, Method, Stabilizer
 from stylebank.video import FrameReader
 from stylebank.warping_error import WarpingError
 

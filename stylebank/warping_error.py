@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from stylebank.errors import ConfigError
-from stylebank.flow import optical_flow, visible, warp
-from stylebank.motion import pooled
+from stylebank.films.motion import pooled
+from stylebank.films.optical_flow import optical_flow, visible, warp
+from stylebank.films.scene_cuts import is_cut
 from stylebank.network.model import STRIDE
-from stylebank.scene_cuts import is_cut
 
 Key = TypeVar("Key", bound=Hashable)
 

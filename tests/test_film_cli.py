@@ -12,7 +12,7 @@ from films import make_film, packets
 from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
-from stylebank.film import FilmStylizer
+from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import open_reader, open_writer
 from stylebank.video.frames import Pixels

@@ -10,7 +10,7 @@ from conftest import refused
 from moving import noisy, pan, passing_square, texture
 
 from stylebank.errors import ConfigError, MissingExtraError
-from stylebank.flow import optical_flow, visible, warp
+from stylebank.films.optical_flow import optical_flow, visible, warp
 from stylebank.warping_error import WarpingError
 
 

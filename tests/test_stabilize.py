@@ -13,15 +13,15 @@ from moving import noisy, pan, passing_square, texture
 from tiny import write_bank
 from torch import Tensor
 
-from stylebank.camera import NOWHERE, camera_shift, shifted
 from stylebank.errors import ConfigError, MissingExtraError
+from stylebank.films.camera_shift import NOWHERE, camera_shift, shifted
+from stylebank.films.scene_cuts import is_cut
+from stylebank.films.stabilize import METHODS, WARM_UP, Method, Stabilizer
 from stylebank.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.losses.vgg import load_loss_network
 from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler
-from stylebank.scene_cuts import is_cut
-from stylebank.stabilize import METHODS, WARM_UP, Method, Stabilizer
 from stylebank.video import open_reader
 
 STYLES = ("calm", "storm")

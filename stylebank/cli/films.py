@@ -14,11 +14,11 @@ from stylebank.cli.jobs import Job
 from stylebank.cli.looks import Looks, masked_weights
 from stylebank.errors import ConfigError
 from stylebank.files import sha256_of
-from stylebank.film import FilmStylizer, Profile
+from stylebank.films.moving_masks import MovingMask
+from stylebank.films.stabilize import METHODS
+from stylebank.films.stylize import FilmStylizer, Profile
 from stylebank.inference.strokes import work_size
 from stylebank.inference.stylizer import Stylizer
-from stylebank.moving_masks import MovingMask
-from stylebank.stabilize import METHODS
 from stylebank.video import FrameReader, VideoError, open_reader, open_writer
 
 DECISIVE = (

@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylebank.cli.looks import Looks
 from stylebank.errors import ConfigError, StyleBankError
-from stylebank.film import FilmStylizer
+from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
 from stylebank.inference.blending import Recipe
 from stylebank.inference.stylizer import Stylizer

@@ -8,8 +8,8 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.camera import NOWHERE, Shift, camera_shift, shifted
-from stylebank.flow import optical_flow, visible, warp
+from stylebank.films.camera_shift import NOWHERE, Shift, camera_shift, shifted
+from stylebank.films.optical_flow import optical_flow, visible, warp
 
 
 class Motion(Protocol):

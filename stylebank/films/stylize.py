@@ -22,12 +22,12 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.films.moving_masks import MovingMask
+from stylebank.films.stabilize import WARM_UP, Method, Stabilizer
 from stylebank.inference.blending import Recipe, Region, Weights
 from stylebank.inference.colors import Mode, preserve_colors
 from stylebank.inference.strokes import Stroke, bring_back, check_stroke, resize_to_work
 from stylebank.inference.stylizer import Stylizer
-from stylebank.moving_masks import MovingMask
-from stylebank.stabilize import WARM_UP, Method, Stabilizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
 BATCH_PIXELS = {"cpu": 2**19, "cuda": 2**23}  # more in one batch makes it no faster

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.flow import load_opencv
+from stylebank.films.motion import Motion, camera_motion, flow_motion, pooled
+from stylebank.films.optical_flow import load_opencv
+from stylebank.films.scene_cuts import is_cut
 from stylebank.inference.stylizer import Encoded, Stylizer
 from stylebank.inference.tiling import TiledPicture
-from stylebank.motion import Motion, camera_motion, flow_motion, pooled
 from stylebank.network.model import STRIDE
-from stylebank.scene_cuts import is_cut
 
 Method = Literal["blend", "flow"]
 METHODS: tuple[Method, ...] = get_args(Method)
