@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from stylebank.data import ContentBatch, Crops, WorkerLost, content_loader, styles_for_batch
 from stylebank.device import autocast
 from stylebank.errors import StyleBankError, TrainingError
+from stylebank.evaluation.held_out import identity_psnr, preview
 from stylebank.losses.objective import Features, Terms
 from stylebank.monitor import Monitor
-from stylebank.report import identity_psnr, preview
 from stylebank.signals import Requests
 from stylebank.training_run import TrainingRun
 

@@ -16,12 +16,12 @@ from stylebank.data import find_photographs, readable
 from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
+from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
+from stylebank.evaluation.metrics import STYLE_LAYERS, Ruler
 from stylebank.faults import Faults
 from stylebank.losses.objective import Features, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
-from stylebank.metrics import STYLE_LAYERS, Ruler
 from stylebank.optimizer import Optimizer, load_state, make_optimizer
-from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.run import RunFolder
 from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource

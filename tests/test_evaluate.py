@@ -18,10 +18,8 @@ from tiny import config, paint
 from torch import Tensor
 
 from stylebank.errors import MissingExtraError
-from stylebank.evaluate import Clock, Design, Fidelity, Style, load_styles, optimisation
-from stylebank.evaluate.measures import Gauge
-from stylebank.evaluate.optimisation import Course, Plan, Point
-from stylebank.evaluate.worth import (
+from stylebank.evaluation import Clock, Design, Fidelity, Style, load_styles, optimisation
+from stylebank.evaluation.equivalent_iterations import (
     Worth,
     by_objective,
     by_style,
@@ -30,7 +28,9 @@ from stylebank.evaluate.worth import (
     summary,
     summary_of_ratios,
 )
-from stylebank.report import photograph
+from stylebank.evaluation.held_out import photograph
+from stylebank.evaluation.lbfgs_baseline import Course, Plan, Point
+from stylebank.evaluation.measures import Gauge
 from stylebank.styles import find_styles
 
 CPU = torch.device("cpu")

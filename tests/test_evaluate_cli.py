@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
-from stylebank.evaluate import optimisation
+from stylebank.evaluation import optimisation
 from stylebank.inference.stylizer import Stylizer
 
 Capture = pytest.CaptureFixture[str]

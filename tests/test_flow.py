@@ -10,8 +10,8 @@ from conftest import refused
 from moving import noisy, pan, passing_square, texture
 
 from stylebank.errors import ConfigError, MissingExtraError
+from stylebank.evaluation.warping_error import WarpingError
 from stylebank.films.optical_flow import optical_flow, visible, warp
-from stylebank.warping_error import WarpingError
 
 
 @pytest.mark.parametrize("step", [(0.0, 0.0), (2.5, -1.25), (-6.0, 3.0)])

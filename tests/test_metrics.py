@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler, mean_of, psnr
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses.vgg import load_loss_network
-from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler, mean_of, psnr
 
 
 @pytest.fixture(scope="module")

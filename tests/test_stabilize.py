@@ -14,14 +14,14 @@ from tiny import write_bank
 from torch import Tensor
 
 from stylebank.errors import ConfigError, MissingExtraError
+from stylebank.evaluation.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
+from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler
 from stylebank.films.camera_shift import NOWHERE, camera_shift, shifted
 from stylebank.films.scene_cuts import is_cut
 from stylebank.films.stabilize import METHODS, WARM_UP, Method, Stabilizer
-from stylebank.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.losses.vgg import load_loss_network
-from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler
 from stylebank.video import open_reader
 
 STYLES = ("calm", "storm")

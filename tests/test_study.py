@@ -41,7 +41,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory, _photos: Path, random_vg
 def small_measurements() -> Iterator[None]:
     """Held-out photographs at 32 pixels instead of 256: seconds less."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stylebank.report.MEASURE_SIDE", 32)
+        patch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 32)
         patch.setattr("stylebank.study.picture.MEASURE_SIDE", 32)
         yield
 

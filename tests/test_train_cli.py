@@ -68,7 +68,7 @@ def arguments(place: Path, _photos: Path, random_vgg_weights: Path) -> list[obje
 def small_measurements() -> Iterator[None]:
     """Held-out photographs at 32 pixels instead of 256: seconds less."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stylebank.report.MEASURE_SIDE", 32)
+        patch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 32)
         yield
 
 
@@ -758,7 +758,7 @@ def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paint
     options: list[object] = ["train", "--config", file, "--content", content, "--loss-weights", real_weights]
     options += ["--styles", samples / "petals.jpg", samples / "swirls.jpg"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stylebank.report.MEASURE_SIDE", 128)
+        patch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 128)
         reports = {}
         for steps in (1, 300):
             out = tmp_path / str(steps)

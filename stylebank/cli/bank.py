@@ -9,9 +9,9 @@ from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
+from stylebank.evaluation.verify import verify
 from stylebank.images import find_images
 from stylebank.styles import find_styles
-from stylebank.verify import verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

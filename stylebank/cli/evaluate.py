@@ -12,7 +12,7 @@ from tqdm import tqdm
 from stylebank.cli.stylize import DEFAULT_BANK
 from stylebank.device import compute_dtype, resolve_device
 from stylebank.errors import ConfigError
-from stylebank.evaluate import (
+from stylebank.evaluation import (
     BankPainter,
     Clock,
     Design,
@@ -25,13 +25,13 @@ from stylebank.evaluate import (
     settings_of,
     write_report,
 )
-from stylebank.evaluate.photographs import check_names, held_out_by
-from stylebank.evaluate.styles import of_bank, remarks
-from stylebank.evaluate.write import FIGURE, JSON, REPORT, check_new
-from stylebank.flicker import flicker_table, frames_of, measure_flicker
+from stylebank.evaluation.flicker import flicker_table, frames_of, measure_flicker
+from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.photographs import check_names, held_out_by
+from stylebank.evaluation.targets import of_bank, remarks
+from stylebank.evaluation.write import FIGURE, JSON, REPORT, check_new
 from stylebank.images import find_images
 from stylebank.inference.stylizer import Stylizer
-from stylebank.metrics import Ruler
 from stylebank.styles import StyleSource, find_styles
 from stylebank.video import open_reader
 

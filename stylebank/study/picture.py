@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from stylebank.evaluation.held_out import MEASURE_SIDE
 from stylebank.images import load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.stylizer import Stylizer
-from stylebank.report import MEASURE_SIDE
 from stylebank.study.grid import short_names, show_value
 from stylebank.study.record import Study
 from stylebank.styles import IDENTITY

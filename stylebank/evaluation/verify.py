@@ -17,10 +17,10 @@ from tqdm import tqdm
 from stylebank.bank.io import Bank
 from stylebank.device import compute_dtype, place
 from stylebank.errors import BankError
+from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
+from stylebank.evaluation.metrics import STYLE_LAYERS, Ruler
 from stylebank.losses.objective import style_grams
 from stylebank.losses.vgg import load_loss_network
-from stylebank.metrics import STYLE_LAYERS, Ruler
-from stylebank.report import hashes_of, identity_psnr, measure
 from stylebank.styles import StyleSource
 from stylebank.task import trained_with
 

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ImageError
+from stylebank.evaluation.held_out import photograph
 from stylebank.images import find_images, load_picture, probe, to_tensor
 from stylebank.inference.stylizer import Stylizer
-from stylebank.report import photograph
 from stylebank.styles import IDENTITY
 
 _SHAPE = 0.05  # by which an output's aspect ratio may be off, as a logarithm

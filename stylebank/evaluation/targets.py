@@ -12,11 +12,11 @@ from torch import Tensor
 from stylebank.config import Config, LossConfig
 from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
+from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Grams, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
-from stylebank.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.styles import StyleSource
 from stylebank.task import trained_with
 
@@ -33,7 +33,7 @@ class Style:
     network: LossNetwork
     """What outputs are measured with: the loss network as VGG is published, with zeros beyond the picture."""
     grams: Grams
-    """Gram matrices (1, C, C) of `network` at the layers of `stylebank.metrics`."""
+    """Gram matrices (1, C, C) of `network` at the layers of `stylebank.evaluation.metrics`."""
 
     @property
     def name(self) -> str:

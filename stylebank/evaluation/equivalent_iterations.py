@@ -18,8 +18,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stylebank.evaluate.measures import Row
-from stylebank.evaluate.optimisation import Course
+from stylebank.evaluation.lbfgs_baseline import Course
+from stylebank.evaluation.measures import Row
 
 Excess = Callable[[Row], Sequence[float]]
 """Measures of a picture -> numbers that are all at most 0 where it has reached what it is compared with."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stylebank.evaluate.fidelity import Fidelity
-from stylebank.evaluate.styles import Style
+from stylebank.evaluation.fidelity import Fidelity
+from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.targets import Style
 from stylebank.losses.functional import total_variation
 from stylebank.losses.objective import Features
 from stylebank.losses.vgg import LossNetwork
-from stylebank.metrics import Ruler
 
 Row = dict[str, float]
 """Measure -> value; `objective` and those of COLUMNS."""

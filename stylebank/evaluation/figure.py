@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stylebank.evaluate.result import Pair, Result
+from stylebank.evaluation.result import Pair, Result
 from stylebank.files import new_file
 
 MEASURES = {

@@ -5,13 +5,13 @@ optimisation of the picture itself, by L-BFGS on the same objective (`optimisati
 iterations one forward pass is worth (`worth`).
 """
 
-from stylebank.evaluate.clock import Clock
-from stylebank.evaluate.evaluation import Design, Evaluation
-from stylebank.evaluate.fidelity import Fidelity
-from stylebank.evaluate.painters import BankPainter, FolderPainter, Painter
-from stylebank.evaluate.result import Result
-from stylebank.evaluate.styles import Style, load_styles, settings_of
-from stylebank.evaluate.write import write_report
+from stylebank.evaluation.clock import Clock
+from stylebank.evaluation.evaluation import Design, Evaluation
+from stylebank.evaluation.fidelity import Fidelity
+from stylebank.evaluation.painters import BankPainter, FolderPainter, Painter
+from stylebank.evaluation.result import Result
+from stylebank.evaluation.targets import Style, load_styles, settings_of
+from stylebank.evaluation.write import write_report
 
 __all__ = [
     "BankPainter",

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from stylebank.device import autocast
-from stylebank.evaluate.clock import Clock
-from stylebank.evaluate.measures import Gauge, Row
-from stylebank.evaluate.styles import Style
+from stylebank.evaluation.clock import Clock
+from stylebank.evaluation.measures import Gauge, Row
+from stylebank.evaluation.targets import Style
 from stylebank.files import new_file, sha256_of
 from stylebank.images import save_picture, to_image
 from stylebank.losses.vgg import LossNetwork

@@ -10,11 +10,11 @@ from typing import Any
 
 from stylebank.device import environment
 from stylebank.errors import ConfigError
-from stylebank.evaluate.evaluation import Evaluation
-from stylebank.evaluate.figure import draw
-from stylebank.evaluate.report import markdown
-from stylebank.evaluate.result import Result
-from stylebank.evaluate.styles import Style
+from stylebank.evaluation.evaluation import Evaluation
+from stylebank.evaluation.figure import draw
+from stylebank.evaluation.report import markdown
+from stylebank.evaluation.result import Result
+from stylebank.evaluation.targets import Style
 from stylebank.files import new_file
 
 REPORT, JSON, FIGURE = "report.md", "report.json", "figure.png"

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stylebank.evaluate import optimisation
-from stylebank.evaluate.clock import Clock
-from stylebank.evaluate.fidelity import Fidelity
-from stylebank.evaluate.measures import Gauge
-from stylebank.evaluate.optimisation import Plan
-from stylebank.evaluate.painters import Painter
-from stylebank.evaluate.result import Result
-from stylebank.evaluate.styles import Style
-from stylebank.metrics import psnr
+from stylebank.evaluation import lbfgs_baseline
+from stylebank.evaluation.clock import Clock
+from stylebank.evaluation.fidelity import Fidelity
+from stylebank.evaluation.lbfgs_baseline import Plan
+from stylebank.evaluation.measures import Gauge
+from stylebank.evaluation.metrics import psnr
+from stylebank.evaluation.painters import Painter
+from stylebank.evaluation.result import Result
+from stylebank.evaluation.targets import Style
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Evaluation:
         before, size = bar.n, side(gauge.photo)
         bar.set_postfix_str(f"{size} px, {style.name}")
         plan = Plan(self.design.table, length, self.dtype, self.clock)
-        course = optimisation.course(self.folder, gauge, style, plan, bar.update)
+        course = lbfgs_baseline.course(self.folder, gauge, style, plan, bar.update)
         bar.update(before + length - bar.n)  # those read from a file, or not needed
         result.courses[size, style.name, gauge.file.name] = course
         for point in course:

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.warping_error import WarpingError
 from stylebank.films.stabilize import METHODS, Method, Stabilizer
 from stylebank.inference.stylizer import Stylizer
-from stylebank.metrics import Ruler
 from stylebank.video import FrameReader
-from stylebank.warping_error import WarpingError
 
 FRAME_BY_FRAME = "none"
 GAP_EVERY = 12

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stylebank.evaluate import worth
-from stylebank.evaluate.measures import Row
-from stylebank.evaluate.optimisation import Course
+from stylebank.evaluation import equivalent_iterations
+from stylebank.evaluation.lbfgs_baseline import Course
+from stylebank.evaluation.measures import Row
 
 ALL = "all"
 """All styles together; no style can have this name."""
@@ -36,8 +36,8 @@ class Result:
         """Size -> style -> sense -> summary over photographs; of several styles also ALL."""
         found: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         for (size, style, name), course in self.courses.items():
-            for sense, excess in worth.SENSES.items():
-                reached = worth.first_reached(course, excess(self.outputs[size, style, name]))
+            for sense, excess in equivalent_iterations.SENSES.items():
+                reached = equivalent_iterations.first_reached(course, excess(self.outputs[size, style, name]))
                 for key in (style, ALL):
                     found[size][key][sense].append(reached)
         return {
@@ -45,14 +45,14 @@ class Result:
         }
 
     def content_ratios(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Size -> style -> summary over photographs of `worth.content_ratio`; of several styles also ALL."""
+        """Size -> style -> summary over photographs of `equivalent_iterations.content_ratio`; of several styles also ALL."""
         found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
         for (size, style, name), course in self.courses.items():
-            ratio = worth.content_ratio(course, self.outputs[size, style, name])
+            ratio = equivalent_iterations.content_ratio(course, self.outputs[size, style, name])
             for key in (style, ALL):
                 found[size][key].append(ratio)
         return {
-            size: {style: worth.summary_of_ratios(styles[style]) for style in _with_all(styles)}
+            size: {style: equivalent_iterations.summary_of_ratios(styles[style]) for style in _with_all(styles)}
             for size, styles in found.items()
         }
 
@@ -96,8 +96,8 @@ def _joined(styles: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, list[Row
     return {kind: [row for table in tables for row in table[kind]] for kind in kinds}
 
 
-def _summaries(senses: Mapping[str, Sequence[worth.Worth]]) -> dict[str, dict[str, float | int]]:
-    return {sense: worth.summary(worths) for sense, worths in senses.items()}
+def _summaries(senses: Mapping[str, Sequence[equivalent_iterations.Worth]]) -> dict[str, dict[str, float | int]]:
+    return {sense: equivalent_iterations.summary(worths) for sense, worths in senses.items()}
 
 
 def _mean(rows: Sequence[Row]) -> Row:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stylebank.evaluate.measures import COLUMNS, Row
-from stylebank.evaluate.result import ALL
+from stylebank.evaluation.measures import COLUMNS, Row
+from stylebank.evaluation.result import ALL
 
 DEFINITIONS = """\
 Every picture is measured clamped to [0, 1], as a file would hold it. F are activations of the loss network, G their

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from stylebank.device import autocast
+from stylebank.evaluation.metrics import Ruler, mean_of, psnr
 from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_tensor
-from stylebank.metrics import Ruler, mean_of, psnr
 from stylebank.monitor import preview_grid
 from stylebank.network.model import StyleBank
 
