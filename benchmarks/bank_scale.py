@@ -30,9 +30,9 @@ from trainers import TimedTrainer
 
 from stylebank.config import Config, load_config
 from stylebank.device import resolve_device
-from stylebank.run import RunFolder
 from stylebank.styles import StyleSource
-from stylebank.task import new_bank
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.task import new_bank
 
 MB = 1e6
 PHOTOGRAPHS = 16

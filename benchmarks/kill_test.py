@@ -37,9 +37,9 @@ from stylebank.bank.io import load_bank
 from stylebank.cli import main as command_line
 from stylebank.config import load_config
 from stylebank.errors import StyleBankError
-from stylebank.monitor import Monitor
-from stylebank.trainer import Trainer
-from stylebank.training_state import load_training_state
+from stylebank.training.monitor import Monitor
+from stylebank.training.state import load_training_state
+from stylebank.training.trainer import Trainer
 
 KINDS = ("step", "save", "log")
 EVERY = 3  # steps between two checkpoints

@@ -25,9 +25,9 @@ from stylebank.config import Config, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.losses.vgg import WEIGHTS_VARIABLE
-from stylebank.run import RunFolder
 from stylebank.styles import StyleSource
-from stylebank.task import more_styles, new_bank
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.task import more_styles, new_bank
 
 JOINT, PLAIN, ADDED = "joint", "joint, written plainly", "adding a style"
 PHOTOGRAPHS = 24

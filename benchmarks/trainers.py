@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.config import Config
-from stylebank.data import ContentBatch, styles_for_batch
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.losses.functional import content_loss, gram, style_loss, total_variation
 from stylebank.losses.objective import Terms
 from stylebank.losses.vgg import LossNetwork
-from stylebank.run import RunFolder
-from stylebank.task import Task
-from stylebank.trainer import Trainer
+from stylebank.training.data import ContentBatch, styles_for_batch
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.task import Task
+from stylebank.training.trainer import Trainer
 
 
 class TimedTrainer(Trainer):

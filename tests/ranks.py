@@ -21,7 +21,7 @@ from torch import Tensor
 from stylebank.distributed import Processes, join
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.losses.objective import Terms
-from stylebank.trainer import Trainer
+from stylebank.training.trainer import Trainer
 
 Seen = dict[str, Any]
 # Muon computes in bfloat16: what differs only by the order of a sum would soon differ by that.

@@ -27,7 +27,7 @@ from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleI
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.training_state import load_training_state, save_training_state
+from stylebank.training.state import load_training_state, save_training_state
 
 SMALL = Architecture(channels=(3, 4, 5))
 FILES = (MANIFEST, AUTOENCODER, f"{STYLES}/one.safetensors", f"{STYLES}/one.json", f"{STYLES}/two.json")

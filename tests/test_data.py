@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from stylebank.data import ContentBatch, Crops, content_loader, find_photographs, styles_for_batch
 from stylebank.errors import ImageError, TrainingError
+from stylebank.training.data import ContentBatch, Crops, content_loader, find_photographs, styles_for_batch
 
 
 def crops_of(

@@ -30,8 +30,8 @@ from stylebank.bank.io import load_bank
 from stylebank.distributed import ALONE, Processes, join
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.styles import StyleSource
-from stylebank.task import new_bank
-from stylebank.training_state import load_training_state
+from stylebank.training.state import load_training_state
+from stylebank.training.task import new_bank
 
 ROOT = Path(stylebank.__file__).parents[1]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -17,7 +17,6 @@ from hostile import claiming
 from PIL import Image
 from tiny import config_file, fail, paint, succeed, write_bank
 
-from stylebank.data import Crops, content_loader, find_photographs
 from stylebank.errors import ConfigError, ImageError, StyleBankError
 from stylebank.images import (
     DEFAULT_MEGAPIXELS,
@@ -29,6 +28,7 @@ from stylebank.images import (
     resize_short_side,
 )
 from stylebank.inference.masks import load_mask
+from stylebank.training.data import Crops, content_loader, find_photographs
 from stylebank.video import open_reader
 
 SMALL = 0.003  # megapixels: 64x48 are more, 48x40 less

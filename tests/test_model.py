@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stylebank.network.layers import InstanceNorm, NearestUpsample, Norm, PixelNorm, ReflectConv2d
 from stylebank.network.model import MIN_SIDE, Architecture, Decoder, StyleBank
 from stylebank.styles import StyleSource
-from stylebank.task import Task
+from stylebank.training.task import Task
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 REACH = 28  # pixels beyond which nothing in a picture can matter: the sum of all kernels' radii, in pixels

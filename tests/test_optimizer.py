@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stylebank.optimizer import KernelMuon, Optimizer, adam, load_state, make_optimizer
+from stylebank.training.optimizer import KernelMuon, Optimizer, adam, load_state, make_optimizer
 
 LR = 0.01
 

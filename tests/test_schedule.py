@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stylebank.config import TrainConfig
-from stylebank.schedule import Schedule
+from stylebank.training.schedule import Schedule
 
 
 def schedule(joint: bool = True, **train: Any) -> Schedule:

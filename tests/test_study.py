@@ -19,9 +19,9 @@ from tiny import assert_same_state, config_file, fail, files_of, paint, pixels, 
 from stylebank.config import load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images.contact_sheet import CAPTION, GAP
-from stylebank.study import make_grid
-from stylebank.study.picture import CELL
-from stylebank.trainer import Trainer
+from stylebank.sweeps import make_grid
+from stylebank.sweeps.picture import CELL
+from stylebank.training.trainer import Trainer
 
 VARY = ("train.steps_per_cycle=1,2", "bank.kernel_size=3")
 NAMES = ["steps_per_cycle=1,kernel_size=3,seed=0", "steps_per_cycle=2,kernel_size=3,seed=0"]
@@ -42,7 +42,7 @@ def small_measurements() -> Iterator[None]:
     """Held-out photographs at 32 pixels instead of 256: seconds less."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 32)
-        patch.setattr("stylebank.study.picture.MEASURE_SIDE", 32)
+        patch.setattr("stylebank.sweeps.picture.MEASURE_SIDE", 32)
         yield
 
 

@@ -40,7 +40,7 @@ from stylebank.cli import main
 from stylebank.config import load_config
 from stylebank.images import to_tensor
 from stylebank.inference.stylizer import Stylizer
-from stylebank.training_state import load_training_state
+from stylebank.training.state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]
 NO_PICTURES = "data.held_out=0"
@@ -268,8 +268,8 @@ def test_a_resumed_log_has_every_step_once(
 KILLED = """
 import os, signal, sys
 from stylebank.cli import main
-from stylebank.task import Task
-from stylebank.trainer import Trainer
+from stylebank.training.task import Task
+from stylebank.training.trainer import Trainer
 
 moment = sys.argv[1]
 save, update, save_bank = Trainer.save, Trainer._update, Task.save
@@ -477,7 +477,7 @@ def test_sigterm_before_the_first_step_ends_well(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("stylebank.training_run.style_grams", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("stylebank.training.training_run.style_grams", lambda *_: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as ended:
         run(*arguments, "--out", tmp_path / "run")
     assert ended.value.code == 0

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from stylebank.bank.io import load_bank, save_bank
 from stylebank.bank.records import StyleInfo
-from stylebank.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
 from stylebank.losses.objective import Features, Objective, Terms
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
-from stylebank.task import Task, new_bank
-from stylebank.trainer import Trainer
-from stylebank.training_state import load_training_state
+from stylebank.training.data import ContentBatch, WorkerLost, styles_for_batch
+from stylebank.training.state import load_training_state
+from stylebank.training.task import Task, new_bank
+from stylebank.training.trainer import Trainer
 
 NO_PICTURES = "data.held_out=0"  # no previews and measurements where they are not looked at
 
@@ -460,7 +460,7 @@ def test_a_vanished_photograph_to_measure_on_costs_its_previews_only(
 def test_many_skipped_files_are_named_in_the_report_only(
     make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylebank.faults.SPOKEN", 2)
+    monkeypatch.setattr("stylebank.training.run_issues.SPOKEN", 2)
     run = make("run")
     for file in run.photographs.train[:5]:
         file.write_bytes(b"")
@@ -504,7 +504,7 @@ def test_loader_processes_that_always_die_end_the_run(
         raise WorkerLost("DataLoader worker (pid 1) is killed")
         yield
 
-    monkeypatch.setattr("stylebank.trainer.content_loader", lost)
+    monkeypatch.setattr("stylebank.training.trainer.content_loader", lost)
     run = make("run")
     with refused(TrainingError, "Step 0", "DataLoader worker"):
         run.fit()
@@ -564,7 +564,7 @@ def test_a_disk_that_is_full_at_the_end_is_an_error_and_the_last_checkpoint_stay
 def test_nothing_is_logged_on_a_disk_that_is_nearly_full(
     make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("stylebank.monitor.ROOM", shutil.disk_usage(tmp_path).total)
+    monkeypatch.setattr("stylebank.training.monitor.ROOM", shutil.disk_usage(tmp_path).total)
     assert make("run").fit()
     assert not (tmp_path / "run" / "tensorboard").exists()
 
@@ -575,7 +575,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("stylebank.monitor.SummaryWriter.add_scalar", full)
+    monkeypatch.setattr("stylebank.training.monitor.SummaryWriter.add_scalar", full)
     assert make("run").fit()
 
 
@@ -617,7 +617,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
 def test_previews_of_a_large_bank_show_its_newest_styles(
     make: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylebank.trainer.PREVIEW_STYLES", 3)
+    monkeypatch.setattr("stylebank.training.trainer.PREVIEW_STYLES", 3)
     many = paint(tmp_path / "many", *(f"s{i}" for i in range(5)))
     run = make("run", "data.held_out=1", "train.steps=1", paintings=many)
     assert run.fit()

@@ -19,11 +19,11 @@ from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
 from stylebank.config import Config, dump_config, load_config
 from stylebank.network.model import Architecture, StyleBank
-from stylebank.run import RunFolder
 from stylebank.styles import find_styles
-from stylebank.task import more_styles, new_bank
-from stylebank.trainer import Trainer
-from stylebank.training_state import load_training_state
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.state import load_training_state
+from stylebank.training.task import more_styles, new_bank
+from stylebank.training.trainer import Trainer
 
 CHANNELS = (8, 8, 16)
 TREE: dict[str, dict[str, Any]] = {

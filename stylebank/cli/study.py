@@ -11,7 +11,7 @@ from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture
 from stylebank.signals import leaving_on_sigterm
-from stylebank.study import JSON, PICTURE, TABLE, Study, check, draw_grid, make_grid, run_study, write_table
+from stylebank.sweeps import JSON, PICTURE, TABLE, Study, check, draw_grid, make_grid, run_study, write_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

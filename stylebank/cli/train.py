@@ -14,7 +14,7 @@ from stylebank.cli.training_plan import Plan, plan_of, task_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError
 from stylebank.signals import leaving_on_sigterm
-from stylebank.trainer import Trainer
+from stylebank.training.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,9 @@ from stylebank.bank.io import find_bank
 from stylebank.bank.records import read_manifest, read_style_record
 from stylebank.config import Config, load_config
 from stylebank.errors import ConfigError, TrainingError
-from stylebank.run import RunFolder
 from stylebank.styles import StyleSource, check_name, find_styles
-from stylebank.task import Task, more_styles, new_bank, trained_with
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.task import Task, more_styles, new_bank, trained_with
 
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4

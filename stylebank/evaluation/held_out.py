@@ -13,8 +13,8 @@ from stylebank.device import autocast
 from stylebank.evaluation.metrics import Ruler, mean_of, psnr
 from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_tensor
-from stylebank.monitor import preview_grid
 from stylebank.network.model import StyleBank
+from stylebank.training.monitor import preview_grid
 
 MEASURE_SIDE = 256  # short side of the photographs in every quoted number
 PREVIEW_PICTURES = 3

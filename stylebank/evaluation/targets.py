@@ -18,7 +18,7 @@ from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Grams, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
-from stylebank.task import trained_with
+from stylebank.training.task import trained_with
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from stylebank.evaluation.metrics import STYLE_LAYERS, Ruler
 from stylebank.losses.objective import style_grams
 from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import StyleSource
-from stylebank.task import trained_with
+from stylebank.training.task import trained_with
 
 TOLERANCES = {"identity_psnr": 0.1, "style_gap_closed": 0.01, "content_distance": 0.02, "told_apart": 0.011}
 """How far a number may be off: decibels, else shares. Rounding to float16 and other processors' bfloat16 stay below."""

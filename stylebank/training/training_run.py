@@ -12,21 +12,21 @@ from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
 from stylebank.config import Config
-from stylebank.data import find_photographs, readable
 from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
 from stylebank.evaluation.metrics import STYLE_LAYERS, Ruler
-from stylebank.faults import Faults
 from stylebank.losses.objective import Features, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
-from stylebank.optimizer import Optimizer, load_state, make_optimizer
-from stylebank.run import RunFolder
-from stylebank.schedule import Schedule
 from stylebank.styles import StyleSource
-from stylebank.task import Task
-from stylebank.training_state import load_training_state, save_training_state
+from stylebank.training.data import find_photographs, readable
+from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.run_issues import Faults
+from stylebank.training.schedule import Schedule
+from stylebank.training.state import load_training_state, save_training_state
+from stylebank.training.task import Task
 
 
 class TrainingRun:

@@ -5,11 +5,11 @@ job above that job: the grid of runs (`grid`), training them (`run`), what is kn
 shown (`table`, `picture`, `log`).
 """
 
-from stylebank.study.grid import Cell, make_grid
-from stylebank.study.picture import PICTURE, draw_grid
-from stylebank.study.record import JSON, Study
-from stylebank.study.run import check, run_study
-from stylebank.study.table import TABLE, markdown, write_table
+from stylebank.sweeps.grid import Cell, make_grid
+from stylebank.sweeps.picture import PICTURE, draw_grid
+from stylebank.sweeps.record import JSON, Study
+from stylebank.sweeps.run import check, run_study
+from stylebank.sweeps.table import TABLE, markdown, write_table
 
 __all__ = [
     "JSON",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stylebank.files import new_file
-from stylebank.study.grid import SEED, short_names, show_value
-from stylebank.study.record import MEASURES, Entry, Study
+from stylebank.sweeps.grid import SEED, short_names, show_value
+from stylebank.sweeps.record import MEASURES, Entry, Study
 
 TABLE = "study.md"
 TITLES = {

@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 
 from stylebank.config import Config
-from stylebank.data import find_photographs
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.losses.vgg import load_loss_network
-from stylebank.run import RunFolder
-from stylebank.study.grid import Cell
-from stylebank.study.log import log_runs
-from stylebank.study.record import Study
-from stylebank.study.table import write_table
 from stylebank.styles import find_styles
-from stylebank.task import new_bank
-from stylebank.trainer import Trainer
+from stylebank.sweeps.grid import Cell
+from stylebank.sweeps.log import log_runs
+from stylebank.sweeps.record import Study
+from stylebank.sweeps.table import write_table
+from stylebank.training.data import find_photographs
+from stylebank.training.run_folder import RunFolder
+from stylebank.training.task import new_bank
+from stylebank.training.trainer import Trainer
 
 _logger = logging.getLogger(__name__)
 

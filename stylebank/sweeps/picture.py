@@ -11,9 +11,9 @@ from stylebank.evaluation.held_out import MEASURE_SIDE
 from stylebank.images import load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.stylizer import Stylizer
-from stylebank.study.grid import short_names, show_value
-from stylebank.study.record import Study
 from stylebank.styles import IDENTITY
+from stylebank.sweeps.grid import short_names, show_value
+from stylebank.sweeps.record import Study
 
 PICTURE = "grid.jpg"
 CELL = (240, 180)  # width and height in pixels

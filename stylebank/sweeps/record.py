@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from stylebank.errors import ConfigError
 from stylebank.files import new_file
-from stylebank.run import RunFolder
-from stylebank.study.grid import Cell, Tree
+from stylebank.sweeps.grid import Cell, Tree
+from stylebank.training.run_folder import RunFolder
 
 JSON = "study.json"
 RUNS = "runs"

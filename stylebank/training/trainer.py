@@ -17,14 +17,14 @@ from traceback import clear_frames
 import torch
 from torch import Tensor, nn
 
-from stylebank.data import ContentBatch, Crops, WorkerLost, content_loader, styles_for_batch
 from stylebank.device import autocast
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.evaluation.held_out import identity_psnr, preview
 from stylebank.losses.objective import Features, Terms
-from stylebank.monitor import Monitor
 from stylebank.signals import Requests
-from stylebank.training_run import TrainingRun
+from stylebank.training.data import ContentBatch, Crops, WorkerLost, content_loader, styles_for_batch
+from stylebank.training.monitor import Monitor
+from stylebank.training.training_run import TrainingRun
 
 PREVIEW_STYLES = 16  # the newest; a row of hundreds is no picture any more
 RESTARTED_LOADERS = 3  # that may be lost in a row before a run gives up

@@ -7,8 +7,8 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from stylebank.files import new_folder
-from stylebank.study.grid import show_value
-from stylebank.study.record import Entry, Study
+from stylebank.sweeps.grid import show_value
+from stylebank.sweeps.record import Entry, Study
 
 LOG = "tensorboard"
 

@@ -1,0 +1,1 @@
+"""Training: what is trained, the loop, and the run's folder."""
