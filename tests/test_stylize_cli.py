@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
-from stylebank.cli.jobs import plan
+from stylebank.cli.stylize.jobs import plan
 from stylebank.errors import ImageError
 
 STYLES = ("calm", "storm")

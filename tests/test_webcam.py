@@ -10,7 +10,7 @@ from conftest import refused
 from PIL import Image
 from tiny import fail, run, write_bank
 
-from stylebank.cli import webcam
+from stylebank.cli.stylize import webcam
 from stylebank.errors import StyleBankError
 from stylebank.video import VideoError, Webcam
 from stylebank.video import webcam as device

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, evaluate, messages, optimize, study, stylize, train
+from stylebank.cli import bank, demo, evaluate, messages, optimize, study, train
+from stylebank.cli.stylize import command as stylize
 from stylebank.errors import ConfigError
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.inference.memory import keep_freed_memory

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylebank.cli.stylize import DEFAULT_BANK
+from stylebank.cli.stylize.command import DEFAULT_BANK
 from stylebank.device import compute_dtype, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.evaluation import (

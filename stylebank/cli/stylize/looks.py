@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from stylebank.cli import regions
+from stylebank.cli.stylize import regions
 from stylebank.errors import BankError, ConfigError
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.colors import MODES

@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from stylebank.cli.jobs import Job
-from stylebank.cli.looks import Looks, masked_weights
+from stylebank.cli.stylize.jobs import Job
+from stylebank.cli.stylize.looks import Looks, masked_weights
 from stylebank.errors import ConfigError
 from stylebank.files import sha256_of
 from stylebank.films.moving_masks import MovingMask

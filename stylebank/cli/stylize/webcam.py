@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from stylebank.cli.looks import Looks
+from stylebank.cli.stylize.looks import Looks
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
-from stylebank.cli.films import stylize_film
-from stylebank.cli.jobs import Job
-from stylebank.cli.looks import Looks
 from stylebank.cli.messages import out_of_memory, trace
-from stylebank.cli.pictures import stylize_picture
+from stylebank.cli.stylize.films import stylize_film
+from stylebank.cli.stylize.images import stylize_picture
+from stylebank.cli.stylize.jobs import Job
+from stylebank.cli.stylize.looks import Looks
 from stylebank.errors import StyleBankError
 from stylebank.inference.stylizer import Stylizer
 from stylebank.signals import StopRequest

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from stylebank.cli.jobs import Job
-from stylebank.cli.looks import Looks
+from stylebank.cli.stylize.jobs import Job
+from stylebank.cli.stylize.looks import Looks
 from stylebank.images import load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.colors import preserve_colors

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from stylebank.bank.io import find_bank, load_bank
-from stylebank.cli import films, looks, webcam
-from stylebank.cli.bulk import INTERRUPTED, stylize_all, summary
-from stylebank.cli.jobs import Existing, find_sources, plan
-from stylebank.cli.looks import Looks
-from stylebank.cli.pictures import show_regions
+from stylebank.cli.stylize import films, looks, webcam
+from stylebank.cli.stylize.bulk import INTERRUPTED, stylize_all, summary
+from stylebank.cli.stylize.images import show_regions
+from stylebank.cli.stylize.jobs import Existing, find_sources, plan
+from stylebank.cli.stylize.looks import Looks
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
 from stylebank.images import SAVE_FORMATS
