@@ -45,7 +45,7 @@ class Result:
         }
 
     def content_ratios(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Size -> style -> summary over photographs of `equivalent_iterations.content_ratio`; of several styles also ALL."""
+        """Size -> style -> summary over photographs of `content_ratio`; of several styles also ALL."""
         found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
         for (size, style, name), course in self.courses.items():
             ratio = equivalent_iterations.content_ratio(course, self.outputs[size, style, name])

@@ -1,0 +1,1 @@
+"""Stylize pictures and films: the options, which file becomes which, and the work on each kind."""
