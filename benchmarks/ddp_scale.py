@@ -31,11 +31,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=12, metavar="N", help="timed steps of each kind")
     options = parser.parse_args()
     with join("cpu") as (processes, _):
-        if processes.first:
+        if processes.is_main:
             print("| styles | here, ms | DDP, ms |\n|--:|--:|--:|", flush=True)
         for styles in options.styles:
             ours, ddp = measure(styles, options.steps, processes)
-            if processes.first:
+            if processes.is_main:
                 print(f"| {styles} | {ours:.0f} | {ddp:.0f} |", flush=True)
     return 0
 
@@ -58,7 +58,7 @@ def measure(styles: int, steps: int, processes: Processes) -> tuple[float, float
     ddp = DistributedDataParallel(plain, find_unused_parameters=True)
     times: tuple[list[float], list[float]] = ([], [])
     for step in range(steps + 2):
-        total = BATCH * processes.count
+        total = BATCH * processes.world_size
         drawn = [(step * total + i) % styles for i in range(total)]
         part = processes.part(total)
         own = drawn[part.start : part.stop]
@@ -68,19 +68,19 @@ def measure(styles: int, steps: int, processes: Processes) -> tuple[float, float
             start = time.perf_counter()
             module(torch.rand(BATCH, 3, CROP, CROP), own).square().mean().backward()
             if module is ours:
-                add_up(ours.bank, sorted(set(drawn)), processes)
+                all_reduce_sum(ours.bank, sorted(set(drawn)), processes)
             if step >= 2:
                 times[kind].append(time.perf_counter() - start)
     return 1000 * statistics.median(times[0]), 1000 * statistics.median(times[1])
 
 
-def add_up(bank: StyleBank, styles: list[int], processes: Processes) -> None:
+def all_reduce_sum(bank: StyleBank, styles: list[int], processes: Processes) -> None:
     """As `Trainer._average` does it."""
     touched = bank.autoencoder_parameters() + [p for i in styles for p in bank.filters[i].parameters()]
     for parameter in touched:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    processes.add_up([p.grad for p in touched if p.grad is not None], weight=1 / processes.count)
+    processes.all_reduce_sum([p.grad for p in touched if p.grad is not None], weight=1 / processes.world_size)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from stylebank.images.contact_sheet import contact_sheet, folded_sheet
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.masks import feather
-from stylebank.inference.strokes import Stroke, bring_back, resize_to_work
+from stylebank.inference.strokes import Stroke, resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     PALETTE,
@@ -72,7 +72,7 @@ def sizes(stroke: Stroke) -> Callable[[Stylizer], Image.Image]:
             row = []
             for size in SIZES:
                 photograph = resize_short_side(sample_photograph("astronaut"), size)
-                picture = bring_back(stylizer.stylize(resize_to_work(photograph, stroke), style), photograph)
+                picture = restore_detail(stylizer.stylize(resize_to_work(photograph, stroke), style), photograph)
                 row.append(picture.crop((size // 5, 0, size * 4 // 5, size * 9 // 20)))
             rows.append(row)
         return contact_sheet(rows, [f"short side {size}" for size in SIZES], (432, 324))
@@ -132,7 +132,7 @@ def looks(stylizer: Stylizer) -> Image.Image:
     """A style plain, with the photograph's colours, and with wider strokes."""
     photograph = resize_short_side(sample_photograph("coffee"), 400)
     plain = stylizer.stylize(photograph, "the_scream")
-    coarse = bring_back(stylizer.stylize(resize_to_work(photograph, 2), "the_scream"), photograph)
+    coarse = restore_detail(stylizer.stylize(resize_to_work(photograph, 2), "the_scream"), photograph)
     row = [plain, preserve_colors(plain, photograph, "luma"), coarse]
     return contact_sheet([row], ["the scream", "--preserve-colors luma", "--stroke 2"], (400, 266))
 

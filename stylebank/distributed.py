@@ -50,31 +50,31 @@ class Processes:
     """
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
     restarted: bool = False
     """Whether torchrun has started them again after one was lost."""
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
     def part(self, total: int) -> range:
         """The places in a batch of `total` images that are this process's; parts differ in length by one at most."""
-        return range(self.rank * total // self.count, (self.rank + 1) * total // self.count)
+        return range(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
 
-    def add_up(self, tensors: Sequence[Tensor], weight: float = 1.0) -> None:
+    def all_reduce_sum(self, tensors: Sequence[Tensor], weight: float = 1.0) -> None:
         """Replaces tensors of one dtype and device by their weighted sum over all processes, everywhere the same."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).mul_(weight)
         with _reaching_all():
             dist.all_reduce(flat)
             _unflatten(flat, tensors)
 
-    def copy_from_first(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Replaces tensors of one dtype and device by those of the first process."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
         with _reaching_all():
@@ -83,7 +83,7 @@ class Processes:
 
     def any(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is set in some process."""
-        if self.count == 1:
+        if self.world_size == 1:
             return list(flags)
         numbers = torch.tensor(flags, dtype=torch.int32)  # on the processor: no waiting for a GPU
         with _reaching_all():
@@ -92,23 +92,23 @@ class Processes:
 
     def gather(self, value: T) -> list[T]:
         """Every process's value, in order."""
-        if self.count == 1:
+        if self.world_size == 1:
             return [value]
-        values: list[Any] = [None] * self.count
+        values: list[Any] = [None] * self.world_size
         with _reaching_all():
             dist.all_gather_object(values, value)
         return values
 
-    def from_first(self, make: Callable[[], T]) -> T:
+    def from_main(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them; the others need not even see the files it comes from.
 
         Raises:
             StyleBankError: as `make` did in the first process; `SaidElsewhere` in the others.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             return make()
         outcome: list[Any] = [None, None]  # what was made, why it could not be
-        if self.first:
+        if self.is_main:
             try:
                 outcome[0] = make()
             except StyleBankError as error:
@@ -122,7 +122,7 @@ class Processes:
 
     def shared(self, error: StyleBankError) -> StyleBankError:
         """An error that every process meets: the first one is to say it."""
-        return error if self.first else SaidElsewhere(str(error))
+        return error if self.is_main else SaidElsewhere(str(error))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -135,7 +135,7 @@ class Processes:
         try:
             yield
         except StyleBankError as error:
-            if self.count == 1:
+            if self.world_size == 1:
                 raise
             failure = error
         for rank, error_there in enumerate(self.gather(failure)):

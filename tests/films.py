@@ -15,7 +15,7 @@ from stylebank.video.frames import Pixels
 TICK = Fraction(1, 12800)
 
 
-def grey(index: int, size: tuple[int, int] = (64, 48)) -> Pixels:
+def gray(index: int, size: tuple[int, int] = (64, 48)) -> Pixels:
     """A flat frame that tells its number."""
     return np.full((size[1], size[0], 3), 20 + 6 * index, np.uint8)
 
@@ -72,7 +72,7 @@ def make_film(
             packet.is_keyframe = True
             film.mux(packet)
         for i, pts in enumerate(times) if video else ():
-            frame = av.VideoFrame.from_ndarray(grey(i, size) if pictures is None else pictures[i])
+            frame = av.VideoFrame.from_ndarray(gray(i, size) if pictures is None else pictures[i])
             frame.pts, frame.time_base = pts, TICK
             film.mux(stream.encode(frame))
         if video:

@@ -164,7 +164,7 @@ JOBS: list[Callable[[Path, Processes], Seen]] = [
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with join("cpu") as (processes, _):
-        assert processes.count == 2
+        assert processes.world_size == 2
         group = weakref.ref(dist.group.WORLD)
         for job in JOBS:
             torch.save(job(folder, processes), folder / f"{job.__name__}-{processes.rank}.pt")

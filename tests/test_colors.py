@@ -27,7 +27,7 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-def greyed(image: Image.Image) -> Image.Image:
+def grayed(image: Image.Image) -> Image.Image:
     return image.convert("L").convert("RGB")
 
 
@@ -84,7 +84,7 @@ def test_pictures_that_do_not_fit_are_refused() -> None:
 
 
 def test_luma_of_a_grey_photograph_is_grey() -> None:
-    result = pixels(preserve_colors(picture(0), greyed(picture(1)), "luma"))
+    result = pixels(preserve_colors(picture(0), grayed(picture(1)), "luma"))
     assert np.ptp(result, axis=-1).max() <= 1
 
 
@@ -136,7 +136,7 @@ def test_histogram_agrees_with_the_library_on_whole_pictures() -> None:
 
 def test_histogram_keeps_what_is_lighter_than_what() -> None:
     ramp = Image.fromarray(np.tile(np.linspace(20, 120, 60).astype(np.uint8), (45, 1))).convert("RGB")
-    result = np.asarray(preserve_colors(ramp, greyed(picture(1)), "histogram").convert("L")).astype(int)
+    result = np.asarray(preserve_colors(ramp, grayed(picture(1)), "histogram").convert("L")).astype(int)
     assert (np.diff(result, axis=1) >= -1).all()
     assert np.ptp(result) > 60
 

@@ -33,10 +33,10 @@ def batches(crops: Crops, first: int, last: int, workers: int = 0, size: int = 3
     return list(content_loader(crops, size, range(first, last), workers, pin_memory=False))
 
 
-def draw(path: Path, width: int, height: int, colour: int | None = None) -> Path:
+def draw(path: Path, width: int, height: int, color: int | None = None) -> Path:
     """A picture of one grey, or a ramp in x (red) and y (green), each from 0 to 255."""
-    pixels = np.full((height, width, 3), colour or 0, np.uint8)
-    if colour is None:
+    pixels = np.full((height, width, 3), color or 0, np.uint8)
+    if color is None:
         pixels[..., 0] = np.linspace(0, 255, width)[None]
         pixels[..., 1] = np.linspace(0, 255, height)[:, None]
     Image.fromarray(pixels).save(path)
@@ -145,7 +145,7 @@ def test_holding_out_everything_is_refused(photos: Path) -> None:
 def test_crops_of_any_photograph_have_their_size_and_stay_inside(
     size: tuple[int, int], crop_size: int, tmp_path: Path
 ) -> None:
-    flat = draw(tmp_path / "flat.png", *size, colour=137)
+    flat = draw(tmp_path / "flat.png", *size, color=137)
     crops = crops_of([flat], crop_size, content_size=32, scale=(0.3, 2.0))
     for position in range(6):
         crop, path, unreadable = crops[position]

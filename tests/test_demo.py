@@ -51,7 +51,7 @@ def test_a_sheet_has_a_cell_for_every_picture() -> None:
 
 
 def test_a_wide_sheet_is_folded() -> None:
-    row = [Image.new("RGB", (9, 9), colour) for colour in (RED, GREEN, BLUE)]
+    row = [Image.new("RGB", (9, 9), color) for color in (RED, GREEN, BLUE)]
     sheet = np.asarray(folded_sheet([row, row[::-1]], ["", "", ""], 2, cell=(40, 20)))
     height = CAPTION + GAP + 2 * (20 + GAP)
     assert sheet.shape == (2 * height, GAP + 2 * (40 + GAP), 3)

@@ -356,11 +356,11 @@ def test_alone_nothing_is_joined_and_nothing_changes(monkeypatch: pytest.MonkeyP
     with join("cpu") as (processes, device):
         assert (processes, device.type) == (ALONE, "cpu")
         values = torch.arange(3.0)
-        processes.add_up([values], weight=0.5)
-        processes.copy_from_first([values])
+        processes.all_reduce_sum([values], weight=0.5)
+        processes.broadcast([values])
         assert torch.equal(values, torch.arange(3.0))
         assert processes.gather("x") == ["x"]
-        assert processes.from_first(lambda: 5) == 5
+        assert processes.from_main(lambda: 5) == 5
         assert processes.any(True, False) == [True, False]
     assert not torch.distributed.is_initialized()
 

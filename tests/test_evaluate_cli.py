@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
-from stylebank.evaluation import optimisation
+from stylebank.evaluation import lbfgs_baseline
 from stylebank.inference.stylizer import Stylizer
 
 Capture = pytest.CaptureFixture[str]
@@ -55,9 +55,9 @@ def test_a_bank_is_measured_beside_its_baselines(tmp_path: Path, inputs: list[ob
     assert kinds["output"]["seconds"] > 0
     assert report["identity"]["48"]["psnr"] > 0
     assert report["about"]["styles"]["calm"]["style_size"] == 32  # as in the style's record
-    pairs = {style: senses["objective"]["pairs"] for style, senses in report["worth"]["48"].items()}
+    pairs = {style: senses["objective"]["pairs"] for style, senses in report["equivalent_iterations"]["48"].items()}
     assert pairs == {"calm": 2, "storm": 2, "all": 4}
-    assert all(senses["objective"]["limit"] == 5 for senses in report["worth"]["48"].values())
+    assert all(senses["objective"]["limit"] == 5 for senses in report["equivalent_iterations"]["48"].values())
     assert {style: ratio["pairs"] for style, ratio in report["content_ratio"]["48"].items()} == pairs
     both = [report["means"]["48"][style]["output"]["style_gap_closed"] for style in ("calm", "storm")]
     assert report["means"]["48"]["all"]["output"]["style_gap_closed"] == pytest.approx(sum(both) / 2)
@@ -82,7 +82,7 @@ def test_the_report_has_every_table_and_a_figure(tmp_path: Path, inputs: list[ob
 
 def test_the_optimisation_can_be_left_out(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
     report = evaluate(capsys, tmp_path, inputs, "--no-optimisation")
-    assert not report["worth"]
+    assert not report["equivalent_iterations"]
     assert set(report["means"]["48"]["calm"]) == {"output", "photograph", "painting"}
     assert set(files_of(tmp_path / "out")) == {"report.md", "report.json"}
 
@@ -127,7 +127,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
         succeed(capsys, "evaluate", option, folder, *inputs, *size, "--no-optimisation", "--out", out)
         reports[option] = report_of(out)
     bank, outputs = (reports[option]["means"]["80"]["storm"]["output"] for option in ways)
-    for measure in ("style_gap_closed", "content_distance", "ssim", "vif", "total_variation", "told_apart"):
+    for measure in ("style_gap_closed", "content_distance", "ssim", "vif", "total_variation", "style_accuracy"):
         assert outputs[measure] == pytest.approx(bank[measure], abs=0.02)  # they were rounded to 256 levels
     assert "seconds" not in outputs
     assert not reports["--outputs"]["identity"]
@@ -172,15 +172,15 @@ def test_a_film_is_measured_frame_by_frame_and_stabilised(
 def test_an_interrupted_evaluation_goes_on_where_it_was(
     tmp_path: Path, inputs: list[object], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    minimise, done = optimisation.minimise, []
+    minimize, done = lbfgs_baseline.minimize, []
 
     def third_time_unlucky(*arguments: Any, **rest: Any) -> object:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(1)
-        return minimise(*arguments, **rest)
+        return minimize(*arguments, **rest)
 
-    monkeypatch.setattr(optimisation, "minimise", third_time_unlucky)
+    monkeypatch.setattr(lbfgs_baseline, "minimize", third_time_unlucky)
     command = ["evaluate", "--bank", tmp_path / "bank", *inputs, "--sizes", 48, "--iterations", 2]
     out = tmp_path / "out"
     assert run(*command, "--out", out) == 130
@@ -188,7 +188,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     assert len(list(out.rglob("*.json"))) == 2
 
     computed = []
-    monkeypatch.setattr(optimisation, "minimise", lambda *a, **k: [computed.append(1), minimise(*a, **k)][1])
+    monkeypatch.setattr(lbfgs_baseline, "minimize", lambda *a, **k: [computed.append(1), minimize(*a, **k)][1])
     succeed(capsys, *command, "--out", out)
     assert len(computed) == 2
     assert len(report_of(out)["pairs"]) == 4
@@ -211,7 +211,7 @@ def test_only_styles_with_a_painting_are_measured(tmp_path: Path, inputs: list[o
     (tmp_path / "paintings" / "calm.png").unlink()
     report = evaluate(capsys, tmp_path, inputs, "--no-optimisation")
     assert set(report["means"]["48"]) == {"storm"}
-    assert "told_apart" not in report["means"]["48"]["storm"]["output"]  # there is nothing to tell it from
+    assert "style_accuracy" not in report["means"]["48"]["storm"]["output"]  # there is nothing to tell it from
     (tmp_path / "paintings" / "storm.png").rename(tmp_path / "paintings" / "dusk.png")
     error = ["None of the paintings given (dusk)", "calm, storm"]
     fail(capsys, "evaluate", "--bank", tmp_path / "bank", *inputs, "--out", tmp_path / "new", mentions=error)

@@ -49,7 +49,7 @@ def pixels(image: Image.Image | None) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-def png(path: Path, width: int, height: int, depth: int, colour: int, samples: bytes, extra: bytes = b"") -> Path:
+def png(path: Path, width: int, height: int, depth: int, color: int, samples: bytes, extra: bytes = b"") -> Path:
     """A PNG written by hand, for the kinds Pillow reads but cannot write. `samples`: big-endian scanlines."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -57,7 +57,7 @@ def png(path: Path, width: int, height: int, depth: int, colour: int, samples: b
 
     stride = len(samples) // height
     lines = b"".join(b"\0" + samples[i * stride : (i + 1) * stride] for i in range(height))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     clear = chunk(b"tRNS", extra) if extra else b""
     body = header + clear + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
@@ -290,13 +290,13 @@ def test_floats_are_read_as_0_to_1_or_0_to_255(tmp_path: Path, values: list[floa
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
-    for colour, cmyk in {
+    for color, cmyk in {
         (255, 255, 255): (0, 0, 0, 0),
         (0, 255, 255): (255, 0, 0, 0),
         (0, 0, 0): (0, 0, 0, 255),
     }.items():
         Image.new("CMYK", (16, 16), cmyk).save(tmp_path / "x.jpg", quality=100)
-        assert np.abs(pixels(load_picture(tmp_path / "x.jpg").rgb) - colour).max() <= 2
+        assert np.abs(pixels(load_picture(tmp_path / "x.jpg").rgb) - color).max() <= 2
 
 
 def test_lab_becomes_srgb(tmp_path: Path) -> None:
@@ -309,9 +309,9 @@ def test_lab_becomes_srgb(tmp_path: Path) -> None:
 
 
 def test_grey_1_bit_and_palette_become_rgb(tmp_path: Path) -> None:
-    grey = noise(channels=1)
+    gray = noise(channels=1)
     for mode in ("L", "1"):
-        image = grey.convert(mode)
+        image = gray.convert(mode)
         image.save(tmp_path / "x.png")
         picture = load_picture(tmp_path / "x.png")
         assert picture.rgb.mode == "RGB"

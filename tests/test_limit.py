@@ -109,8 +109,8 @@ def test_frames_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
 
 
 def test_a_film_that_grows_beyond_the_limit_on_the_way_is_refused(tmp_path: Path) -> None:
-    greys = [np.full((48, 48, 3), index, np.uint8) for index in range(200)]  # longer than what FFmpeg looks at first
-    parts = [make_film(tmp_path / "48.ts", 200, size=(48, 48), pictures=greys)]
+    grays = [np.full((48, 48, 3), index, np.uint8) for index in range(200)]  # longer than what FFmpeg looks at first
+    parts = [make_film(tmp_path / "48.ts", 200, size=(48, 48), pictures=grays)]
     parts += [make_film(tmp_path / "128.ts", 3, size=(128, 128))]
     film = tmp_path / "film.ts"
     film.write_bytes(b"".join(part.read_bytes() for part in parts))

@@ -28,7 +28,7 @@ def written(path: Path, image: Image.Image) -> Path:
     return path
 
 
-def grey(values: np.ndarray) -> Image.Image:
+def gray(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8))
 
 
@@ -37,7 +37,7 @@ def grey(values: np.ndarray) -> Image.Image:
 
 def test_grey_is_the_mask(tmp_path: Path) -> None:
     levels = np.arange(256).reshape(16, 16)
-    mask = load_mask(written(tmp_path / "mask.png", grey(levels)))
+    mask = load_mask(written(tmp_path / "mask.png", gray(levels)))
     assert mask.dtype == torch.float32
     assert torch.equal(mask, torch.from_numpy(levels / 255).float())
 
@@ -50,18 +50,18 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
 
 def test_colours_count_by_luminance(tmp_path: Path) -> None:
     stripes = Image.new("RGB", (3, 1))
-    for x, colour in enumerate(("black", "lime", "white")):
-        stripes.putpixel((x, 0), Image.new("RGB", (1, 1), colour).getpixel((0, 0)))
+    for x, color in enumerate(("black", "lime", "white")):
+        stripes.putpixel((x, 0), Image.new("RGB", (1, 1), color).getpixel((0, 0)))
     black, green, white = load_mask(written(tmp_path / "mask.png", stripes))[0].tolist()
     assert black == 0
     assert 0.5 < green < 0.7
     assert white == 1
 
 
-@pytest.mark.parametrize("colour", ["black", "white", "red"])
-def test_shape_on_transparent_ground_is_the_shape(tmp_path: Path, colour: str) -> None:
-    shape = grey(half().numpy() * 255)
-    picture = Image.new("RGB", shape.size, colour)
+@pytest.mark.parametrize("color", ["black", "white", "red"])
+def test_shape_on_transparent_ground_is_the_shape(tmp_path: Path, color: str) -> None:
+    shape = gray(half().numpy() * 255)
+    picture = Image.new("RGB", shape.size, color)
     picture.putalpha(shape)
     assert torch.equal(load_mask(written(tmp_path / "mask.png", picture)), half())
 
@@ -75,9 +75,9 @@ def test_soft_edges_of_a_shape_may_have_other_colours(tmp_path: Path) -> None:
 
 
 def test_transparent_parts_of_a_grey_mask_are_black(tmp_path: Path) -> None:
-    ramp = grey(np.tile(np.arange(40) * 6, (30, 1)))
+    ramp = gray(np.tile(np.arange(40) * 6, (30, 1)))
     picture = ramp.convert("LA")
-    picture.putalpha(grey(half().numpy() * 255))
+    picture.putalpha(gray(half().numpy() * 255))
     mask = load_mask(written(tmp_path / "mask.png", picture))
     assert torch.allclose(mask, half() * torch.arange(40) * 6 / 255)
 
@@ -92,7 +92,7 @@ def test_uniform_alpha_hides_all_or_nothing(tmp_path: Path, alpha: int) -> None:
 
 @pytest.mark.parametrize("size", [(80, 60), (11, 7), (40, 90)])
 def test_scaled_to_the_size_asked_for(tmp_path: Path, size: tuple[int, int]) -> None:
-    mask = load_mask(written(tmp_path / "mask.png", grey(half().numpy() * 255)), size)
+    mask = load_mask(written(tmp_path / "mask.png", gray(half().numpy() * 255)), size)
     assert mask.shape == (size[1], size[0])
     assert mask.min() == 0
     assert mask.max() == 1
@@ -108,7 +108,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     with refused(ImageError, path):
         load_mask(path)
     with refused(ImageError, "0x5"):
-        load_mask(written(tmp_path / "good.png", grey(half().numpy())), (0, 5))
+        load_mask(written(tmp_path / "good.png", gray(half().numpy())), (0, 5))
 
 
 # ------------------------------------------------------------------------------------------------ soft edges

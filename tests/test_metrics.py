@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler, mean_of, psnr
+from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, StyleMetrics, mean_of, psnr
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses.vgg import load_loss_network
 
 
 @pytest.fixture(scope="module")
-def ruler(random_vgg_weights: Path) -> Ruler:
-    return Ruler(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
+def style_metrics(random_vgg_weights: Path) -> StyleMetrics:
+    return StyleMetrics(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
 
 
 @pytest.fixture
@@ -53,50 +53,52 @@ def test_psnr_falls_with_noise() -> None:
 
 
 def test_the_photograph_itself_closes_nothing_and_the_painting_everything(
-    ruler: Ruler, pictures: dict[str, Tensor]
+    style_metrics: StyleMetrics, pictures: dict[str, Tensor]
 ) -> None:
     photograph, painting = pictures["disc"], pictures["waves"]
-    photo, style = ruler.activations(photograph), ruler.grams(painting)
-    unchanged = ruler.compare(photograph, photo, style)
+    photo, style = style_metrics.activations(photograph), style_metrics.grams(painting)
+    unchanged = style_metrics.compare(photograph, photo, style)
     assert unchanged["style_gap_closed"] == pytest.approx(0, abs=1e-6)
     assert unchanged["content_distance"] == pytest.approx(0, abs=1e-6)
-    assert "told_apart" not in unchanged
-    copied = ruler.compare(painting, photo, style)
+    assert "style_accuracy" not in unchanged
+    copied = style_metrics.compare(painting, photo, style)
     assert copied["style_gap_closed"] == pytest.approx(1, abs=1e-4)
     assert copied["content_distance"] > 0.01
 
 
-def test_coming_closer_to_the_painting_closes_more(ruler: Ruler, pictures: dict[str, Tensor]) -> None:
+def test_coming_closer_to_the_painting_closes_more(style_metrics: StyleMetrics, pictures: dict[str, Tensor]) -> None:
     photograph, painting = pictures["disc"], pictures["waves"]
-    photo, style = ruler.activations(photograph), ruler.grams(painting)
-    rows = [ruler.compare(torch.lerp(photograph, painting, share), photo, style) for share in (0.2, 0.6, 0.9)]
+    photo, style = style_metrics.activations(photograph), style_metrics.grams(painting)
+    rows = [style_metrics.compare(torch.lerp(photograph, painting, share), photo, style) for share in (0.2, 0.6, 0.9)]
     closed = [row["style_gap_closed"] for row in rows]
     assert 0 < closed[0] < closed[1] < closed[2] < 1
     assert all(row["content_distance"] > 0 for row in rows)
 
 
-def test_styles_are_told_apart_by_the_nearest(ruler: Ruler, pictures: dict[str, Tensor]) -> None:
-    photo = ruler.activations(pictures["disc"])
-    waves, noise = ruler.grams(pictures["waves"]), ruler.grams(pictures["noise"])
+def test_styles_are_told_apart_by_the_nearest(style_metrics: StyleMetrics, pictures: dict[str, Tensor]) -> None:
+    photo = style_metrics.activations(pictures["disc"])
+    waves, noise = style_metrics.grams(pictures["waves"]), style_metrics.grams(pictures["noise"])
     output = torch.lerp(pictures["disc"], pictures["waves"], 0.9)
-    assert ruler.compare(output, photo, waves, [noise])["told_apart"] == 1
-    assert ruler.compare(output, photo, noise, [waves])["told_apart"] == 0
-    assert ruler.compare(output, photo, waves, [noise, waves])["told_apart"] == 0  # a tie is no distinction
+    assert style_metrics.compare(output, photo, waves, [noise])["style_accuracy"] == 1
+    assert style_metrics.compare(output, photo, noise, [waves])["style_accuracy"] == 0
+    assert style_metrics.compare(output, photo, waves, [noise, waves])["style_accuracy"] == 0  # a tie is no distinction
 
 
-def test_the_distance_is_relative_to_the_painting(ruler: Ruler, pictures: dict[str, Tensor]) -> None:
-    one, other = ruler.grams(pictures["waves"]), ruler.grams(pictures["noise"])
-    distance = ruler.style_distance(one, other)
+def test_the_distance_is_relative_to_the_painting(style_metrics: StyleMetrics, pictures: dict[str, Tensor]) -> None:
+    one, other = style_metrics.grams(pictures["waves"]), style_metrics.grams(pictures["noise"])
+    distance = style_metrics.style_distance(one, other)
     scaled = [{name: gram * 300 for name, gram in grams.items()} for grams in (one, other)]
-    assert ruler.style_distance(*scaled) == pytest.approx(distance, rel=1e-4)
-    assert ruler.style_distance(one, one) == pytest.approx(0, abs=1e-5)
+    assert style_metrics.style_distance(*scaled) == pytest.approx(distance, rel=1e-4)
+    assert style_metrics.style_distance(one, one) == pytest.approx(0, abs=1e-5)
 
 
-def test_pictures_are_measured_as_files_would_hold_them(ruler: Ruler, pictures: dict[str, Tensor]) -> None:
-    photo, style = ruler.activations(pictures["disc"]), ruler.grams(pictures["waves"])
+def test_pictures_are_measured_as_files_would_hold_them(
+    style_metrics: StyleMetrics, pictures: dict[str, Tensor]
+) -> None:
+    photo, style = style_metrics.activations(pictures["disc"]), style_metrics.grams(pictures["waves"])
     loud = pictures["disc"] * 6 - 2
-    assert ruler.compare(loud, photo, style) == ruler.compare(loud.clamp(0, 1), photo, style)
-    assert not any(value.requires_grad for value in ruler.activations(loud.requires_grad_()).values())
+    assert style_metrics.compare(loud, photo, style) == style_metrics.compare(loud.clamp(0, 1), photo, style)
+    assert not any(value.requires_grad for value in style_metrics.activations(loud.requires_grad_()).values())
 
 
 def test_columns_are_averaged() -> None:

@@ -418,9 +418,9 @@ def test_an_initial_picture_is_stretched_to_size(vgg19: Path) -> None:
 
 
 def test_colours_can_be_the_photographs(vgg19: Path) -> None:
-    grey = drawing(0).convert("L").convert("RGB")
+    gray = drawing(0).convert("L").convert("RGB")
     result = optimize_image(
-        grey, [Painting(drawing(1))], small("gatys", 3), colors="luma", weights=vgg19, device="cpu"
+        gray, [Painting(drawing(1))], small("gatys", 3), colors="luma", weights=vgg19, device="cpu"
     ).picture
     assert np.ptp(np.asarray(result).astype(int), axis=2).max() <= 2
 

@@ -23,7 +23,7 @@ from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     MAX_LABELS,
     PALETTE,
-    Method,
+    RegionMethod,
     Treatment,
     key_picture,
     key_text,
@@ -76,8 +76,8 @@ def touching(labels: np.ndarray) -> list[int]:
 
 
 def test_methods_are_read() -> None:
-    assert parse_method("kmeans:4") == Method("kmeans", 4)
-    assert parse_method(" slic:64 ") == Method("slic", 64)
+    assert parse_method("kmeans:4") == RegionMethod("kmeans", 4)
+    assert parse_method(" slic:64 ") == RegionMethod("slic", 64)
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,11 @@ def test_scaling_strip_by_strip_does_not_show(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_palette_colours_are_far_apart() -> None:
-    colours = np.array(PALETTE)
-    apart = np.abs(colours[:, None] - colours[None]).max(-1) + 255 * np.eye(MAX_LABELS, dtype=int)
+    colors = np.array(PALETTE)
+    apart = np.abs(colors[:, None] - colors[None]).max(-1) + 255 * np.eye(MAX_LABELS, dtype=int)
     assert len(PALETTE) == MAX_LABELS
     assert apart.min() >= 80
-    few = np.abs(colours[:6, None] - colours[None, :6]).max(-1) + 255 * np.eye(6, dtype=int)
+    few = np.abs(colors[:6, None] - colors[None, :6]).max(-1) + 255 * np.eye(6, dtype=int)
     assert few.min() >= 160
 
 
@@ -350,9 +350,9 @@ def test_key_tells_colour_and_share() -> None:
     lines = key_text(labels).splitlines()
     assert lines[1].split() == ["0", "#ff0000", "90.0%"]
     assert lines[2].split() == ["12", f"#{bytes(PALETTE[12]).hex()}", "10.0%"]
-    colours = {colour for _, colour in key_picture(labels).getcolors(10**6) or []}
-    assert {PALETTE[0], PALETTE[12]} <= colours
-    assert PALETTE[1] not in colours
+    colors = {color for _, color in key_picture(labels).getcolors(10**6) or []}
+    assert {PALETTE[0], PALETTE[12]} <= colors
+    assert PALETTE[1] not in colors
 
 
 # ------------------------------------------------------------------------------------------------ assignment

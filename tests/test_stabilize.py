@@ -15,10 +15,10 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError, MissingExtraError
 from stylebank.evaluation.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
-from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, Ruler
+from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, StyleMetrics
 from stylebank.films.camera_shift import NOWHERE, camera_shift, shifted
 from stylebank.films.scene_cuts import is_cut
-from stylebank.films.stabilize import METHODS, WARM_UP, Method, Stabilizer
+from stylebank.films.stabilize import METHODS, WARM_UP, StabilizeMethod, Stabilizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.losses.vgg import load_loss_network
@@ -120,7 +120,7 @@ def test_motion_noise_and_a_change_of_light_are_no_cuts() -> None:
 
 @both
 @pytest.mark.parametrize("sizes", [[8], [3, 5], [1, 6, 1]])
-def test_batches_may_be_cut_anywhere(stylizer: Stylizer, method: Method, sizes: list[int]) -> None:
+def test_batches_may_be_cut_anywhere(stylizer: Stylizer, method: StabilizeMethod, sizes: list[int]) -> None:
     film = noisy(pan(5, (1.5, -0.5)) + [texture(64, 96, seed=4) * 0.3] * 3, 0.02)
     one_by_one = stylized(Stabilizer(stylizer, method), film)
     torch.testing.assert_close(stylized(Stabilizer(stylizer, method), film, sizes), one_by_one, atol=2e-4, rtol=0)
@@ -128,7 +128,7 @@ def test_batches_may_be_cut_anywhere(stylizer: Stylizer, method: Method, sizes: 
 
 @both
 @pytest.mark.parametrize("step", [(0.0, 0.0), (1.25, 0.5)])
-def test_noise_flickers_less(stylizer: Stylizer, method: Method, step: tuple[float, float]) -> None:
+def test_noise_flickers_less(stylizer: Stylizer, method: StabilizeMethod, step: tuple[float, float]) -> None:
     film = pan(12, step)
     trembling = noisy(film, 0.03)
     calm = settled(Stabilizer(stylizer, method), film, trembling)
@@ -138,21 +138,21 @@ def test_noise_flickers_less(stylizer: Stylizer, method: Method, step: tuple[flo
 
 
 @both
-def test_a_still_film_is_calmer_in_style(stylizer: Stylizer, method: Method) -> None:
+def test_a_still_film_is_calmer_in_style(stylizer: Stylizer, method: StabilizeMethod) -> None:
     film = noisy([texture(64, 96)] * 16, 0.02)
     plain = torch.cat([stylizer.stylize(frame, "storm") for frame in film])
     assert flicker(stylized(Stabilizer(stylizer, method), film)) < 0.25 * flicker(plain)
 
 
 @both
-def test_a_film_without_noise_or_motion_stays_as_it_is(stylizer: Stylizer, method: Method) -> None:
+def test_a_film_without_noise_or_motion_stays_as_it_is(stylizer: Stylizer, method: StabilizeMethod) -> None:
     film = [texture(64, 96)] * 4
     plain = torch.cat([stylizer.stylize(frame, "storm") for frame in film])
     torch.testing.assert_close(stylized(Stabilizer(stylizer, method), film), plain, atol=1e-3, rtol=0)
 
 
 @both
-def test_what_moves_leaves_no_trail(stylizer: Stylizer, method: Method) -> None:
+def test_what_moves_leaves_no_trail(stylizer: Stylizer, method: StabilizeMethod) -> None:
     film = passing_square(9)
     results = settled(Stabilizer(stylizer, method), film)
     worst = max(float((out - frame).abs().amax()) for out, frame in zip(results, film, strict=True))
@@ -165,14 +165,14 @@ def test_what_moves_leaves_no_trail(stylizer: Stylizer, method: Method) -> None:
 
 
 @both
-def test_nothing_is_carried_across_a_cut(stylizer: Stylizer, method: Method) -> None:
+def test_nothing_is_carried_across_a_cut(stylizer: Stylizer, method: StabilizeMethod) -> None:
     first, second = [texture(64, 96)] * 4, noisy([texture(64, 96, seed=3) * 0.3] * 4, 0.02)
     whole = stylized(Stabilizer(stylizer, method), first + second)
     torch.testing.assert_close(whole[4:], stylized(Stabilizer(stylizer, method), second), atol=0, rtol=0)
 
 
 @both
-def test_reset_and_frames_of_another_size_begin_anew(stylizer: Stylizer, method: Method) -> None:
+def test_reset_and_frames_of_another_size_begin_anew(stylizer: Stylizer, method: StabilizeMethod) -> None:
     film = noisy([texture(64, 96)] * 3, 0.02)
     fresh = stylized(Stabilizer(stylizer, method), film)
     used = Stabilizer(stylizer, method)
@@ -186,7 +186,7 @@ def test_reset_and_frames_of_another_size_begin_anew(stylizer: Stylizer, method:
 
 @both
 @pytest.mark.parametrize("size", [(16, 16), (37, 50), (61, 83)])
-def test_any_size_will_do(stylizer: Stylizer, method: Method, size: tuple[int, int]) -> None:
+def test_any_size_will_do(stylizer: Stylizer, method: StabilizeMethod, size: tuple[int, int]) -> None:
     film = noisy([texture(*size, at=(0.7 * i, 0.0)) for i in range(4)], 0.01)
     output = stylized(Stabilizer(stylizer, method), film)
     assert output.shape == (4, 3, *size)
@@ -214,7 +214,7 @@ def test_styles_of_one_encoding_do_not_mix(stylizer: Stylizer) -> None:
 
 
 @both
-def test_frames_in_tiles_are_settled(stylizer: Stylizer, method: Method) -> None:
+def test_frames_in_tiles_are_settled(stylizer: Stylizer, method: StabilizeMethod) -> None:
     film, steady = noisy([texture(64, 96)] * 12, 0.02), Stabilizer(stylizer, method)
     plain, calm = [], []
     for frame in film:
@@ -246,14 +246,16 @@ def test_only_flow_needs_opencv(stylizer: Stylizer, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture(scope="module")
-def ruler(random_vgg_weights: Path) -> Ruler:
-    return Ruler(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
+def style_metrics(random_vgg_weights: Path) -> StyleMetrics:
+    return StyleMetrics(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
 
 
-def test_flicker_is_measured_in_every_style_and_by_every_method(stylizer: Stylizer, ruler: Ruler) -> None:
+def test_flicker_is_measured_in_every_style_and_by_every_method(
+    stylizer: Stylizer, style_metrics: StyleMetrics
+) -> None:
     film = noisy([texture(64, 96)] * 9, 0.03)
-    paintings = {style: ruler.grams(texture(64, 64, seed=i)) for i, style in enumerate(STYLES)}
-    result = measure_flicker(stylizer, iter(film), paintings, ruler)
+    paintings = {style: style_metrics.grams(texture(64, 64, seed=i)) for i, style in enumerate(STYLES)}
+    result = measure_flicker(stylizer, iter(film), paintings, style_metrics)
     assert result["frames"] == 9
     assert result["size"] == [96, 64]
     assert list(result["styles"]) == list(STYLES)
@@ -273,12 +275,12 @@ def test_flicker_is_measured_in_every_style_and_by_every_method(stylizer: Styliz
     assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
 
 
-def test_too_short_a_film_is_refused(stylizer: Stylizer, ruler: Ruler) -> None:
-    paintings = {"calm": ruler.grams(texture(64, 64))}
+def test_too_short_a_film_is_refused(stylizer: Stylizer, style_metrics: StyleMetrics) -> None:
+    paintings = {"calm": style_metrics.grams(texture(64, 64))}
     with refused(ConfigError, "frames"):
-        measure_flicker(stylizer, [texture(64, 96)], paintings, ruler)
+        measure_flicker(stylizer, [texture(64, 96)], paintings, style_metrics)
     with refused(ConfigError, "frames", "3"):
-        measure_flicker(stylizer, [texture(64, 96)] * 3, paintings, ruler)
+        measure_flicker(stylizer, [texture(64, 96)] * 3, paintings, style_metrics)
 
 
 def test_frames_come_out_of_a_folder_at_the_size_asked_for(photos: Path) -> None:

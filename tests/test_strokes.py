@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
 from stylebank.inference import strokes
-from stylebank.inference.strokes import bring_back, parse_stroke, resize_to_work, work_size
+from stylebank.inference.strokes import parse_stroke, resize_to_work, restore_detail, work_size
 
 SIZE = (120, 90)
 
@@ -45,7 +45,7 @@ def test_stroke_1_changes_nothing() -> None:
     assert work_size(SIZE, 1) == SIZE
     assert resize_to_work(photograph, 1) is photograph
     stylized = noise(SIZE, seed=1)
-    assert bring_back(stylized, photograph) is stylized
+    assert restore_detail(stylized, photograph) is stylized
 
 
 def test_photograph_gets_the_working_size() -> None:
@@ -87,13 +87,13 @@ def test_pictures_too_small_for_the_stroke_are_refused() -> None:
 
 @pytest.mark.parametrize("size", [(60, 45), (41, 31), (30, 22), (240, 180), (121, 91)])
 def test_comes_back_at_the_photographs_size(size: tuple[int, int]) -> None:
-    result = bring_back(noise(size), noise(SIZE, seed=1))
+    result = restore_detail(noise(size), noise(SIZE, seed=1))
     assert (result.size, result.mode) == (SIZE, "RGB")
 
 
 def test_flat_pictures_stay_flat() -> None:
     for size in ((30, 22), (200, 150)):
-        result = bring_back(Image.new("RGB", size, (10, 120, 240)), Image.new("RGB", SIZE, (200, 30, 90)))
+        result = restore_detail(Image.new("RGB", size, (10, 120, 240)), Image.new("RGB", SIZE, (200, 30, 90)))
         assert result.getcolors() == [(SIZE[0] * SIZE[1], (10, 120, 240))]
 
 
@@ -101,13 +101,13 @@ def test_the_photographs_edges_come_back() -> None:
     photograph = edge()
     small = resize_to_work(photograph, 4)  # a style that changes nothing
     plain = pixels(small.resize(SIZE, Image.Resampling.BICUBIC))
-    restored, wanted = pixels(bring_back(small, photograph)), pixels(photograph)
+    restored, wanted = pixels(restore_detail(small, photograph)), pixels(photograph)
     assert np.abs(restored - wanted).mean() < 0.5 * np.abs(plain - wanted).mean()
     assert np.diff(restored[45, :, 0]).max() > 2 * np.diff(plain[45, :, 0]).max()
 
 
 def test_edges_come_back_where_the_style_lost_them() -> None:
-    result = pixels(bring_back(Image.new("RGB", (30, 22), (128, 128, 128)), edge()))[45, :, 0]
+    result = pixels(restore_detail(Image.new("RGB", (30, 22), (128, 128, 128)), edge()))[45, :, 0]
     assert abs(int(np.argmax(np.diff(result))) - 59) <= 1
     assert np.diff(result).max() > 60
     assert result[:40] == pytest.approx(128, abs=2)  # far from the edge nothing happens
@@ -116,20 +116,20 @@ def test_edges_come_back_where_the_style_lost_them() -> None:
 
 def test_faint_texture_stays_away() -> None:
     grain = noise(SIZE, 124, 133)  # a sensor's noise
-    result = pixels(bring_back(Image.new("RGB", (30, 22), (128, 128, 128)), grain))
+    result = pixels(restore_detail(Image.new("RGB", (30, 22), (128, 128, 128)), grain))
     assert result.std() < 0.1 * pixels(grain.convert("L")).std()
 
 
 def test_finer_strokes_are_averaged_not_sampled() -> None:
     lines = np.zeros((180, 240, 3), np.uint8)
     lines[:, ::2] = 255
-    result = pixels(bring_back(Image.fromarray(lines), noise(SIZE)))[:, 3:-3]
+    result = pixels(restore_detail(Image.fromarray(lines), noise(SIZE)))[:, 3:-3]
     assert result == pytest.approx(np.full(result.shape, 127.5), abs=3)
 
 
 @pytest.mark.parametrize("small", [(60, 45), (41, 31), (30, 22)])
 def test_strips_do_not_show(small: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     stylized, photograph = noise(small), noise(SIZE, seed=1)
-    whole = pixels(bring_back(stylized, photograph))
+    whole = pixels(restore_detail(stylized, photograph))
     monkeypatch.setattr(strokes, "STRIP", SIZE[0] * 7)
-    assert np.abs(pixels(bring_back(stylized, photograph)) - whole).max() <= 1
+    assert np.abs(pixels(restore_detail(stylized, photograph)) - whole).max() <= 1

@@ -147,9 +147,9 @@ def test_photographs_are_turned_upright(stylize: Stylize, pictures: Path, out: P
 
 
 def test_sixteen_bits_are_not_clipped(stylize: Stylize, pictures: Path, out: Path) -> None:
-    grey = np.array(Image.open(pictures / "one.png").convert("L"))
-    Image.fromarray(grey).save(pictures / "eight.png")
-    Image.fromarray(grey.astype(np.uint16) * 257).save(pictures / "sixteen.png")
+    gray = np.array(Image.open(pictures / "one.png").convert("L"))
+    Image.fromarray(gray).save(pictures / "eight.png")
+    Image.fromarray(gray.astype(np.uint16) * 257).save(pictures / "sixteen.png")
     stylize(pictures / "eight.png", pictures / "sixteen.png")
     assert (pixels(out / "sixteen.png") == pixels(out / "eight.png")).all()
 

@@ -99,9 +99,9 @@ def test_half_precision_looks_the_same(bank: Path, stylizer: Stylizer, picture: 
 
 
 def test_pictures_of_any_mode_are_taken(stylizer: Stylizer, picture: Image.Image) -> None:
-    grey = picture.convert("L")
-    expected = stylizer.stylize(grey.convert("RGB"), "calm").tobytes()
-    assert stylizer.stylize(grey, "calm").tobytes() == expected
+    gray = picture.convert("L")
+    expected = stylizer.stylize(gray.convert("RGB"), "calm").tobytes()
+    assert stylizer.stylize(gray, "calm").tobytes() == expected
     assert stylizer.stylize(picture.convert("RGBA"), "calm").tobytes() == stylizer.stylize(picture, "calm").tobytes()
 
 

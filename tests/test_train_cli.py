@@ -145,7 +145,7 @@ def test_its_report_has_metrics_and_names_what_was_skipped(finished: Path) -> No
     assert np.isfinite(report["metrics"]["identity_psnr"])
     assert report["metrics"]["styles"].keys() == set(STYLES)
     for row in report["metrics"]["styles"].values():
-        assert row.keys() == {"style_gap_closed", "content_distance", "told_apart"}
+        assert row.keys() == {"style_gap_closed", "content_distance", "style_accuracy"}
         assert all(np.isfinite(value) for value in row.values())
     assert len(report["skipped"]) == 2
     assert any("broken.jpg" in text for text in report["skipped"])
@@ -770,4 +770,4 @@ def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paint
         before, after = (metrics["styles"][style]["style_gap_closed"] for metrics in (untrained, trained))
         assert after > 0.15  # from the photograph (0) to the painting (1)
         assert after > before + 0.1, (before, after)
-        assert trained["styles"][style]["told_apart"] == 1
+        assert trained["styles"][style]["style_accuracy"] == 1

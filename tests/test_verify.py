@@ -46,7 +46,7 @@ def test_a_bank_is_as_good_as_it_says(place: Path, capsys: pytest.CaptureFixture
     text = succeed(
         capsys, "bank", "verify", place / "bank", "--content", place / "content", "--styles", place / "styles"
     )
-    for mention in ("every hash agrees", "identity_psnr", "calm", "storm", "told_apart", "All 7 numbers agree"):
+    for mention in ("every hash agrees", "identity_psnr", "calm", "storm", "style_accuracy", "All 7 numbers agree"):
         assert mention in text
     assert "differs" not in text
 

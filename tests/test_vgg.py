@@ -310,11 +310,11 @@ def test_total_weights_the_terms(small: Path) -> None:
 
 def test_without_zeros_there_is_no_edge(random_vgg_weights: Path) -> None:
     """What is the same everywhere in a picture is so in every layer: nothing tells where the picture ends."""
-    grey = torch.full((1, 3, 32, 40), 0.4)
+    gray = torch.full((1, 3, 32, 40), 0.4)
     spreads = {}
     for padding in ("zeros", "replicate"):
         network = load_loss_network("vgg16", ["relu1_2", "relu4_2"], weights=random_vgg_weights, padding=padding)
-        spreads[padding] = [float(x.std((2, 3)).max() / x.abs().max()) for x in network(grey).values()]
+        spreads[padding] = [float(x.std((2, 3)).max() / x.abs().max()) for x in network(gray).values()]
     assert max(spreads["replicate"]) < 1e-5
     assert min(spreads["zeros"]) > 0.01
 

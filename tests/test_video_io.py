@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from films import TICK, add_sound, grey, make_film, mux_sound, number, packets
+from films import TICK, add_sound, gray, make_film, mux_sound, number, packets
 from PIL import Image
 
 from stylebank.errors import StyleBankError
@@ -97,7 +97,7 @@ class Listed(FrameReader):
         for index in range(after.index, self.count):
             if index == self.fail_at:
                 raise VideoError("broken here")
-            yield Frame(index, index * shown, shown, index, grey(index))
+            yield Frame(index, index * shown, shown, index, gray(index))
 
 
 class Collector(FrameWriter):
@@ -164,7 +164,7 @@ def test_odd_sizes_and_frames_of_another_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("matrix", [1, 6, 9])
 @pytest.mark.parametrize("full", [False, True])
 def test_colours_survive_reading_and_writing(tmp_path: Path, matrix: int, full: bool) -> None:
-    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (128, 128, 128), (0, 0, 0), (255, 255, 255)]
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (128, 128, 128), (0, 0, 0), (255, 255, 255)]
     source = tmp_path / "a.mp4"
     with av.open(str(source), "w") as film:
         stream = film.add_stream("libx264", rate=25, options={"crf": "0"})
@@ -172,28 +172,28 @@ def test_colours_survive_reading_and_writing(tmp_path: Path, matrix: int, full: 
         context = stream.codec_context
         context.colorspace, context.color_range = matrix, 2 if full else 1
         context.color_primaries, context.color_trc = matrix, matrix if matrix != 9 else 14
-        for colour in colours:
-            film.mux(stream.encode(flat_yuv(colour, matrix, full)))
+        for color in colors:
+            film.mux(stream.encode(flat_yuv(color, matrix, full)))
         film.mux(stream.encode(None))
     reader = VideoReader(source)
-    for frame, colour in zip(reader, colours, strict=True):
-        assert np.abs(frame.rgb.astype(int) - colour).max() <= 2
+    for frame, color in zip(reader, colors, strict=True):
+        assert np.abs(frame.rgb.astype(int) - color).max() <= 2
     copy(reader, VideoWriter(tmp_path / "b.mp4", reader, **LOSSLESS))
     again = VideoReader(tmp_path / "b.mp4")
-    for frame, colour in zip(again, colours, strict=True):
-        assert np.abs(frame.rgb.astype(int) - colour).max() <= 3
-    assert again.info.colour == reader.info.colour
-    assert (again.info.colour.matrix, again.info.colour.full_range) == (matrix, full)
+    for frame, color in zip(again, colors, strict=True):
+        assert np.abs(frame.rgb.astype(int) - color).max() <= 3
+    assert again.info.color == reader.info.color
+    assert (again.info.color.matrix, again.info.color.full_range) == (matrix, full)
     with av.open(str(tmp_path / "b.mp4")) as film:
         context = film.streams.video[0].codec_context
         assert (context.colorspace, context.color_range) == (matrix, 2 if full else 1)
         assert context.color_primaries == matrix
 
 
-def flat_yuv(colour: tuple[int, int, int], matrix: int, full: bool) -> av.VideoFrame:
+def flat_yuv(color: tuple[int, int, int], matrix: int, full: bool) -> av.VideoFrame:
     """A frame of one colour, converted by the formulas of H.273."""
     red, blue = WEIGHTS[matrix]
-    r, g, b = (value / 255 for value in colour)
+    r, g, b = (value / 255 for value in color)
     y = red * r + (1 - red - blue) * g + blue * b
     u, v = (b - y) / 2 / (1 - blue), (r - y) / 2 / (1 - red)
     levels = (255 * y, 255 * u + 128, 255 * v + 128) if full else (16 + 219 * y, 224 * u + 128, 224 * v + 128)
@@ -255,7 +255,7 @@ def test_start_and_end_cut_frames_exactly(tmp_path: Path) -> None:
 
 def test_reading_on_equals_reading_through(tmp_path: Path) -> None:
     ticks = [1000 * i + 37 * (i % 3) for i in range(60)]  # 4.7 s: far enough for seeking
-    source = make_film(tmp_path / "a.mp4", times=ticks, pictures=[grey(i % 35) for i in range(60)])
+    source = make_film(tmp_path / "a.mp4", times=ticks, pictures=[gray(i % 35) for i in range(60)])
     for reader in (VideoReader(source), VideoReader(source, 0.5, 4.5)):
         through = list(reader)
         for k in (1, 30, len(through) - 1):
@@ -413,7 +413,7 @@ def test_pixel_aspect_is_kept(tmp_path: Path) -> None:
         stream = film.add_stream("libx264", rate=25)
         stream.width, stream.height = 64, 48
         stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
-        film.mux(stream.encode(av.VideoFrame.from_ndarray(grey(0))))
+        film.mux(stream.encode(av.VideoFrame.from_ndarray(gray(0))))
         film.mux(stream.encode(None))
     reader = VideoReader(source)
     copy(reader, VideoWriter(tmp_path / "b.mp4", reader))
@@ -447,7 +447,7 @@ def test_frames_of_the_wrong_size_or_order_are_refused(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "b.mp4", reader)
     first, second = reader
     with pytest.raises(VideoError, match="the film is 64x48"):
-        writer.write(first.with_rgb(grey(0, (32, 32))))
+        writer.write(first.with_rgb(gray(0, (32, 32))))
     writer.write(second)
     with pytest.raises(VideoError, match="before the end"):
         writer.write(first)
@@ -524,7 +524,7 @@ def test_folders_go_round(tmp_path: Path) -> None:
     source.mkdir()
     alpha = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
     for i in (1, 2, 10):
-        image = Image.fromarray(grey(i))
+        image = Image.fromarray(gray(i))
         image.putalpha(Image.fromarray(alpha))
         image.save(source / f"shot{i}.png")
     (source / "deeper").mkdir()
@@ -578,7 +578,7 @@ def make_animation(path: Path, durations: list[int], **options: Any) -> Path:
     """Frames of one colour each, with a hole."""
     images = []
     for i in range(len(durations)):
-        image = Image.fromarray(grey(i)).convert("RGBA")
+        image = Image.fromarray(gray(i)).convert("RGBA")
         image.paste((0, 0, 0, 0), HOLE)
         images.append(image)
     kind = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}[path.suffix]
@@ -685,7 +685,7 @@ def test_damaged_animations_are_refused(tmp_path: Path) -> None:
 def test_alpha_follows_a_resized_picture() -> None:
     alpha = np.zeros((48, 64), np.uint8)
     alpha[:, 32:] = 255
-    frame = Frame(0, Fraction(0), Fraction(1), 0, grey(0), alpha).with_rgb(grey(1, (32, 24)))
+    frame = Frame(0, Fraction(0), Fraction(1), 0, gray(0), alpha).with_rgb(gray(1, (32, 24)))
     assert frame.alpha is not None
     assert frame.alpha.shape == (24, 32)
     assert (frame.on_white()[:, :14] == 255).all()

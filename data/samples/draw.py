@@ -37,9 +37,9 @@ def smooth_noise(rng: Random, roughness: float, cutoff: float = 0.5) -> Array:
     return np.asarray((field - field.min()) / np.ptp(field))
 
 
-def ramp(position: Array, colours: str) -> Array:
+def ramp(position: Array, colors: str) -> Array:
     """Colours along a space-separated palette of hex triplets; position in [0, 1], result (..., 3)."""
-    stops = np.array([[int(c[i : i + 2], 16) / 255 for i in (0, 2, 4)] for c in colours.split()])
+    stops = np.array([[int(c[i : i + 2], 16) / 255 for i in (0, 2, 4)] for c in colors.split()])
     at = np.linspace(0.0, 1.0, len(stops))
     return np.stack([np.interp(position, at, stops[:, k]) for k in range(3)], axis=-1)
 
@@ -57,9 +57,9 @@ def relief(canvas: Array, height: Array, strength: float) -> Array:
     return lit.clip(0, 1)
 
 
-def rgb(colour: Array) -> tuple[int, int, int]:
+def rgb(color: Array) -> tuple[int, int, int]:
     """A drawing colour from three floats, clipped."""
-    r, g, b = (np.clip(colour, 0, 1) * 255).astype(int).tolist()
+    r, g, b = (np.clip(color, 0, 1) * 255).astype(int).tolist()
     return r, g, b
 
 
@@ -67,11 +67,11 @@ class Paint:
     """A wet canvas: colour and thickness of paint, drawn together so that light can catch the bristles."""
 
     def __init__(self, ground: Array) -> None:
-        self.colour = Image.fromarray((ground * 255).astype(np.uint8))
+        self.color = Image.fromarray((ground * 255).astype(np.uint8))
         self.height = Image.new("L", (S, S), 90)
-        self._pen, self._relief = ImageDraw.Draw(self.colour), ImageDraw.Draw(self.height)
+        self._pen, self._relief = ImageDraw.Draw(self.color), ImageDraw.Draw(self.height)
 
-    def stroke(self, rng: Random, path: Array, width: float, colour: Array) -> None:
+    def stroke(self, rng: Random, path: Array, width: float, color: Array) -> None:
         """One brush stroke along path (N, 2) of x, y: parallel bristles of their own tint and length."""
         along = np.gradient(path, axis=0)
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
@@ -81,27 +81,27 @@ class Paint:
         for offset in rng.permutation(np.linspace(-0.5, 0.5, bristles)):
             first, last = rng.integers(0, 3), len(path) - rng.integers(0, len(path) // 3)
             line = [(x, y) for x, y in (path + across * taper * offset * width)[first:last]]
-            tint = colour * (1 + rng.normal(0, 0.07)) + rng.normal(0, 0.018, 3)
+            tint = color * (1 + rng.normal(0, 0.07)) + rng.normal(0, 0.018, 3)
             self._pen.line(line, fill=rgb(tint), width=3, joint="curve")
             thick = int(np.clip(135 + 70 * (1 - 4 * offset**2) + rng.normal(0, 38), 0, 255))
             self._relief.line(line, fill=thick, width=3, joint="curve")
 
-    def dab(self, rng: Random, centre: Array, length: float, width: float, angle: float, colour: Array) -> None:
+    def dab(self, rng: Random, center: Array, length: float, width: float, angle: float, color: Array) -> None:
         """One touch of a round or pointed brush: a rotated ellipse with a lighter core."""
         turn = np.linspace(0, math.tau, 18, endpoint=False)
         wobble = 1 + rng.normal(0, 0.05, turn.size)
         for scale, lift, thick in ((1.0, 0.0, 150), (0.62, 0.06, 215)):
             u, v = np.cos(turn) * length * wobble * scale, np.sin(turn) * width * wobble * scale
-            x = centre[0] + u * math.cos(angle) - v * math.sin(angle) - (1 - scale)
-            y = centre[1] + u * math.sin(angle) + v * math.cos(angle) - (1 - scale)
+            x = center[0] + u * math.cos(angle) - v * math.sin(angle) - (1 - scale)
+            y = center[1] + u * math.sin(angle) + v * math.cos(angle) - (1 - scale)
             outline = list(zip(x.tolist(), y.tolist(), strict=True))
-            self._pen.polygon(outline, fill=rgb(colour + lift * (1 - colour)))
+            self._pen.polygon(outline, fill=rgb(color + lift * (1 - color)))
             self._relief.polygon(outline, fill=int(np.clip(thick + rng.normal(0, 18), 0, 255)))
 
     def lit(self, strength: float) -> Array:
         """The dried painting under raking light."""
         height = gaussian_filter(np.asarray(self.height, dtype=float) / 255, 1.1)
-        return relief(np.asarray(self.colour, dtype=float) / 255, height, strength)
+        return relief(np.asarray(self.color, dtype=float) / 255, height, strength)
 
 
 def follow(flow: tuple[Array, Array], start: Array, steps: int, stride: float) -> Array:
@@ -238,11 +238,11 @@ def petals(rng: Random) -> Array:
     for count, size in ((2600, 13.0), (5200, 8.0), (5200, 5.0)):
         for x, y in rng.uniform(0, S, (count, 2)):
             tone = shade[int(y), int(x)] + rng.normal(0, 0.14)
-            colour = ramp(np.array(np.clip(tone, 0, 1)), leaves)
+            color = ramp(np.array(np.clip(tone, 0, 1)), leaves)
             if rng.uniform() < 0.12:
-                colour = ramp(rng.uniform(size=()), "2a3f8f 6d63b5 e8b23c f28aac")
+                color = ramp(rng.uniform(size=()), "2a3f8f 6d63b5 e8b23c f28aac")
             angle = 6 * shade[int(y), int(x)] + rng.normal(0, 0.4)
-            paint.dab(rng, np.array([x, y]), size * rng.uniform(0.9, 1.6), size * 0.62, angle, colour)
+            paint.dab(rng, np.array([x, y]), size * rng.uniform(0.9, 1.6), size * 0.62, angle, color)
     flowers = np.column_stack([rng.uniform(0, S, (120, 2)), 24 + 84 * rng.uniform(size=120) ** 2])
     for cx, cy, radius in flowers:
         hue, spin = rng.uniform(-0.35, 0.35), rng.uniform(0, 7)
@@ -254,8 +254,8 @@ def petals(rng: Random) -> Array:
                 length = radius * 0.2 * rng.uniform(0.9, 1.3)
                 paint.dab(rng, at, length, radius * 0.1, angle, ramp(tone, blossom))
         for x, y in rng.normal((cx, cy), radius * 0.09, (int(radius / 4), 2)):
-            colour = ramp(rng.uniform(size=()), "c9791a f4c43a fff3b0")
-            paint.dab(rng, np.array([x, y]), 4.5, 4.0, 0, colour)
+            color = ramp(rng.uniform(size=()), "c9791a f4c43a fff3b0")
+            paint.dab(rng, np.array([x, y]), 4.5, 4.0, 0, color)
     return paint.lit(1.6)
 
 

@@ -5,11 +5,13 @@ The weights they describe are read and written by `checkpoint`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator
 
+from stylebank.config import Config, load_config
 from stylebank.errors import BankError, ConfigError
 from stylebank.files import new_file, sha256_of
 from stylebank.network.model import Architecture
@@ -33,6 +35,15 @@ class _Version(BaseModel):
     format: int
 
 
+RENAMED_METRICS = {"told_apart": "style_accuracy"}
+"""Metrics whose name was another one in older banks -> today's."""
+
+
+def todays_names(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under today's names."""
+    return {RENAMED_METRICS.get(name, name): value for name, value in metrics.items()}
+
+
 class StyleInfo(_Record):
     """What is known about a style beside its weights."""
 
@@ -43,7 +54,7 @@ class StyleInfo(_Record):
     """The parts of its training configuration that a style added later should share."""
     images: int = 0
     """Training crops this filter has seen."""
-    metrics: dict[str, float] = {}
+    metrics: Annotated[dict[str, float], AfterValidator(todays_names)] = {}
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
 
@@ -80,6 +91,18 @@ class Manifest(_Record):
 
 
 _R = TypeVar("_R", bound=BaseModel)
+
+
+def trained_with(record: StyleRecord) -> Config:
+    """The configuration that a style of a bank was trained with, as far as its record says; else the defaults.
+
+    Raises:
+        BankError: the record holds settings that are not valid.
+    """
+    try:
+        return load_config(None, base=record.settings)
+    except ConfigError as error:
+        raise BankError(f"The record of style '{record.name}' holds settings that are not valid: {error}") from error
 
 
 def read_manifest(folder: Path) -> Manifest:

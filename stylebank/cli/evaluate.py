@@ -26,7 +26,7 @@ from stylebank.evaluation import (
     write_report,
 )
 from stylebank.evaluation.flicker import flicker_table, frames_of, measure_flicker
-from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.photographs import check_names, held_out_by
 from stylebank.evaluation.targets import of_bank, remarks
 from stylebank.evaluation.write import FIGURE, JSON, REPORT, check_new
@@ -82,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--iterations", type=_positive, nargs="+", default=ITERATIONS, metavar="N", help="what it is measured after"
     )
-    group.add_argument("--no-optimisation", action="store_true", help="leave it out; it takes nearly all the time")
+    group.add_argument(
+        "--no-optimization", "--no-optimisation", action="store_true", help="leave it out; it takes nearly all the time"
+    )
     group.add_argument(
         "--pairs-per-photograph", type=_positive, metavar="N", help="in N styles each, dealt round, else in all"
     )
@@ -142,7 +144,7 @@ def _design(options: argparse.Namespace) -> Design:
     sizes: dict[int | None, int | None] = dict(options.sizes or SIZES.items())
     return Design(
         {None: None} if options.outputs else sizes,
-        () if options.no_optimisation else tuple(sorted(set(options.iterations))),
+        () if options.no_optimization else tuple(sorted(set(options.iterations))),
         options.pairs_per_photograph,
         options.long_pairs,
     )
@@ -169,7 +171,7 @@ def _print_flicker(stylizer: Stylizer, styles: list[Style], options: argparse.Na
     frames = islice(frames_of(open_reader(options.video), size), options.limit)
     bar = tqdm(frames, options.video.name, unit="frame", disable=None)
     paintings = {style.name: style.grams for style in styles}
-    print(flicker_table(measure_flicker(stylizer, bar, paintings, Ruler(styles[0].objective.network))))
+    print(flicker_table(measure_flicker(stylizer, bar, paintings, StyleMetrics(styles[0].objective.network))))
 
 
 def _size(text: str) -> tuple[int, int | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from stylebank.bank.operations import copy_bank
-from stylebank.cli.training_plan import Plan, plan_of, task_of
+from stylebank.cli.training_plan import TrainingPlan, plan_of, task_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError
 from stylebank.signals import leaving_on_sigterm
@@ -74,13 +74,13 @@ def run(options: argparse.Namespace) -> int:
             time.sleep(1)  # torchrun ends the others with the first that fails: let the one speak that has to
             return 1
         except StyleBankError as error:
-            if processes.first:
+            if processes.is_main:
                 raise
             raise type(error)(f"Process {processes.rank}: {error}") from error
 
 
 def _run(options: argparse.Namespace, processes: Processes, device: torch.device) -> int:
-    plan = processes.from_first(lambda: plan_of(options, processes.restarted))
+    plan = processes.from_main(lambda: plan_of(options, processes.restarted))
     with processes.together():
         task = task_of(plan)
         trainer = Trainer(
@@ -88,15 +88,15 @@ def _run(options: argparse.Namespace, processes: Processes, device: torch.device
         )
     if plan.saved:
         trainer.resume()
-    processes.from_first(lambda: _prepare_folder(plan, trainer))
+    processes.from_main(lambda: _prepare_folder(plan, trainer))
     trainer.write_report()
-    if processes.first:
+    if processes.is_main:
         _introduce(trainer)
     finished = trainer.fit()
     if finished:
-        processes.from_first(lambda: _finish(plan, trainer))
+        processes.from_main(lambda: _finish(plan, trainer))
     report = trainer.write_report()
-    if processes.first:
+    if processes.is_main:
         if finished:
             print(f"Done: the bank is in {plan.out if plan.in_place else plan.folder.bank}, the report in {report}.")
         else:
@@ -105,11 +105,11 @@ def _run(options: argparse.Namespace, processes: Processes, device: torch.device
     return 0
 
 
-def _prepare_folder(plan: Plan, trainer: Trainer) -> None:
+def _prepare_folder(plan: TrainingPlan, trainer: Trainer) -> None:
     if plan.resume:
         plan.folder.clear()
         plan.folder.write_config(plan.config)
-        trainer.faults.go_on_from(plan.folder.last_report(), again=trainer.step < plan.config.train.steps)
+        trainer.issues.go_on_from(plan.folder.last_report(), again=trainer.step < plan.config.train.steps)
         return
     if plan.in_place:
         trainer.task.bank = plan.asked["bank"]
@@ -118,7 +118,7 @@ def _prepare_folder(plan: Plan, trainer: Trainer) -> None:
         copy_bank(plan.out, plan.asked["bank"])
 
 
-def _finish(plan: Plan, trainer: Trainer) -> None:
+def _finish(plan: TrainingPlan, trainer: Trainer) -> None:
     if plan.in_place:
         copy_bank(plan.folder.bank, plan.out)
     trainer.measure()
@@ -127,7 +127,7 @@ def _finish(plan: Plan, trainer: Trainer) -> None:
 def _introduce(trainer: Trainer) -> None:
     found = trainer.photographs
     names = ", ".join(source.name for source in trainer.task.sources)
-    several = f" x {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
+    several = f" x {trainer.processes.world_size} processes" if trainer.processes.world_size > 1 else ""
     print(
         f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
         f"styles {names}; {trainer.device}{several}, {str(trainer.dtype).removeprefix('torch.')}."

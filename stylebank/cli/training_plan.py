@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.bank.io import find_bank
-from stylebank.bank.records import read_manifest, read_style_record
+from stylebank.bank.records import read_manifest, read_style_record, trained_with
 from stylebank.config import Config, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.training.run_folder import RunFolder
-from stylebank.training.task import Task, more_styles, new_bank, trained_with
+from stylebank.training.task import Task, more_styles, new_bank
 
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
@@ -21,7 +21,7 @@ KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger cr
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is to be done, settled by the first process for all: only that one needs to see the run's folder."""
 
     config: Config
@@ -46,7 +46,7 @@ class Plan:
         }
 
 
-def plan_of(options: argparse.Namespace, restarted: bool) -> Plan:
+def plan_of(options: argparse.Namespace, restarted: bool) -> TrainingPlan:
     """Settles what the command's options ask for; `restarted` if torchrun has started this run again.
 
     Raises:
@@ -67,7 +67,7 @@ def plan_of(options: argparse.Namespace, restarted: bool) -> Plan:
     else:
         config = load_config(options.config, overrides(options), _settings_of(options))
     saved = options.resume and folder.saved
-    return Plan(config, out, folder, options.in_place, options.resume, saved, bank, add_style, names)
+    return TrainingPlan(config, out, folder, options.in_place, options.resume, saved, bank, add_style, names)
 
 
 def _begun(options: argparse.Namespace) -> bool:
@@ -150,7 +150,7 @@ def _settings_of(options: argparse.Namespace) -> dict[str, dict[str, Any]] | Non
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
 
 
-def task_of(plan: Plan) -> Task:
+def task_of(plan: TrainingPlan) -> Task:
     """The network to train and the styles that are new in it.
 
     Raises:

@@ -1,8 +1,8 @@
 """The fair evaluation of a bank, or of any folder of outputs.
 
 Outputs are measured beside baselines that cost nothing (the photograph, the painting) and one that costs much: the
-optimisation of the picture itself, by L-BFGS on the same objective (`optimisation`). From its course follows how many
-iterations one forward pass is worth (`worth`).
+optimisation of the picture itself, by L-BFGS on the same objective (`optimization`). From its course follows how many
+iterations one forward pass is worth (`equivalent`).
 """
 
 from stylebank.evaluation.clock import Clock

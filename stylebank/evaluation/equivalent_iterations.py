@@ -26,7 +26,7 @@ Excess = Callable[[Row], Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Worth:
+class EquivalentIterations:
     """Where a course first reaches an output; infinite where it does not as far as it goes."""
 
     iterations: float
@@ -51,17 +51,17 @@ def by_style(output: Row) -> Excess:
 SENSES: dict[str, Callable[[Row], Excess]] = {"objective": by_objective, "style": by_style}
 
 
-def first_reached(course: Course, excess: Excess) -> Worth:
+def first_reached(course: Course, excess: Excess) -> EquivalentIterations:
     """The earliest place on a course where nothing is in excess."""
     limit = course[-1].iteration
     if max(excess(course[0].measures)) <= 0:
-        return Worth(0.0, 0.0, limit)
+        return EquivalentIterations(0.0, 0.0, limit)
     for start, end in itertools.pairwise(course):
         share = _first_share(excess(start.measures), excess(end.measures))
         if share is not None:
             iterations = start.iteration + share * (end.iteration - start.iteration)
-            return Worth(iterations, start.seconds + share * (end.seconds - start.seconds), limit)
-    return Worth(math.inf, math.inf, limit)
+            return EquivalentIterations(iterations, start.seconds + share * (end.seconds - start.seconds), limit)
+    return EquivalentIterations(math.inf, math.inf, limit)
 
 
 def content_ratio(course: Course, output: Row) -> float | None:
@@ -92,17 +92,17 @@ def _first_share(start: Sequence[float], end: Sequence[float]) -> float | None:
     return low if low <= high else None
 
 
-def summary(worths: Sequence[Worth]) -> dict[str, float | int]:
+def summary(equivalents: Sequence[EquivalentIterations]) -> dict[str, float | int]:
     """Over photographs: median, lowest, highest; infinite ones are beyond `limit`, the least they were followed to."""
-    iterations = [worth.iterations for worth in worths]
+    iterations = [equivalent.iterations for equivalent in equivalents]
     return {
-        "pairs": len(worths),
+        "pairs": len(equivalents),
         "median": statistics.median_low(iterations),
         "lowest": min(iterations),
         "highest": max(iterations),
-        "seconds": statistics.median_low([worth.seconds for worth in worths]),
+        "seconds": statistics.median_low([equivalent.seconds for equivalent in equivalents]),
         "reached": sum(math.isfinite(value) for value in iterations),
-        "limit": min((w.limit for w in worths if math.isinf(w.iterations)), default=worths[0].limit),
+        "limit": min((w.limit for w in equivalents if math.isinf(w.iterations)), default=equivalents[0].limit),
     }
 
 

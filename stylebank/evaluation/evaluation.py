@@ -15,8 +15,8 @@ from tqdm import tqdm
 from stylebank.evaluation import lbfgs_baseline
 from stylebank.evaluation.clock import Clock
 from stylebank.evaluation.fidelity import Fidelity
-from stylebank.evaluation.lbfgs_baseline import Plan
-from stylebank.evaluation.measures import Gauge
+from stylebank.evaluation.lbfgs_baseline import BaselineSettings
+from stylebank.evaluation.measures import PhotoMetrics
 from stylebank.evaluation.metrics import psnr
 from stylebank.evaluation.painters import Painter
 from stylebank.evaluation.result import Result
@@ -73,14 +73,14 @@ class Evaluation:
         """
         result = Result()
         for size, _, file in tqdm(list(self._photographs()), "outputs", unit="photograph", disable=None):
-            self._measure(self._gauge(file, size), result)
+            self._measure(self._photo_metrics(file, size), result)
         with tqdm(total=self._iterations(), desc="optimisation", unit="it", disable=None) as bar:
             taken: dict[int | None, int] = defaultdict(int)
             for size, number, file in self._photographs():
                 for style in self.design.styles_of(number, self.styles):
                     length = self._length(taken[size])
                     taken[size] += 1
-                    self._optimise(self._gauge(file, size), style, length, result, bar)
+                    self._optimize(self._photo_metrics(file, size), style, length, result, bar)
         return result
 
     def _photographs(self) -> Iterator[tuple[int | None, int, Path]]:
@@ -88,25 +88,25 @@ class Evaluation:
             for number, file in enumerate(self.files[:count]):
                 yield size, number, file
 
-    def _gauge(self, file: Path, size: int | None) -> Gauge:
-        return Gauge(self.painter.photograph(file, size, self.device), file, self.styles, self.fidelity)
+    def _photo_metrics(self, file: Path, size: int | None) -> PhotoMetrics:
+        return PhotoMetrics(self.painter.photograph(file, size, self.device), file, self.styles, self.fidelity)
 
-    def _measure(self, gauge: Gauge, result: Result) -> None:
+    def _measure(self, photo_metrics: PhotoMetrics, result: Result) -> None:
         """The outputs in every style, the baselines that cost nothing, and the auto-encoder alone."""
-        photo, file = gauge.photo, gauge.file
+        photo, file = photo_metrics.photo, photo_metrics.file
         size = side(photo)
         if (same := self.painter.reconstruct(photo)) is not None:
             result.identity[size].append({"psnr": psnr(same, photo), **self.fidelity(same, photo)})
         for style in self.styles:
             output = self.painter.paint(photo, file, style.name)
-            row = gauge.all(output, style)
+            row = photo_metrics.all(output, style)
             if self.painter.timed:
                 row["seconds"] = self._seconds(photo, file, style)
             result.outputs[size, style.name, file.name] = row
             kinds = result.rows[size][style.name]
             kinds["output"].append(row)
-            kinds["photograph"].append(gauge.all(photo, style))
-            kinds["painting"].append(gauge.all(style.tiled((photo.shape[2], photo.shape[3])), style))
+            kinds["photograph"].append(photo_metrics.all(photo, style))
+            kinds["painting"].append(photo_metrics.all(style.tiled((photo.shape[2], photo.shape[3])), style))
 
     def _seconds(self, photo: Tensor, file: Path, style: Style) -> float:
         return self.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
@@ -122,13 +122,13 @@ class Evaluation:
             pairs[size] += len(self.design.styles_of(number, self.styles))
         return sum(self._length(pair) for count in pairs.values() for pair in range(count))
 
-    def _optimise(self, gauge: Gauge, style: Style, length: int, result: Result, bar: tqdm[Any]) -> None:
-        before, size = bar.n, side(gauge.photo)
+    def _optimize(self, photo_metrics: PhotoMetrics, style: Style, length: int, result: Result, bar: tqdm[Any]) -> None:
+        before, size = bar.n, side(photo_metrics.photo)
         bar.set_postfix_str(f"{size} px, {style.name}")
-        plan = Plan(self.design.table, length, self.dtype, self.clock)
-        course = lbfgs_baseline.course(self.folder, gauge, style, plan, bar.update)
+        plan = BaselineSettings(self.design.table, length, self.dtype, self.clock)
+        course = lbfgs_baseline.course(self.folder, photo_metrics, style, plan, bar.update)
         bar.update(before + length - bar.n)  # those read from a file, or not needed
-        result.courses[size, style.name, gauge.file.name] = course
+        result.courses[size, style.name, photo_metrics.file.name] = course
         for point in course:
             if point.iteration in plan.table:
                 row = {**point.measures, "seconds": point.seconds}

@@ -51,23 +51,23 @@ def _panel(axes: Any, result: Result, pairs: Sequence[Pair], measure: str) -> No
     from matplotlib import colormaps
 
     styles = list(dict.fromkeys(style for _, style, _ in result.outputs))
-    colours = colormaps["tab10" if len(styles) <= 10 else "tab20"].resampled(max(10, len(styles)))
-    labelled: set[str] = set()
+    colors = colormaps["tab10" if len(styles) <= 10 else "tab20"].resampled(max(10, len(styles)))
+    labeled: set[str] = set()
     for pair in pairs:
-        style, colour = pair[1], colours(styles.index(pair[1]))
+        style, color = pair[1], colors(styles.index(pair[1]))
         course = result.courses[pair][1:]  # the photograph took no time at all
         seconds, values = [point.seconds for point in course], [point.measures[measure] for point in course]
         axes.plot(
             seconds,
             values,
-            color=colour,
+            color=color,
             alpha=0.5,
             lw=1 if len(pairs) < 50 else 0.6,
-            label=None if style in labelled else style,
+            label=None if style in labeled else style,
         )
-        labelled.add(style)
+        labeled.add(style)
         output = result.outputs[pair]
         if "seconds" in output:
-            axes.plot(output["seconds"], output[measure], "o", color=colour, ms=5, mec="black", mew=0.5)
+            axes.plot(output["seconds"], output[measure], "o", color=color, ms=5, mec="black", mew=0.5)
         else:
-            axes.axhline(output[measure], color=colour, ls="--", lw=0.8)
+            axes.axhline(output[measure], color=color, ls="--", lw=0.8)

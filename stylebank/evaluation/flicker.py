@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
-from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.warping_error import WarpingError
-from stylebank.films.stabilize import METHODS, Method, Stabilizer
+from stylebank.films.stabilize import METHODS, StabilizeMethod, Stabilizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import FrameReader
 
@@ -50,14 +50,14 @@ def measure_flicker(
     stylizer: Stylizer,
     frames: Iterable[Tensor],
     paintings: Mapping[str, dict[str, Tensor]],
-    ruler: Ruler,
-    methods: Sequence[Method] = METHODS,
+    style_metrics: StyleMetrics,
+    methods: Sequence[StabilizeMethod] = METHODS,
 ) -> dict[str, Any]:
     """Stylizes a film frame by frame and with methods of `Stabilizer`, and measures all of them.
 
     Args:
         frames: each (1, 3, H, W) in [0, 1]; gone through once, two at a time in memory.
-        paintings: style -> its painting's Gram matrices, see `Ruler.grams`.
+        paintings: style -> its painting's Gram matrices, see `StyleMetrics.grams`.
 
     Returns:
         Ready for JSON; under `styles`, per style and method (`none` is frame by frame):
@@ -77,9 +77,9 @@ def measure_flicker(
         outputs = films.stylize(frame)
         flicker.add(frame.to(stylizer.device), outputs)
         if (count - 1) % GAP_EVERY == GAP_EVERY // 2:
-            photo = ruler.activations(frame)
+            photo = style_metrics.activations(frame)
             for key, output in outputs.items():
-                row = ruler.compare(output, photo, paintings[key[0]])
+                row = style_metrics.compare(output, photo, paintings[key[0]])
                 gaps.setdefault(key, []).append(row["style_gap_closed"])
     errors = flicker.means()
     if first is None or not gaps:
@@ -134,7 +134,7 @@ def flicker_table(result: Mapping[str, Any]) -> str:
 class _Films:
     """One film in several styles, each made frame by frame and with every method."""
 
-    def __init__(self, stylizer: Stylizer, styles: Sequence[str], methods: Sequence[Method]) -> None:
+    def __init__(self, stylizer: Stylizer, styles: Sequence[str], methods: Sequence[StabilizeMethod]) -> None:
         self.stylizer, self.styles = stylizer, styles
         self.methods = (FRAME_BY_FRAME, *methods)
         self._steady: dict[str, Stabilizer] = {name: Stabilizer(stylizer, name) for name in methods}

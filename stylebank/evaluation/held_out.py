@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stylebank.device import autocast
-from stylebank.evaluation.metrics import Ruler, mean_of, psnr
+from stylebank.evaluation.metrics import StyleMetrics, mean_of, psnr
 from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.network.model import StyleBank
@@ -72,11 +72,11 @@ def measure(
     model: StyleBank,
     files: Iterable[Path],
     styles: dict[int, dict[str, Tensor]],
-    ruler: Ruler,
+    style_metrics: StyleMetrics,
     device: torch.device,
     dtype: torch.dtype,
 ) -> dict[str, dict[str, float]]:
-    """What `Ruler.compare` says of every style, mean over photographs.
+    """What `StyleMetrics.compare` says of every style, mean over photographs.
 
     Args:
         styles: for every filter's index to measure, the Gram matrices of its painting.
@@ -84,10 +84,10 @@ def measure(
     rows: dict[int, list[dict[str, float]]] = {index: [] for index in styles}
     for file in files:
         image = photograph(file, device)
-        photo = ruler.activations(image)
+        photo = style_metrics.activations(image)
         for index, grams in styles.items():
             with inference(model, device, dtype):
                 output = model.stylize(image, [index]).float()
             others = [other for i, other in styles.items() if i != index]
-            rows[index].append(ruler.compare(output, photo, grams, others))
+            rows[index].append(style_metrics.compare(output, photo, grams, others))
     return {model.names[index]: mean_of(of_style) for index, of_style in rows.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stylebank.evaluation.fidelity import Fidelity
-from stylebank.evaluation.metrics import Ruler
+from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.targets import Style
 from stylebank.losses.functional import total_variation
 from stylebank.losses.objective import Features
@@ -26,12 +26,12 @@ COLUMNS = {
     "ms_ssim": "MS-SSIM",
     "vif": "VIF",
     "lpips": "LPIPS",
-    "told_apart": "told apart",
+    "style_accuracy": "style accuracy",
     "objective": "objective",
 }
 
 
-class Gauge:
+class PhotoMetrics:
     """Measures outputs made of one photograph.
 
     Args:
@@ -43,8 +43,8 @@ class Gauge:
     def __init__(self, photo: Tensor, file: Path, styles: Sequence[Style], fidelity: Fidelity) -> None:
         self.photo, self.file, self.styles = photo, file, tuple(styles)
         self._fidelity = fidelity
-        self._ruler = Ruler(styles[0].network)
-        self._activations = self._ruler.activations(photo)
+        self._style_metrics = StyleMetrics(styles[0].network)
+        self._activations = self._style_metrics.activations(photo)
         self._content: dict[tuple[LossNetwork, tuple[str, ...]], Features] = {}
 
     def course(self, output: Tensor, style: Style) -> Row:
@@ -58,7 +58,7 @@ class Gauge:
         with torch.no_grad():
             terms = style.objective.stylizing_terms(output, [0], self.content_of(style))
         return {
-            **self._ruler.compare(output, self._activations, style.grams, others),
+            **self._style_metrics.compare(output, self._activations, style.grams, others),
             "total_variation": total_variation(output).item(),
             "objective": style.objective.total(terms).item(),
         }

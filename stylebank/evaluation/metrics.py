@@ -21,7 +21,7 @@ def psnr(image: Tensor, reference: Tensor) -> float:
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-class Ruler:
+class StyleMetrics:
     """Measures outputs against photographs and paintings with a loss network (in float32, layers fixed)."""
 
     def __init__(self, network: LossNetwork) -> None:
@@ -57,7 +57,7 @@ class Ruler:
             output: (1, 3, H, W) in [0, 1].
             photo: the photograph's `activations`.
             style: the painting's `grams`.
-            others: those of other styles; with them also `told_apart`, 1 if `style` is the nearest, else 0.
+            others: those of other styles; with them also `style_accuracy`, 1 if `style` is the nearest, else 0.
         """
         out = self.activations(output)
         grams = {n: gram(out[n]) for n in STYLE_LAYERS}
@@ -68,7 +68,7 @@ class Ruler:
             "content_distance": content_loss(out, photo, [CONTENT_LAYER]).item(),
         }
         if others:
-            row["told_apart"] = float(after < min(self.style_distance(grams, other) for other in others))
+            row["style_accuracy"] = float(after < min(self.style_distance(grams, other) for other in others))
         return row
 
 

@@ -18,7 +18,7 @@ Gram matrices.
 - *content distance*: ||F - F_c||^2 / ||F_c||^2 on relu4_2; 0 is the photograph
 - *total variation*: mean absolute difference of neighbouring pixels, both directions
 - *SSIM*, *MS-SSIM*, *VIF*: likeness to the photograph's pixels, 1 is the photograph; *LPIPS*: distance, 0 is it
-- *told apart*: share of pictures whose nearest style, by d, is the one asked for
+- *style accuracy*: share of pictures whose nearest style, by d, is the one asked for
 - *objective*: the bank's training loss of this picture, photograph and style; lower is better
 - *iterations to the same objective*: of L-BFGS on the picture, from the photograph, until its best picture's objective
   is no higher than the output's
@@ -40,8 +40,12 @@ def markdown(report: Mapping[str, Any]) -> str:
     """
     about = report["about"]
     parts = [f"# Evaluation of {about['name']}", about["summary"]]
-    if report["worth"]:
-        parts += ["## What one output is worth", worth_table(report), "![Quality against time](figure.png)"]
+    if report["equivalent_iterations"]:
+        parts += [
+            "## How many iterations one output is worth",
+            equivalent_iterations_table(report),
+            "![Quality against time](figure.png)",
+        ]
     if report["identity"]:
         parts += ["## The auto-encoder alone", identity_table(report["identity"])]
     for size, styles in report["means"].items():
@@ -50,19 +54,19 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join([*parts, *about["notes"]]) + "\n"
 
 
-def worth_table(report: Mapping[str, Any]) -> str:
+def equivalent_iterations_table(report: Mapping[str, Any]) -> str:
     """Per size and style: iterations and time of the optimisation that one output is worth."""
     rows = []
-    for size, styles in report["worth"].items():
+    for size, styles in report["equivalent_iterations"].items():
         for style, senses in styles.items():
             objective, seconds = senses["objective"], report["means"][size][style]["output"].get("seconds")
             cells = [size, _bold(style), str(objective["pairs"]), _iterations(objective), _iterations(senses["style"])]
-            optimisation = objective["seconds"]
+            optimization = objective["seconds"]
             cells += [
                 _ratio(report["content_ratio"][size][style]),
                 _seconds(seconds),
-                _seconds(optimisation),
-                f"{optimisation / seconds:.0f}" if seconds and math.isfinite(optimisation) else "",
+                _seconds(optimization),
+                f"{optimization / seconds:.0f}" if seconds and math.isfinite(optimization) else "",
             ]
             rows.append(cells)
     head = ["px", "style", "photographs", "iterations to the same objective", "iterations to the same style"]
@@ -108,7 +112,7 @@ def _value(key: str, row: Row) -> str:
     value = row[key]
     if key == "photographs":
         return f"{value:.0f}"
-    if key == "told_apart":
+    if key == "style_accuracy":
         return f"{100 * value:.0f} %"
     if key == "seconds":
         return _seconds(value)

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stylebank.evaluation import equivalent_iterations
+from stylebank.evaluation.equivalent_iterations import (
+    SENSES,
+    EquivalentIterations,
+    content_ratio,
+    first_reached,
+    summary,
+    summary_of_ratios,
+)
 from stylebank.evaluation.lbfgs_baseline import Course
 from stylebank.evaluation.measures import Row
 
@@ -32,12 +39,12 @@ class Result:
     outputs: dict[Pair, Row] = field(default_factory=dict)
     courses: dict[Pair, Course] = field(default_factory=dict)
 
-    def worths(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def equivalent_iterations(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Size -> style -> sense -> summary over photographs; of several styles also ALL."""
         found: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         for (size, style, name), course in self.courses.items():
-            for sense, excess in equivalent_iterations.SENSES.items():
-                reached = equivalent_iterations.first_reached(course, excess(self.outputs[size, style, name]))
+            for sense, excess in SENSES.items():
+                reached = first_reached(course, excess(self.outputs[size, style, name]))
                 for key in (style, ALL):
                     found[size][key][sense].append(reached)
         return {
@@ -48,11 +55,11 @@ class Result:
         """Size -> style -> summary over photographs of `content_ratio`; of several styles also ALL."""
         found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
         for (size, style, name), course in self.courses.items():
-            ratio = equivalent_iterations.content_ratio(course, self.outputs[size, style, name])
+            ratio = content_ratio(course, self.outputs[size, style, name])
             for key in (style, ALL):
                 found[size][key].append(ratio)
         return {
-            size: {style: equivalent_iterations.summary_of_ratios(styles[style]) for style in _with_all(styles)}
+            size: {style: summary_of_ratios(styles[style]) for style in _with_all(styles)}
             for size, styles in found.items()
         }
 
@@ -66,7 +73,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Means, worths, content ratios, and every single measure."""
         return {
-            "worth": self.worths(),
+            "equivalent_iterations": self.equivalent_iterations(),
             "content_ratio": self.content_ratios(),
             "identity": {size: _mean(rows) for size, rows in self.identity.items()},
             "means": self.means(),
@@ -96,8 +103,10 @@ def _joined(styles: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, list[Row
     return {kind: [row for table in tables for row in table[kind]] for kind in kinds}
 
 
-def _summaries(senses: Mapping[str, Sequence[equivalent_iterations.Worth]]) -> dict[str, dict[str, float | int]]:
-    return {sense: equivalent_iterations.summary(worths) for sense, worths in senses.items()}
+def _summaries(
+    senses: Mapping[str, Sequence[EquivalentIterations]],
+) -> dict[str, dict[str, float | int]]:
+    return {sense: summary(equivalents) for sense, equivalents in senses.items()}
 
 
 def _mean(rows: Sequence[Row]) -> Row:

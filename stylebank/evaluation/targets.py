@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylebank.bank.records import trained_with
 from stylebank.config import Config, LossConfig
 from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
@@ -18,7 +19,6 @@ from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Grams, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
-from stylebank.training.task import trained_with
 
 
 @dataclass(frozen=True)

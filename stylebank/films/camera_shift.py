@@ -32,19 +32,19 @@ def camera_shift(now: Tensor, before: Tensor) -> Shift:
     """
     levels = _pyramid(now.mean(1, keepdim=True), before.mean(1, keepdim=True))
     x, y = NOWHERE
-    for grey, earlier in levels:
+    for gray, earlier in levels:
         x, y = 2 * x, 2 * y
         for _ in range(STEPS):
-            dx, dy = _step(grey, shifted(earlier, (x, y)))
+            dx, dy = _step(gray, shifted(earlier, (x, y)))
             x, y = x + dx, y + dy
             if max(abs(dx), abs(dy)) < _REST:
                 break
-            if not (abs(x) < grey.shape[3] / 4 and abs(y) < grey.shape[2] / 4):  # also if it is no number
+            if not (abs(x) < gray.shape[3] / 4 and abs(y) < gray.shape[2] / 4):  # also if it is no number
                 return NOWHERE
     if max(abs(x), abs(y)) < _NEGLIGIBLE:
         return NOWHERE
-    grey, earlier = levels[-1]
-    still, moved = (float((grey - other).abs().mean()) for other in (earlier, shifted(earlier, (x, y))))
+    gray, earlier = levels[-1]
+    still, moved = (float((gray - other).abs().mean()) for other in (earlier, shifted(earlier, (x, y))))
     return (x, y) if moved < still else NOWHERE
 
 

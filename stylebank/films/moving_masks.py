@@ -58,8 +58,8 @@ class MovingMask:
                 f"The folder of masks '{self.path}' has no picture for frame {frame.index} of the film; "
                 "it needs one for each."
             )
-        grey = Image.fromarray(self._shown.rgb).convert("L")
-        mask = torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).reshape(grey.height, grey.width) / 255
+        gray = Image.fromarray(self._shown.rgb).convert("L")
+        mask = torch.frombuffer(bytearray(gray.tobytes()), dtype=torch.uint8).reshape(gray.height, gray.width) / 255
         return feather(mask, self._soft)
 
     def _begin(self, frame: Frame) -> None:

@@ -33,7 +33,7 @@ def optical_flow(now: Tensor, before: Tensor) -> Tensor:
     """
     cv2 = load_opencv()
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(_grey(now), _grey(before), None)  # (H, W, 2)
+    flow = search.calc(_gray(now), _gray(before), None)  # (H, W, 2)
     return torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None].to(now.device)
 
 
@@ -81,7 +81,7 @@ def load_opencv() -> Any:
         ) from error
 
 
-def _grey(picture: Tensor) -> np.ndarray:
+def _gray(picture: Tensor) -> np.ndarray:
     """(1, 3, H, W) in [0, 1] -> (H, W) uint8 luma (ITU-R BT.601)."""
     red, green, blue = picture[0].float().clamp(0, 1)
     luma = (0.299 * red + 0.587 * green + 0.114 * blue).mul(255).round().to(torch.uint8)

@@ -24,8 +24,8 @@ from stylebank.inference.stylizer import Encoded, Stylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.network.model import STRIDE
 
-Method = Literal["blend", "flow"]
-METHODS: tuple[Method, ...] = get_args(Method)
+StabilizeMethod = Literal["blend", "flow"]
+METHODS: tuple[StabilizeMethod, ...] = get_args(StabilizeMethod)
 
 FEATURE_MEMORY = 0.8
 """Share of the features that comes from the frames before, where nothing changed."""
@@ -72,7 +72,7 @@ class Stabilizer:
         MissingExtraError: `flow` without OpenCV.
     """
 
-    def __init__(self, stylizer: Stylizer, method: Method) -> None:
+    def __init__(self, stylizer: Stylizer, method: StabilizeMethod) -> None:
         self.stylizer, self.method = stylizer, method
         if method == "flow":
             load_opencv()

@@ -23,17 +23,17 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError
 from stylebank.films.moving_masks import MovingMask
-from stylebank.films.stabilize import WARM_UP, Method, Stabilizer
-from stylebank.inference.blending import Recipe, Region, Weights
+from stylebank.films.stabilize import WARM_UP, StabilizeMethod, Stabilizer
+from stylebank.inference.blending import Recipe, Region, StyleWeights
 from stylebank.inference.colors import Mode, preserve_colors
-from stylebank.inference.strokes import Stroke, bring_back, check_stroke, resize_to_work
+from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
 BATCH_PIXELS = {"cpu": 2**19, "cuda": 2**23}  # more in one batch makes it no faster
 MAX_BATCH = 32
 
-Progress = Callable[[int], object]
+FrameProgress = Callable[[int], object]
 """Called with the number of frames just done."""
 
 
@@ -68,19 +68,19 @@ class FilmStylizer:
 
     stylizer: Stylizer
     recipe: Recipe
-    moving: Sequence[tuple[Weights, MovingMask]] = ()
+    moving: Sequence[tuple[StyleWeights, MovingMask]] = ()
     """More regions, whose masks move."""
     size: tuple[int, int] | None = None
     """(W, H) of the output, None for the film's own."""
     stroke: Stroke = 1.0
-    """See `strokes.bring_back`."""
+    """See `strokes.restore_detail`."""
     colors: Mode = "none"
     """See `colors.preserve_colors`."""
     tile: int | None = None
     """See `Stylizer.encode`."""
     batch: int | None = None
     """Frames at a time, None for as many as pay."""
-    stabilize: Method | None = None
+    stabilize: StabilizeMethod | None = None
     """How to keep still what stands still, see `stabilize.Stabilizer`; None does every frame on its own."""
     _settle: Stabilizer | None = field(init=False, default=None)
 
@@ -95,7 +95,7 @@ class FilmStylizer:
         self,
         reader: FrameReader,
         writer: FrameWriter,
-        progress: Progress | None = None,
+        progress: FrameProgress | None = None,
         stopped: Callable[[], bool] | None = None,
     ) -> Profile:
         """Stylizes the film, from where the writer says an earlier run got to.
@@ -171,7 +171,7 @@ class FilmStylizer:
 
     def _finish(self, frame: Frame, photograph: Image.Image, pixels: np.ndarray) -> Frame:
         """The frame with its new colours, at full size."""
-        picture = preserve_colors(bring_back(Image.fromarray(pixels), photograph), photograph, self.colors)
+        picture = preserve_colors(restore_detail(Image.fromarray(pixels), photograph), photograph, self.colors)
         return frame.with_rgb(np.asarray(picture))
 
 

@@ -42,23 +42,23 @@ def _split_deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
             white = next((guess for guess in (255, 65535) if values.max() <= guess), white)
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # "white is zero", which Pillow honours only up to eight bits
         values = white - values
-    grey = Image.fromarray(np.rint(values * (255 / white)).clip(0, 255).astype(np.uint8))
+    gray = Image.fromarray(np.rint(values * (255 / white)).clip(0, 255).astype(np.uint8))
     clear = image.info.get("transparency")
     alpha = Image.fromarray(np.where(pixels == clear, 0, 255).astype(np.uint8)) if clear is not None else None
-    return grey, alpha
+    return gray, alpha
 
 
-def to_srgb(colour: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(color: Image.Image, profile: bytes | None) -> Image.Image:
     """Colour as `split_alpha` returns it to mode RGB, through the file's ICC profile; a broken one is ignored."""
-    source = ImageCms.createProfile("LAB") if colour.mode == "LAB" else profile and io.BytesIO(profile)
+    source = ImageCms.createProfile("LAB") if color.mode == "LAB" else profile and io.BytesIO(profile)
     if source:
         # A profile may be broken, or for another colour space than the pixels.
         with suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
             target = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(colour, source, target, outputMode="RGB")
+            converted = ImageCms.profileToProfile(color, source, target, outputMode="RGB")
             if converted is not None:
                 return converted
-    return colour.convert("RGB")
+    return color.convert("RGB")
 
 
 @lru_cache(maxsize=1)

@@ -61,8 +61,8 @@ def load_picture(path: str | Path, draft_short_side: int | None = None) -> Pictu
         if draft_short_side is not None:
             image.draft(None, (max(1, draft_short_side),) * 2)
         image.load()
-        colour, alpha = split_alpha(image)
-        rgb = to_srgb(colour, image.info.get("icc_profile"))
+        color, alpha = split_alpha(image)
+        rgb = to_srgb(color, image.info.get("icc_profile"))
         turn = _TURNS.get(_orientation(image))
         if turn is not None:
             rgb, alpha = rgb.transpose(turn), alpha.transpose(turn) if alpha else None

@@ -18,7 +18,7 @@ from stylebank.errors import ConfigError
 from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
 
-Weights = Mapping[str, float]
+StyleWeights = Mapping[str, float]
 """Style name, or `identity`, -> weight."""
 
 
@@ -26,7 +26,7 @@ Weights = Mapping[str, float]
 class Region:
     """A part of the picture and what is done there."""
 
-    weights: Weights
+    weights: StyleWeights
     mask: Tensor
     """(H, W) in [0, 1], of any size: it is scaled to the picture."""
 
@@ -38,12 +38,12 @@ class Recipe:
     With `keep_original` the photograph itself stays where no region is.
     """
 
-    base: Weights
+    base: StyleWeights
     regions: Sequence[Region] = ()
     keep_original: bool = False
 
 
-def blend(weights: Weights, alpha: float = 1.0, raw: bool = False) -> dict[str, float]:
+def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[str, float]:
     """Weights that sum to 1 (or as given, with `raw`), mixed with the identity path for an `alpha` below 1.
 
     Args:
@@ -107,7 +107,7 @@ def fuse(model: StyleBank, features: Tensor, normalized: Tensor, recipe: Recipe,
     return fused
 
 
-def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: Weights) -> Tensor:
+def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWeights) -> Tensor:
     """Sum of the filters' outputs, each times its weight; see `fuse` for shapes.
 
     Linear filters are summed before they are applied, so that a blend costs what one style costs. Deeper filters

@@ -60,7 +60,7 @@ def preserve_colors(stylized: Image.Image, photograph: Image.Image, mode: str) -
     result = Image.new("RGB", stylized.size)
     for box in _strips(stylized.size):
         lab = _lab(stylized, box)
-        lab = _with_colours_of(photograph, lab, box) if curves is None else _through(curves, lab)
+        lab = _with_colors_of(photograph, lab, box) if curves is None else _through(curves, lab)
         result.paste(_picture(lab), box)
     return result
 
@@ -87,7 +87,7 @@ def _picture(lab: np.ndarray) -> Image.Image:
     return Image.fromarray((rgb * 255).round().clip(0, 255).astype(np.uint8))
 
 
-def _with_colours_of(photograph: Image.Image, lab: np.ndarray, box: Box) -> np.ndarray:
+def _with_colors_of(photograph: Image.Image, lab: np.ndarray, box: Box) -> np.ndarray:
     """The lightness of `lab` with the photograph's a and b, less of them where it is darker than the photograph.
 
     In full, they would turn a style's black lines red or blue; in proportion to lightness, a dark style looks grey.

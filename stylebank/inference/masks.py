@@ -73,9 +73,9 @@ def invert(mask: Tensor) -> Tensor:
     return 1 - mask
 
 
-def _shares(grey: Image.Image) -> np.ndarray:
+def _shares(gray: Image.Image) -> np.ndarray:
     """Mode L as (H, W) float32 in [0, 1]."""
-    return np.asarray(grey, dtype=np.float32) / np.float32(255)
+    return np.asarray(gray, dtype=np.float32) / np.float32(255)
 
 
 def _is_shape(rgb: Image.Image, alpha: Image.Image) -> bool:
@@ -86,8 +86,8 @@ def _is_shape(rgb: Image.Image, alpha: Image.Image) -> bool:
     if strongest == 0 or faintest == 255:
         return False
     shows = np.asarray(alpha) > strongest // 2  # soft edges have colours of their own
-    colours = np.asarray(rgb)[shows]  # (N, 3)
-    return bool((colours == colours[0]).all())
+    colors = np.asarray(rgb)[shows]  # (N, 3)
+    return bool((colors == colors[0]).all())
 
 
 def _scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -83,7 +83,7 @@ def resize_to_work(photograph: Image.Image, stroke: Stroke) -> Image.Image:
     return photograph if size == photograph.size else photograph.resize(size, Image.Resampling.LANCZOS)
 
 
-def bring_back(stylized: Image.Image, photograph: Image.Image) -> Image.Image:
+def restore_detail(stylized: Image.Image, photograph: Image.Image) -> Image.Image:
     """The stylized picture at the photograph's size.
 
     Args:

@@ -17,9 +17,9 @@ from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.device import compute_dtype, place, resolve_device
 from stylebank.errors import BankError, ImageError
 from stylebank.images import to_image, to_tensor
-from stylebank.inference.blending import Recipe, Region, Weights, blend, calibrate, fuse, region_masks
+from stylebank.inference.blending import Recipe, Region, StyleWeights, blend, calibrate, fuse, region_masks
 from stylebank.inference.memory import tile_for
-from stylebank.inference.tiling import Progress, TiledPicture
+from stylebank.inference.tiling import TiledPicture, TileProgress
 from stylebank.network.fused import optimize_for_inference
 from stylebank.network.model import MIN_SIDE, StyleBank
 from stylebank.styles import IDENTITY
@@ -28,7 +28,7 @@ ORIGINAL = "original"  # outside all masks: the photograph itself
 FALLBACK_TILE = 512  # side in pixels where a whole picture turned out too large
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
-Style = str | Weights | Recipe
+Style = str | StyleWeights | Recipe
 Mask = Image.Image | Tensor
 """A grey picture, or a tensor (H, W) in [0, 1]; of any size."""
 
@@ -148,7 +148,7 @@ class Stylizer:
         return picture
 
     def encode(
-        self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: Progress | None = None
+        self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: TileProgress | None = None
     ) -> Encoded | TiledPicture:
         """Runs the encoder once; see `stylize` for what it takes and raises.
 

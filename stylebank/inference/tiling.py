@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 SMALLEST_TILE = 16
 
-Progress = Callable[[int, int], None]
+TileProgress = Callable[[int, int], None]
 """Called after each tile with the number of those done and of all, over all passes."""
 _Run = Callable[["Tile"], object]
 
 
 def stylize_tiled(
-    stylizer: Stylizer, image: Image.Image, recipe: Recipe, tile: int, progress: Progress | None = None
+    stylizer: Stylizer, image: Image.Image, recipe: Recipe, tile: int, progress: TileProgress | None = None
 ) -> Image.Image:
     """A picture as `Stylizer.stylize` makes it, in tiles of `tile` pixels a side; see `TiledPicture`."""
     return TiledPicture(stylizer, image, tile, progress).stylize(recipe)
@@ -56,7 +56,7 @@ class TiledPicture:
     """
 
     def __init__(
-        self, stylizer: Stylizer, source: Image.Image | Tensor, tile: int, progress: Progress | None = None
+        self, stylizer: Stylizer, source: Image.Image | Tensor, tile: int, progress: TileProgress | None = None
     ) -> None:
         if tile < SMALLEST_TILE:
             raise ConfigError(f"The side of a tile must be at least {SMALLEST_TILE} pixels, not {tile}.")

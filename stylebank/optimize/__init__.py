@@ -1,13 +1,13 @@
 """Style transfer by optimising the picture itself, as it was first done (Gatys et al. 2016).
 
-`optimize_image` runs one of three presets after well-known programs. `minimise` underneath takes any loss of a
+`optimize_image` runs one of three presets after well-known programs. `minimize` underneath takes any loss of a
 picture, the bank's training objective for one:
 
     content = objective.content_of(photo)
-    minimise(photo, lambda x: objective.stylizing_terms(x, [0], content), LBFGS(), 500, total=objective.total)
+    minimize(photo, lambda x: objective.stylizing_terms(x, [0], content), LBFGS(), 500, total=objective.total)
 """
 
-from stylebank.optimize.minimise import Minimum, Point, Progress, minimise
+from stylebank.optimize.minimize import LossPoint, MinimizeProgress, Minimum, minimize
 from stylebank.optimize.paintings import Painting
 from stylebank.optimize.picture import Optimized, Step, find_preset, optimize_image
 from stylebank.optimize.presets import PRESETS, Preset
@@ -18,14 +18,14 @@ __all__ = [
     "PRESETS",
     "Adam",
     "Descent",
+    "LossPoint",
+    "MinimizeProgress",
     "Minimum",
     "Optimized",
     "Painting",
-    "Point",
     "Preset",
-    "Progress",
     "Step",
     "find_preset",
-    "minimise",
+    "minimize",
     "optimize_image",
 ]

@@ -18,12 +18,12 @@ from stylebank.device import at_least_float32
 from stylebank.inference.blending import Recipe, region_masks
 from stylebank.losses.functional import gram
 from stylebank.losses.vgg import LossNetwork
-from stylebank.optimize.minimise import Terms
+from stylebank.optimize.minimize import Terms
 from stylebank.optimize.presets import Preset
 
 EPS = 1e-10  # of the normalized preset
 
-Grams = Mapping[str, Tensor]
+PaintingGrams = Mapping[str, Tensor]
 """Layer -> (C, C)."""
 
 
@@ -54,7 +54,7 @@ class PictureObjective:
     """
 
     def __init__(
-        self, preset: Preset, network: LossNetwork, content: Tensor, grams: Mapping[str, Grams], recipe: Recipe
+        self, preset: Preset, network: LossNetwork, content: Tensor, grams: Mapping[str, PaintingGrams], recipe: Recipe
     ) -> None:
         self.preset, self.network, self.grams, self.recipe = preset, network, grams, recipe
         with torch.no_grad():

@@ -13,7 +13,7 @@ from stylebank.errors import ConfigError, ImageError
 from stylebank.images import resize_long_side, to_tensor
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.losses.vgg import LossNetwork
-from stylebank.optimize.objective import Grams, painting_grams
+from stylebank.optimize.objective import PaintingGrams, painting_grams
 from stylebank.optimize.presets import Preset
 
 SMALLEST = 16  # pixels: the loss network halves a picture up to four times
@@ -55,13 +55,13 @@ def recipe_of(paintings: Sequence[Painting]) -> Recipe:
 
 def grams_of(
     network: LossNetwork, paintings: Sequence[Painting], preset: Preset, size: tuple[int, int], share: float
-) -> dict[str, Grams]:
+) -> dict[str, PaintingGrams]:
     """The Grams of every painting as it is seen beside a picture of (width, height), `share` of its final size.
 
     Raises:
         ImageError: a painting is too small.
     """
-    grams: dict[str, Grams] = {}
+    grams: dict[str, PaintingGrams] = {}
     for i, painting in enumerate(paintings):
         picture = painting.picture
         if preset.painting == "width":

@@ -17,7 +17,7 @@ from stylebank.images import to_image
 from stylebank.inference.colors import preserve_colors
 from stylebank.losses.vgg import load_loss_network
 from stylebank.optimize.activations import to_oxford_scale
-from stylebank.optimize.minimise import Ended, Minimum, Point, Progress, minimise
+from stylebank.optimize.minimize import Ended, LossPoint, MinimizeProgress, Minimum, minimize
 from stylebank.optimize.objective import PictureObjective
 from stylebank.optimize.paintings import Painting, check_size, grams_of, pixels_of, recipe_of
 from stylebank.optimize.presets import PRESETS, Preset
@@ -35,7 +35,7 @@ class Step:
     """Of all scales together."""
     size: tuple[int, int]
     """(width, height) worked on now."""
-    point: Point
+    point: LossPoint
     picture: Callable[[], Image.Image]
     """Makes the picture as it would be if it all ended now."""
 
@@ -59,11 +59,11 @@ class Optimized:
         return sum(minimum.iterations for minimum in self.minima)
 
     @property
-    def history(self) -> list[Point]:
+    def history(self) -> list[LossPoint]:
         """The losses of all scales, with iterations counted through."""
-        points, done = list[Point](), 0
+        points, done = list[LossPoint](), 0
         for minimum in self.minima:
-            points += [Point(done + point.iteration, point.loss, point.terms) for point in minimum.history]
+            points += [LossPoint(done + point.iteration, point.loss, point.terms) for point in minimum.history]
             done += minimum.iterations
         return points
 
@@ -121,7 +121,7 @@ def optimize_image(
         full = _resized(image, content.size)
         return preserve_colors(to_image(full / 255), content, colors)
 
-    def report(progress: Progress) -> None:
+    def report(progress: MinimizeProgress) -> None:
         if callback is not None:
             wanted = progress.best if preset.keep_best else progress.image
             done = sum(minimum.iterations for minimum in minima)
@@ -131,7 +131,7 @@ def optimize_image(
         for size, count in zip(sizes, counts, strict=True):
             grams = grams_of(network, paintings, preset, size, size[0] / content.size[0])
             objective = PictureObjective(preset, network, pixels_of(content, size, target), grams, recipe)
-            minimum = minimise(
+            minimum = minimize(
                 _resized(image, size),
                 objective,
                 preset.settings,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylebank.errors import ImageError, MissingExtraError
 from stylebank.files import new_file
-from stylebank.optimize.minimise import Point
+from stylebank.optimize.minimize import LossPoint
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -30,7 +30,7 @@ def check_plot(path: Path, overwrite: bool = False) -> None:
         raise ImageError(f"'{path}' exists; pass --overwrite to replace it")
 
 
-def plot_losses(points: Sequence[Point], path: Path, overwrite: bool = False) -> None:
+def plot_losses(points: Sequence[LossPoint], path: Path, overwrite: bool = False) -> None:
     """Draws every term and writes the file, all of it or nothing. The total is left out where it can be negative.
 
     Raises:

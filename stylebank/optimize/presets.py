@@ -21,7 +21,7 @@ from stylebank.optimize.steps import Adam, Descent, Settings
 
 Factor = Callable[[int, int], float]
 """(channels C, positions M) -> what a layer's sum of squares is multiplied by."""
-Weights = Mapping[str, float]
+LayerWeights = Mapping[str, float]
 """Layer -> its weight."""
 
 
@@ -40,8 +40,8 @@ class Preset:
     name: str
     network: Network
     pooling: Pooling
-    content_layers: Weights
-    style_layers: Weights
+    content_layers: LayerWeights
+    style_layers: LayerWeights
     content_weight: float
     style_weight: float
     tv_weight: float
@@ -68,7 +68,7 @@ def equal_weights(layers: Sequence[str], total: float) -> dict[str, float]:
     return dict.fromkeys(layers, total / len(layers))
 
 
-def growing_weights(weights: Weights, growth: float) -> dict[str, float]:
+def growing_weights(weights: LayerWeights, growth: float) -> dict[str, float]:
     """Each layer weighs `growth` times as much as the one before; their sum stays.
 
     Raises:
@@ -144,7 +144,7 @@ NORMALIZED = Preset(
     # Grams not divided at all, then a mean over C * C. The last factor keeps large pictures from overflowing; being
     # the same everywhere, it makes no difference to a term that is divided by its own value.
     style_factor=lambda c, m: m**2 / c**2 / 255**4,
-    start=Start("uniform", 0, 1, grey=128.0),
+    start=Start("uniform", 0, 1, gray=128.0),
     settings=Descent(step=10.0),
     iterations=120,
     variation=total_variation,

@@ -22,7 +22,7 @@ class Start:
     """Highest value of uniform noise, or the mean plus one standard deviation of normal noise."""
     share: float = 1.0
     """Of the noise, from 0 (the picture itself) to 1 (no picture)."""
-    grey: float | None = None
+    gray: float | None = None
     """None is the loss network's mean colour."""
 
     def picture(self, picture: Tensor, mean: Tensor, seed: int) -> Tensor:
@@ -35,9 +35,9 @@ class Start:
         """
         if not 0 <= self.share <= 1:
             raise ConfigError(f"The share of noise must lie between 0 and 1, not {self.share:g}.")
-        grey = mean if self.grey is None else torch.full_like(mean, self.grey)
+        gray = mean if self.gray is None else torch.full_like(mean, self.gray)
         noise = self._noise(picture.shape, seed).to(picture.device)
-        return grey + self.share * noise + (1 - self.share) * (picture - grey)
+        return gray + self.share * noise + (1 - self.share) * (picture - gray)
 
     def _noise(self, shape: torch.Size, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)

@@ -7,13 +7,13 @@ from stylebank.regions.assignment import Assignment, Treatment, parse_assignment
 from stylebank.regions.find import find_regions
 from stylebank.regions.label_map import MAX_LABELS, PALETTE, key_picture, key_text, load_label_map, save_label_map
 from stylebank.regions.resize import upsample_labels
-from stylebank.regions.segment import Method, parse_method, segment_kmeans, segment_slic
+from stylebank.regions.segment import RegionMethod, parse_method, segment_kmeans, segment_slic
 
 __all__ = [
     "MAX_LABELS",
     "PALETTE",
     "Assignment",
-    "Method",
+    "RegionMethod",
     "Treatment",
     "find_regions",
     "key_picture",

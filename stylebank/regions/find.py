@@ -9,7 +9,7 @@ from PIL import Image
 
 from stylebank.images import resize_long_side
 from stylebank.regions.resize import upsample_labels
-from stylebank.regions.segment import Method, segment_kmeans, segment_slic
+from stylebank.regions.segment import RegionMethod, segment_kmeans, segment_slic
 
 if TYPE_CHECKING:
     from stylebank.inference.stylizer import Stylizer
@@ -18,7 +18,7 @@ LONGEST_SIDE = 2048  # of the labels found, in pixels: finer edges are lost in t
 _FEATURES_OF = 640  # long side of the picture whose features are clustered: their grid is then what K-means looks at
 
 
-def find_regions(stylizer: Stylizer, photograph: Image.Image, method: Method, seed: int = 0) -> np.ndarray:
+def find_regions(stylizer: Stylizer, photograph: Image.Image, method: RegionMethod, seed: int = 0) -> np.ndarray:
     """Divides a photograph into regions: by the bank's content features, or into superpixels.
 
     Args:

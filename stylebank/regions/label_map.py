@@ -27,19 +27,19 @@ _ROW, _MARGIN = 26, 8  # of the key, in pixels
 
 def _palette() -> np.ndarray:
     """(64, 3): from red on, always the colour furthest from all before it."""
-    colours = np.stack(np.meshgrid(*[np.arange(0, 256, _STEP)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    chosen = [len(colours) - 16]  # red
-    distance = np.full(len(colours), np.inf)
-    while len(chosen) < len(colours):
-        distance = np.minimum(distance, ((colours - colours[chosen[-1]]) ** 2).sum(1))
+    colors = np.stack(np.meshgrid(*[np.arange(0, 256, _STEP)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    chosen = [len(colors) - 16]  # red
+    distance = np.full(len(colors), np.inf)
+    while len(chosen) < len(colors):
+        distance = np.minimum(distance, ((colors - colors[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(np.argmax(distance)))
-    return colours[chosen].astype(np.uint8)
+    return colors[chosen].astype(np.uint8)
 
 
-_COLOURS = _palette()
-PALETTE: tuple[tuple[int, int, int], ...] = tuple((int(r), int(g), int(b)) for r, g, b in _COLOURS)
+_COLORS = _palette()
+PALETTE: tuple[tuple[int, int, int], ...] = tuple((int(r), int(g), int(b)) for r, g, b in _COLORS)
 """The colour (red, green, blue) of every label."""
-_LABEL_AT = np.argsort((_COLOURS // _STEP) @ np.array([16, 4, 1]))  # where a colour lies among the 64 -> its label
+_LABEL_AT = np.argsort((_COLORS // _STEP) @ np.array([16, 4, 1]))  # where a colour lies among the 64 -> its label
 
 
 def save_label_map(labels: np.ndarray, path: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -64,7 +64,7 @@ def save_label_map(labels: np.ndarray, path: str | Path, *, overwrite: bool = Fa
     for file in (path, picture, text):
         if file.exists() and not overwrite:
             raise ImageError(f"'{file}' exists; pass --overwrite to replace it")
-    save_picture(Image.fromarray(_COLOURS[labels]), path, overwrite=overwrite)
+    save_picture(Image.fromarray(_COLORS[labels]), path, overwrite=overwrite)
     save_picture(key_picture(labels), picture, overwrite=overwrite)
     with new_file(text) as temporary:
         temporary.write_text(key_text(labels), encoding="utf-8")

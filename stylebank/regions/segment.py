@@ -33,14 +33,14 @@ _SLIC_PIXELS = 2**18  # enough for edges; larger pictures cost no more
 
 
 @dataclass(frozen=True)
-class Method:
+class RegionMethod:
     """How to find regions: `kmeans` on features or `slic` on pixels, and how many at most."""
 
     kind: Kind
     count: int
 
 
-def parse_method(text: str) -> Method:
+def parse_method(text: str) -> RegionMethod:
     """Reads `kmeans:4` or `slic:40`.
 
     Raises:
@@ -49,7 +49,7 @@ def parse_method(text: str) -> Method:
     match = re.fullmatch(r"(\w+):(\d{1,9})", text.strip())
     if match is None or match[1] not in get_args(Kind) or not 2 <= int(match[2]) <= MAX_LABELS:
         raise ConfigError(f"'{text}' finds no regions; valid are kmeans:N and slic:N with N from 2 to {MAX_LABELS}.")
-    return Method("kmeans" if match[1] == "kmeans" else "slic", int(match[2]))
+    return RegionMethod("kmeans" if match[1] == "kmeans" else "slic", int(match[2]))
 
 
 def segment_kmeans(features: Tensor, k: int, seed: int = 0) -> np.ndarray:
@@ -115,8 +115,8 @@ def _cluster(points: np.ndarray, k: int, rng: np.random.Generator) -> tuple[floa
     """One run of K-means: the sum of squared distances, and a label per place."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="One of the clusters is empty", category=UserWarning)
-        centres, labels = kmeans2(points, min(k, len(points)), iter=30, minit="++", rng=rng)
-    return float(((points - centres[labels]) ** 2).sum()), labels
+        centers, labels = kmeans2(points, min(k, len(points)), iter=30, minit="++", rng=rng)
+    return float(((points - centers[labels]) ** 2).sum()), labels
 
 
 def _merge(labels: np.ndarray, lab: np.ndarray, n: int) -> np.ndarray:
@@ -125,9 +125,9 @@ def _merge(labels: np.ndarray, lab: np.ndarray, n: int) -> np.ndarray:
     while len(present := np.unique(labels)) > n:
         smallest = present[np.argmin(np.bincount(labels.ravel())[present])]
         region = labels == smallest
-        neighbours = np.unique(labels[ndimage.binary_dilation(region) & ~region])
-        colours = np.stack([lab[labels == label].mean(0) for label in neighbours])  # (neighbours, 3)
-        labels[region] = neighbours[np.argmin(((colours - lab[region].mean(0)) ** 2).sum(1))]
+        neighbors = np.unique(labels[ndimage.binary_dilation(region) & ~region])
+        colors = np.stack([lab[labels == label].mean(0) for label in neighbors])  # (neighbours, 3)
+        labels[region] = neighbors[np.argmin(((colors - lab[region].mean(0)) ** 2).sum(1))]
     return labels
 
 

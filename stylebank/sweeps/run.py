@@ -87,7 +87,7 @@ def train(config: Config, folder: RunFolder, device: torch.device, loss_weights:
         if folder.saved:
             trainer.resume()
         folder.clear()
-        trainer.faults.go_on_from(folder.last_report(), again=trainer.step < config.train.steps)
+        trainer.issues.go_on_from(folder.last_report(), again=trainer.step < config.train.steps)
     else:
         folder.create(config, {"bank": None, "add_style": None, "names": None})
     finished = trainer.fit()

@@ -35,7 +35,7 @@ class Means:
 
     def take(self, processes: Processes) -> dict[str, float]:
         """The means since the last call over all processes, of the names that got a value; starts anew."""
-        processes.add_up([self.sums])
+        processes.all_reduce_sum([self.sums])
         sums, counts = self.sums.tolist()
         self.sums.zero_()
         return {name: sums[i] / counts[i] for name, i in self.index.items() if counts[i] > 0}
@@ -76,7 +76,7 @@ class Monitor:
             dynamic_ncols=True,
             smoothing=0.05,
             miniters=1,
-            disable=not processes.first,
+            disable=not processes.is_main,
         )
         # By its own clock the bar would stand still, or count wrong, when the machine's clock is set.
         self.bar._time = time.monotonic  # type: ignore[attr-defined]
@@ -116,11 +116,11 @@ class Monitor:
 
     def say(self, text: str) -> None:
         """Prints a line above the bar; every process may."""
-        self.bar.write(text if self.processes.first else f"Process {self.processes.rank}: {text}")
+        self.bar.write(text if self.processes.is_main else f"Process {self.processes.rank}: {text}")
 
     def _write(self, values: Mapping[str, float | Tensor], step: int) -> None:
         """Adds numbers and pictures to the TensorBoard log; a full disk costs the run its entries, not the run."""
-        if not self.processes.first:
+        if not self.processes.is_main:
             return
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ SPOKEN = 10  # skipped files named while the run goes on; all are in the report
 KINDS = ("restarts", "failed_saves", "lost_workers")
 
 
-class Faults:
+class RunIssues:
     """The faults of a run as one of its processes met them, in the first one also those before the last restart."""
 
     def __init__(self, skipped: Iterable[str] = ()) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import nn
 
 from stylebank.bank.io import extend_bank, load_bank, save_bank
-from stylebank.bank.records import StyleInfo, StyleRecord
-from stylebank.config import Config, load_config
+from stylebank.bank.records import StyleInfo
+from stylebank.config import Config
 from stylebank.device import seed_everything
-from stylebank.errors import BankError, ConfigError
+from stylebank.errors import BankError
 from stylebank.network.model import Architecture, StyleBank
 from stylebank.styles import StyleSource
 
@@ -103,18 +103,6 @@ def _take_over(model: StyleBank, start: Path) -> None:
     for name in set(known.names).intersection(model.names):
         weights = known.filters[known.names.index(name)].state_dict()
         model.filters[model.names.index(name)].load_state_dict(weights)
-
-
-def trained_with(record: StyleRecord) -> Config:
-    """The configuration that a style of a bank was trained with, as far as its record says; else the defaults.
-
-    Raises:
-        BankError: the record holds settings that are not valid.
-    """
-    try:
-        return load_config(None, base=record.settings)
-    except ConfigError as error:
-        raise BankError(f"The record of style '{record.name}' holds settings that are not valid: {error}") from error
 
 
 def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:

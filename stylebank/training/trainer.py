@@ -84,7 +84,7 @@ class Trainer(TrainingRun):
         names, steps = [source.name for source in self.task.sources], self.config.train.steps
         path, device, processes = self.folder.path, self.device, self.processes
         self.monitor = Monitor(path, self.step, steps, names, device, self.losses, processes)
-        self.faults.say = self.monitor.say
+        self.issues.say = self.monitor.say
         return self.monitor
 
     def _begin_alike(self) -> None:
@@ -99,7 +99,7 @@ class Trainer(TrainingRun):
                     f"({first[0]}); they must be the same on every machine."
                 )
                 raise self.processes.shared(TrainingError(text))
-        self.processes.copy_from_first(list(self.model.parameters()))
+        self.processes.broadcast(list(self.model.parameters()))
 
     def _batches(self) -> Generator[ContentBatch, None, None]:
         """This process's part of the batches from the current step on. A loader that was killed is replaced."""
@@ -108,7 +108,7 @@ class Trainer(TrainingRun):
             try:
                 for batch in self._loader():
                     lost = 0
-                    self.faults.skip(batch.unreadable)
+                    self.issues.skip(batch.unreadable)
                     yield batch
                 return
             except (KeyboardInterrupt, TrainingError, RuntimeError) as error:
@@ -120,8 +120,8 @@ class Trainer(TrainingRun):
                     reason = str(error).strip().splitlines()[-1].removeprefix("stylebank.errors.TrainingError: ")
                     raise TrainingError(f"Step {self.step}: {reason}{self._rescue()}") from error
             lost += 1
-            self.faults.counts["lost_workers"] += 1
-            self.faults.once("A process that decodes photographs was killed; another one takes its place.")
+            self.issues.counts["lost_workers"] += 1
+            self.issues.once("A process that decodes photographs was killed; another one takes its place.")
 
     def _loader(self) -> Iterator[ContentBatch]:
         data, train, files, begin = self.config.data, self.config.train, self.photographs.train, self.step
@@ -178,13 +178,13 @@ class Trainer(TrainingRun):
     def _average(self, loss: Tensor, identity: bool) -> Tensor:
         """Gradient and loss become those of the whole batch. Alone they are already."""
         loss = loss.detach()
-        if self.processes.count > 1:
+        if self.processes.world_size > 1:
             touched = self._touched(identity)
             for parameter in touched:
                 if parameter.grad is None:  # a filter that only other processes used
                     parameter.grad = torch.zeros_like(parameter)
             gradients = [p.grad for p in touched if p.grad is not None]
-            self.processes.add_up([*gradients, loss], weight=len(self.part) / self.config.train.batch_size)
+            self.processes.all_reduce_sum([*gradients, loss], weight=len(self.part) / self.config.train.batch_size)
         return loss
 
     def _balance(self, identity: bool) -> None:
@@ -215,7 +215,7 @@ class Trainer(TrainingRun):
         self.nonfinite_steps += 1
         problem = self._blame(terms, styles, batch)
         if self.nonfinite_steps <= self.skip_nonfinite:
-            if self.processes.first:
+            if self.processes.is_main:
                 self.monitor.say(f"{problem} The step is left out, {self.nonfinite_steps} of {self.skip_nonfinite}.")
             return False
         with suppress(StyleBankError):
@@ -246,19 +246,19 @@ class Trainer(TrainingRun):
             parameter.grad = None
 
     def _preview(self) -> None:
-        if not self.processes.first or not (files := self.held_out()):
+        if not self.processes.is_main or not (files := self.held_out()):
             return
         first = max(self.task.first_style, len(self.model.names) - PREVIEW_STYLES)
         try:
             grid = preview(self.model, files, first, self.device, self.dtype)
             self.monitor.preview(self.step, grid, identity_psnr(self.model, files, self.device, self.dtype))
         except StyleBankError as error:  # a full disk, or a photograph that went away just now
-            self.faults.once(f"There are no previews: {error}")
+            self.issues.once(f"There are no previews: {error}")
 
     def _checkpoint(self, must: bool) -> None:
         """Saves in the first process. If the disk refuses, training goes on, unless it `must` be saved now."""
         report = self.report()
-        if not self.processes.first:
+        if not self.processes.is_main:
             return
         try:
             self.save()
@@ -266,13 +266,13 @@ class Trainer(TrainingRun):
         except StyleBankError as error:
             if must or not isinstance(error.__cause__, OSError):
                 raise
-            self.faults.counts["failed_saves"] += 1
+            self.issues.counts["failed_saves"] += 1
             last = f"the last checkpoint is of step {self.saved_step}" if self.saved_step >= 0 else "there is none yet"
-            self.faults.once(f"{error} Training goes on; {last}.")
+            self.issues.once(f"{error} Training goes on; {last}.")
 
     def _rescue(self) -> str:
         """Saves what there is before a run ends without photographs; returns what to say about it."""
-        if not self.processes.first:
+        if not self.processes.is_main:
             return ""
         with suppress(StyleBankError):
             self.save()

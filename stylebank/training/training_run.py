@@ -16,14 +16,14 @@ from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
-from stylebank.evaluation.metrics import STYLE_LAYERS, Ruler
+from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
 from stylebank.losses.objective import Features, Objective, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 from stylebank.training.data import find_photographs, readable
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.training.run_folder import RunFolder
-from stylebank.training.run_issues import Faults
+from stylebank.training.run_issues import RunIssues
 from stylebank.training.schedule import Schedule
 from stylebank.training.state import load_training_state, save_training_state
 from stylebank.training.task import Task
@@ -50,10 +50,10 @@ class TrainingRun:
         self.config, self.task, self.folder, self.device = config, task, folder, device
         self.loss_weights, self.processes, self.skip_nonfinite = loss_weights, processes, skip_nonfinite
         train, data = config.train, config.data
-        if processes.count > train.batch_size:
+        if processes.world_size > train.batch_size:
             raise TrainingError(
-                f"The {processes.count} processes share each batch, and train.batch_size={train.batch_size} is too "
-                "small for that; raise it, or start fewer processes."
+                f"The {processes.world_size} processes share each batch, and train.batch_size={train.batch_size} is "
+                "too small for that; raise it, or start fewer processes."
             )
         self.part = processes.part(train.batch_size)  # this process's places in every batch
         if task.joint and train.kept_batches:
@@ -68,7 +68,7 @@ class TrainingRun:
         self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
-        self.faults = Faults(self.photographs.skipped)
+        self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
         self.objective = self._objective()
@@ -156,7 +156,7 @@ class TrainingRun:
         Raises:
             TrainingError: there is none, it is damaged, or it belongs to another network.
         """
-        state = self.processes.from_first(lambda: load_training_state(self.folder.state_file))
+        state = self.processes.from_main(lambda: load_training_state(self.folder.state_file))
         try:
             if state["styles"] != self.model.names:
                 raise TrainingError(
@@ -179,12 +179,12 @@ class TrainingRun:
     def held_out(self) -> tuple[Path, ...]:
         """The photographs to measure on, without any that have become unreadable since the start."""
         files, reasons = readable(self.photographs.held_out)
-        self.faults.skip(reasons)
+        self.issues.skip(reasons)
         return files
 
     def measure(self) -> None:
         """Measures the bank on the held-out photographs and writes the numbers into it. In the first process only."""
-        if not self.processes.first or not (files := self.held_out()):
+        if not self.processes.is_main or not (files := self.held_out()):
             return
         network = self._loss_network(STYLE_LAYERS)
         grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
@@ -194,7 +194,7 @@ class TrainingRun:
         }
         self.metrics = {
             "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
-            "styles": measure(self.model, files, styles, Ruler(network), self.device, self.dtype),
+            "styles": measure(self.model, files, styles, StyleMetrics(network), self.device, self.dtype),
         }
         self.measured_on = hashes_of(files)
         self._save_bank()
@@ -202,19 +202,19 @@ class TrainingRun:
     def write_report(self) -> Path | None:
         """Writes `report.json` in the first process and returns its path; to be called by all processes."""
         report = self.report()
-        return self.folder.write_report(report) if self.processes.first else None
+        return self.folder.write_report(report) if self.processes.is_main else None
 
     def report(self) -> dict[str, Any]:
         """What the run came to: steps, time, losses, metrics if measured, and what went wrong on the way.
 
         To be called by all processes.
         """
-        counts, skipped = self.faults.of_all(self.processes)
+        counts, skipped = self.issues.of_all(self.processes)
         return {
             "steps": self.step,
             "of": self.config.train.steps,
             "seconds": round(self.seconds, 1),
-            "processes": self.processes.count,
+            "processes": self.processes.world_size,
             "losses": self.losses,
             "held_out": [str(path) for path in self.photographs.held_out],
             "metrics": self.metrics,

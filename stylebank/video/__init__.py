@@ -12,7 +12,7 @@ Rotation is applied, times are exact, sound and subtitles are copied; see `Video
 from stylebank.video.animation import ANIMATIONS, AnimationReader
 from stylebank.video.animation_writer import AnimationWriter
 from stylebank.video.codecs import CODECS, CONTAINERS
-from stylebank.video.colour import Colour
+from stylebank.video.color_space import ColorSpace
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, StreamInfo, VideoError, VideoInfo
 from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_writer
@@ -29,7 +29,7 @@ __all__ = [
     "FILM_SUFFIXES",
     "AnimationReader",
     "AnimationWriter",
-    "Colour",
+    "ColorSpace",
     "FolderReader",
     "FolderWriter",
     "Frame",

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stylebank.errors import ImageError
 from stylebank.images.limit import open_limited
-from stylebank.video.colour import Colour
+from stylebank.video.color_space import ColorSpace
 from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoError, VideoInfo
 from stylebank.video.reader import START, Seconds, check_range, exactly
 
@@ -57,7 +57,7 @@ class AnimationReader(FrameReader):
             time_base=_TICK,
             duration=duration,
             frames=len(kept),
-            colour=Colour(),
+            color=ColorSpace(),
             plays=plays,
         )
 

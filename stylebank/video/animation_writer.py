@@ -14,7 +14,7 @@ from stylebank.files import new_file
 from stylebank.images import save_picture
 from stylebank.video.animation import ANIMATIONS
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError
-from stylebank.video.jobs import Job, partial_path, work_folder
+from stylebank.video.unfinished import UnfinishedWork, partial_path, work_folder
 
 _CLEAR = 255  # palette index of transparent pixels in a GIF
 _WEBP_QUALITY = 90
@@ -64,7 +64,7 @@ class AnimationWriter(FrameWriter):
         self._plays = like.info.plays if plays is None else plays
         self._shortest = _GIF_SHORTEST if self._kind == "GIF" and like.info.kind == "video" else Fraction(0)
         record = {**(settings or {}), **like.identity()}
-        self._job = Job(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
+        self._work = UnfinishedWork(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
         self._done = len(self._stills())
 
     @property
@@ -75,7 +75,7 @@ class AnimationWriter(FrameWriter):
     def write(self, frame: Frame) -> None:
         """Takes the next frame. Raises ImageError."""
         shown = frame.duration
-        path = self._job.folder / f"{frame.index:08d}_{shown.numerator}_{shown.denominator}.png"
+        path = self._work.folder / f"{frame.index:08d}_{shown.numerator}_{shown.denominator}.png"
         alpha = None if frame.alpha is None else Image.fromarray(frame.alpha)
         save_picture(Image.fromarray(frame.rgb), path, alpha=alpha, overwrite=True)
 
@@ -83,7 +83,7 @@ class AnimationWriter(FrameWriter):
         """Makes the animation and removes everything unfinished. Raises VideoError if there are no frames."""
         if self._make(self.path) is None:
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
-        self._job.remove()
+        self._work.remove()
         partial_path(self.path).unlink(missing_ok=True)
         return self.path
 
@@ -92,12 +92,12 @@ class AnimationWriter(FrameWriter):
         return self._make(partial_path(self.path))
 
     def _stills(self) -> list[Path]:
-        return sorted(self._job.folder.glob("[0-9]*.png"))
+        return sorted(self._work.folder.glob("[0-9]*.png"))
 
     def _make(self, path: Path) -> Path | None:
         stills = _paced(self._stills(), self._shortest)
         if not stills:
-            self._job.remove()
+            self._work.remove()
             return None
         animation = _Animation([still.path for still in stills], palette=self._kind == "GIF")
         try:

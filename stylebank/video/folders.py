@@ -15,8 +15,8 @@ from stylebank.files import new_folder
 from stylebank.images import find_images, load_picture, save_picture
 from stylebank.images import probe as picture_size
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError, VideoInfo
-from stylebank.video.jobs import Job, partial_path
 from stylebank.video.reader import START, Seconds, check_range, exactly
+from stylebank.video.unfinished import UnfinishedWork, partial_path
 
 
 class FolderReader(FrameReader):
@@ -105,7 +105,7 @@ class FolderWriter(FrameWriter):
             raise VideoError(f"'{self.path}' is a file, not a folder for frames.")
         self._folder = partial_path(self.path)
         record = {**(settings or {}), **like.identity()}
-        self._job = Job(self.path, self._folder, record, overwrite=overwrite, resume=resume)
+        self._work = UnfinishedWork(self.path, self._folder, record, overwrite=overwrite, resume=resume)
         self._done = len(list(self._folder.glob("[!.]*.png")))
 
     @property
@@ -123,7 +123,7 @@ class FolderWriter(FrameWriter):
         """Gives the folder its name. Raises VideoError if there are no frames."""
         if self.finish_partial() is None:
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
-        self._job.forget()
+        self._work.forget()
         with new_folder(self.path) as folder:
             folder.rmdir()
             self._folder.rename(folder)
@@ -132,6 +132,6 @@ class FolderWriter(FrameWriter):
     def finish_partial(self) -> Path | None:
         """The folder with the frames so far, None if there are none."""
         if not any(self._folder.glob("[!.]*.png")):
-            self._job.remove()
+            self._work.remove()
             return None
         return self._folder

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylebank.errors import StyleBankError
-from stylebank.video.colour import Colour
+from stylebank.video.color_space import ColorSpace
 
 Pixels = NDArray[np.uint8]
 
@@ -100,7 +100,7 @@ class VideoInfo:
     pixel_format: str = ""
     rotation: int = 0
     pixel_aspect: Fraction = Fraction(1)
-    colour: Colour = field(default_factory=Colour)
+    color: ColorSpace = field(default_factory=ColorSpace)
     streams: tuple[StreamInfo, ...] = ()
     plays: int = 0
 
@@ -122,7 +122,7 @@ class VideoInfo:
             parts.append(f"{self.frames} frames")
         parts += [text for text in (self.codec, self.pixel_format) if text]
         if self.kind == "video":
-            parts.append(str(self.colour))
+            parts.append(str(self.color))
         parts += [f"turned {self.rotation} degrees"] if self.rotation else []
         return ", ".join([*parts, *map(str, self.streams)])
 

@@ -19,11 +19,11 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stylebank.files import new_file, write_error
-from stylebank.video.colour import tag_context
+from stylebank.video.color_space import tag_context
 from stylebank.video.containers import is_cover, opened
 from stylebank.video.frames import VideoError
 from stylebank.video.passthrough import Source, add_copy, add_cover, clean_metadata, copied_packets, moved_chapters
-from stylebank.video.segments import Picture, Segment
+from stylebank.video.segments import PictureEncoding, Segment
 
 _FINEST = 10_000_000  # ticks a second
 _BITEXACT = int(cast(Any, Flags.bitexact).value)
@@ -33,7 +33,7 @@ def join(
     segments: Sequence[Segment],
     target: Path,
     container: str,
-    picture: Picture,
+    picture: PictureEncoding,
     source: Source | None = None,
     copied: Sequence[int] = (),
 ) -> None:
@@ -65,7 +65,7 @@ def join(
 
 
 def _muxer_options(
-    container: str, picture: Picture, film: InputContainer | None, copied: Sequence[int]
+    container: str, picture: PictureEncoding, film: InputContainer | None, copied: Sequence[int]
 ) -> dict[str, str]:
     if container not in ("mp4", "mov"):
         return {}
@@ -79,7 +79,7 @@ def _muxer_options(
 def _add_streams(
     output: OutputContainer,
     segment: Segment,
-    picture: Picture,
+    picture: PictureEncoding,
     film: InputContainer | None,
     source: Source | None,
     copied: Sequence[int],
@@ -98,13 +98,13 @@ def _add_streams(
     return video, copies
 
 
-def _add_video(output: OutputContainer, segment: Segment, picture: Picture, like: Stream | None) -> VideoStream:
+def _add_video(output: OutputContainer, segment: Segment, picture: PictureEncoding, like: Stream | None) -> VideoStream:
     with opened(segment.path) as part:
         video = output.add_stream_from_template(part.streams.video[0], opaque=True)
     context = video.codec_context
     context.framerate = picture.rate
     context.sample_aspect_ratio = picture.pixel_aspect
-    tag_context(context, picture.colour, rgb=picture.is_rgb)
+    tag_context(context, picture.color, rgb=picture.is_rgb)
     if picture.codec.tag and output.format.name in ("mp4", "mov"):
         context.codec_tag = picture.codec.tag
     video.time_base = picture.time_base
@@ -115,7 +115,7 @@ def _add_video(output: OutputContainer, segment: Segment, picture: Picture, like
 
 
 def _video_packets(
-    segments: Sequence[Segment], picture: Picture, video: VideoStream
+    segments: Sequence[Segment], picture: PictureEncoding, video: VideoStream
 ) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """(seconds, packet) of all parts in decoding order.
 
@@ -140,7 +140,7 @@ def _video_packets(
             yield packet.dts * picture.time_base, packet
 
 
-def _packets_of(segment: Segment, picture: Picture) -> Iterator[tuple[int, Packet[VideoStream]]]:
+def _packets_of(segment: Segment, picture: PictureEncoding) -> Iterator[tuple[int, Packet[VideoStream]]]:
     """(timestamp in ticks of the film's time base, packet) in decoding order."""
     with opened(segment.path) as part:
         for packet in part.demux(part.streams.video[0]):

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
-from stylebank.video.colour import colour_of
+from stylebank.video.color_space import color_space_of
 from stylebank.video.containers import check_whole, limit_frames, main_video, opened, time_base_of
 from stylebank.video.frames import StreamInfo, VideoError, VideoInfo
 from stylebank.video.orientation import Turn, turn_of
@@ -125,7 +125,7 @@ def _describe(
         pixel_format=frame.format.name,
         rotation=turn.degrees,
         pixel_aspect=1 / pixel_aspect if turn.transpose else pixel_aspect,
-        colour=colour_of(frame),
+        color=color_space_of(frame),
         streams=tuple(stream_info(other) for other in container.streams if other.index != stream.index),
     )
 

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from stylebank.video.colour import RgbDecoder
+from stylebank.video.color_space import RgbDecoder
 from stylebank.video.containers import limit_frames, opened
 from stylebank.video.frames import Frame, FrameReader, Position, VideoError, VideoInfo
 from stylebank.video.probe import examine
@@ -103,7 +103,7 @@ class VideoReader(FrameReader):
         tick = self.info.time_base
         first = self._from if after.pts is None else self.origin_pts + after.pts
         begin, skip = (0, after.index) if after.pts is None else (after.index, 0)
-        to_rgb = RgbDecoder(self.info.colour, self._probe.stored_size)
+        to_rgb = RgbDecoder(self.info.color, self._probe.stored_size)
         for index, (frame, pts, ticks) in enumerate(self._selected(first), begin):
             if index >= skip:
                 rgb = self._probe.turn(to_rgb(frame))

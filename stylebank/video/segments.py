@@ -19,12 +19,12 @@ from av.video.stream import VideoStream
 
 from stylebank.files import write_error
 from stylebank.video.codecs import Codec
-from stylebank.video.colour import Colour, RgbEncoder, tag_context
+from stylebank.video.color_space import ColorSpace, RgbEncoder, tag_context
 from stylebank.video.frames import Pixels, VideoError
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureEncoding:
     """How the pictures of a film to write are stored. `time_base` is that of all timestamps."""
 
     codec: Codec
@@ -32,7 +32,7 @@ class Picture:
     size: tuple[int, int]
     time_base: Fraction
     rate: Fraction
-    colour: Colour
+    color: ColorSpace
     pixel_aspect: Fraction
 
     @property
@@ -76,14 +76,14 @@ def find_segments(folder: Path) -> list[Segment]:
 class SegmentEncoder:
     """Encodes one part of a film into `folder`. `first` is the index of its first frame, `start` its timestamp."""
 
-    def __init__(self, folder: Path, picture: Picture, first: int, start: int) -> None:
-        self._folder, self._picture = folder, picture
+    def __init__(self, folder: Path, picture: PictureEncoding, first: int, start: int) -> None:
+        self._folder, self._encoding_of = folder, picture
         self._first, self._start, self._end = first, start, start
         self.frames = 0
         """How many frames were taken so far."""
         self._decoded: list[int] = []
         self._path = folder / ".current.tmp"
-        self._to_frame = RgbEncoder(picture.colour, picture.pixel_format)
+        self._to_frame = RgbEncoder(picture.color, picture.pixel_format)
         with _encoding(picture, self._path):
             self._container = av.open(f"file:{self._path}", "w", format=picture.codec.segment)
             self._stream = self._add_stream()
@@ -91,7 +91,7 @@ class SegmentEncoder:
     def write(self, rgb: Pixels, pts: int, end: int) -> None:
         """Takes a frame (H, W, 3) shown from `pts` to `end`. Raises VideoError."""
         frame = self._to_frame(rgb)
-        frame.pts, frame.time_base = pts - self._start, self._picture.time_base
+        frame.pts, frame.time_base = pts - self._start, self._encoding_of.time_base
         frame.duration = end - pts
         self._mux(frame)
         self._end = end
@@ -100,7 +100,7 @@ class SegmentEncoder:
     def close(self) -> Segment | None:
         """Finishes the part; None if there is no frame in it. Raises VideoError."""
         self._mux(None)
-        with _encoding(self._picture, self._path):
+        with _encoding(self._encoding_of, self._path):
             self._container.close()
         if not self._decoded:
             self._path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class SegmentEncoder:
         delay = max(number - rank[pts] for number, pts in enumerate(self._decoded))
         # Counted by what was encoded: Ctrl-C may fall between encoding a frame and taking note of it.
         frames, end = len(shown), max(self._end, self._start + shown[-1] + 1)
-        name = f"{self._first:08d}_{frames}_{self._start}_{end}_{delay}.{self._picture.codec.segment}"
+        name = f"{self._first:08d}_{frames}_{self._start}_{end}_{delay}.{self._encoding_of.codec.segment}"
         try:
             os.replace(self._path, self._folder / name)
         except OSError as error:
@@ -124,7 +124,7 @@ class SegmentEncoder:
         self._path.unlink(missing_ok=True)
 
     def _add_stream(self) -> VideoStream:
-        picture = self._picture
+        picture = self._encoding_of
         stream = self._container.add_stream(picture.codec.name, rate=picture.rate, options=dict(picture.options))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = picture.size
@@ -133,19 +133,19 @@ class SegmentEncoder:
         context = stream.codec_context
         context.time_base = picture.time_base
         context.sample_aspect_ratio = picture.pixel_aspect
-        tag_context(context, picture.colour, rgb=picture.is_rgb)
+        tag_context(context, picture.color, rgb=picture.is_rgb)
         return stream
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        with _encoding(self._picture, self._path):
+        with _encoding(self._encoding_of, self._path):
             for packet in self._stream.encode(frame):
                 assert packet.pts is not None
-                self._decoded.append(int(packet.pts * packet.time_base / self._picture.time_base))
+                self._decoded.append(int(packet.pts * packet.time_base / self._encoding_of.time_base))
                 self._container.mux(packet)
 
 
 @contextmanager
-def _encoding(picture: Picture, path: Path) -> Iterator[None]:
+def _encoding(picture: PictureEncoding, path: Path) -> Iterator[None]:
     """Turns the encoder's and the disk's errors into one sentence."""
     try:
         yield

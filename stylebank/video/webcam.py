@@ -13,7 +13,7 @@ from typing import Self
 import av
 from av.container import InputContainer
 
-from stylebank.video.colour import RgbDecoder, colour_of
+from stylebank.video.color_space import RgbDecoder, color_space_of
 from stylebank.video.frames import Frame, VideoError
 
 _PATIENCE = 10.0  # seconds without a picture, after which the camera counts as gone
@@ -70,7 +70,7 @@ class Webcam:
             for index, picture in enumerate(self._container.decode(video=0)):
                 if self._stop.is_set():
                     return
-                to_rgb = to_rgb or RgbDecoder(colour_of(picture), (picture.width, picture.height))
+                to_rgb = to_rgb or RgbDecoder(color_space_of(picture), (picture.width, picture.height))
                 shown = Fraction(time.monotonic() - began).limit_denominator(1000)
                 frame = Frame(index, shown, Fraction(0), int(shown * 1000), to_rgb(picture))
                 with self._changed:

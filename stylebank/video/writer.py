@@ -12,11 +12,11 @@ from typing import Any
 from stylebank.errors import StyleBankError
 from stylebank.video.codecs import choose_codec, container_of
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError, VideoInfo
-from stylebank.video.jobs import Job, partial_path, work_folder
 from stylebank.video.join import join
 from stylebank.video.passthrough import Source, plan_streams
 from stylebank.video.reader import VideoReader
-from stylebank.video.segments import Picture, Segment, SegmentEncoder, find_segments
+from stylebank.video.segments import PictureEncoding, Segment, SegmentEncoder, find_segments
+from stylebank.video.unfinished import UnfinishedWork, partial_path, work_folder
 
 SEGMENT_FRAMES = 48
 """Frames in a part: what a killed run loses at most, and the longest way between two key frames."""
@@ -72,13 +72,13 @@ class VideoWriter(FrameWriter):
         chosen = choose_codec(codec, self.path)
         if isinstance(like, VideoReader) and _same_file(self.path, like.path):
             raise VideoError(f"'{self.path}' is the film being read; write to another file.")
-        self._picture = Picture(
+        self._encoding = PictureEncoding(
             codec=chosen,
             options=chosen.settings(quality, preset),
             size=size or like.info.size,
             time_base=like.info.time_base,
             rate=like.info.frame_rate,
-            colour=like.info.colour,
+            color=like.info.color,
             pixel_aspect=_pixel_aspect(like.info, size or like.info.size),
         )
         self._source = _source(like)
@@ -88,9 +88,9 @@ class VideoWriter(FrameWriter):
         if self._source:
             self._copied, self.left_out = plan_streams(self._source, self._container, self.path, drop=drop)
         self._each = segment_frames
-        picture = {"codec": chosen.name, **self._picture.options, "size": list(self._picture.size)}
+        picture = {"codec": chosen.name, **self._encoding.options, "size": list(self._encoding.size)}
         record = {**(settings or {}), **like.identity(), **picture, "segment_frames": segment_frames}
-        self._job = Job(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
+        self._work = UnfinishedWork(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
         self._parts = self._whole_parts()
         self._current: SegmentEncoder | None = None
         self._end: int | None = self._parts[-1].end if self._parts else None
@@ -102,18 +102,18 @@ class VideoWriter(FrameWriter):
 
     def write(self, frame: Frame) -> None:
         """Encodes the next frame. Raises VideoError for another size than announced or a time that goes back."""
-        if frame.size != self._picture.size:
+        if frame.size != self._encoding.size:
             raise VideoError(
                 f"'{self.path}': frame {frame.index} is {frame.size[0]}x{frame.size[1]}, the film is "
-                f"{self._picture.size[0]}x{self._picture.size[1]}."
+                f"{self._encoding.size[0]}x{self._encoding.size[1]}."
             )
-        tick = self._picture.time_base
+        tick = self._encoding.time_base
         pts, end = round(frame.time / tick), round((frame.time + frame.duration) / tick)
         if self._end is not None and pts < self._end:
             raise VideoError(f"'{self.path}': frame {frame.index} comes before the end of the one before it.")
         if self._current is None:
             first = sum(part.frames for part in self._parts)
-            self._current = SegmentEncoder(self._job.folder, self._picture, first, pts)
+            self._current = SegmentEncoder(self._work.folder, self._encoding, first, pts)
         self._end = max(end, pts + 1)
         self._current.write(frame.on_white(), pts, self._end)
         if self._current.frames == self._each:
@@ -123,10 +123,10 @@ class VideoWriter(FrameWriter):
         """Makes the film and removes everything unfinished. Raises VideoError if there are no frames."""
         self._close_part()
         if not self._parts:
-            self._job.remove()
+            self._work.remove()
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
-        join(self._parts, self.path, self._container, self._picture, self._source, self._copied)
-        self._job.remove()
+        join(self._parts, self.path, self._container, self._encoding, self._source, self._copied)
+        self._work.remove()
         partial_path(self.path).unlink(missing_ok=True)
         return self.path
 
@@ -135,14 +135,14 @@ class VideoWriter(FrameWriter):
         with suppress(StyleBankError):  # of an encoder that has failed already: the parts before are good
             self._close_part()
         if not self._parts:
-            self._job.remove()
+            self._work.remove()
             return None
         source = self._source
         if source is not None:
-            until = source.begin + self._parts[-1].end * self._picture.time_base
+            until = source.begin + self._parts[-1].end * self._encoding.time_base
             source = replace(source, end=until if source.end is None else min(until, source.end))
         partial = partial_path(self.path)
-        join(self._parts, partial, self._container, self._picture, source, self._copied)
+        join(self._parts, partial, self._container, self._encoding, source, self._copied)
         return partial
 
     def _close_part(self) -> None:
@@ -159,8 +159,8 @@ class VideoWriter(FrameWriter):
 
     def _whole_parts(self) -> list[Segment]:
         """Parts to go on after; a short one, cut off by an interruption, is made anew so that all come out alike."""
-        whole = [part for part in find_segments(self._job.folder) if part.frames == self._each]
-        for path in set(self._job.folder.glob("[!.]*")) - {part.path for part in whole}:
+        whole = [part for part in find_segments(self._work.folder) if part.frames == self._each]
+        for path in set(self._work.folder.glob("[!.]*")) - {part.path for part in whole}:
             path.unlink()
         return whole
 

@@ -82,17 +82,19 @@ def _run(options: argparse.Namespace, processes: Processes, device: torch.device
         wanted = Looks(options, stylizer)
         sources = find_sources(options.input, options.output or Path(), options.frames)
         _check(options, wanted, sources)
-        if options.show_regions and processes.first:
+        if options.show_regions and processes.is_main:
             _show_regions(wanted, list(sources), options)
         if not wanted.names:
             return 0
         names = [" to ".join(options.style)] if options.sweep else wanted.names
         jobs = plan(sources, names, options.output, Existing(options.overwrite, options.resume), frames=options.frames)
     to_do = [job for job in jobs if job.targets]
-    own = stylize_all(stylizer, wanted, to_do[processes.rank :: processes.count], options, quiet=not processes.first)
+    own = stylize_all(
+        stylizer, wanted, to_do[processes.rank :: processes.world_size], options, quiet=not processes.is_main
+    )
     outcomes = processes.gather(own)
     code = max(outcome.code for outcome in outcomes)
-    if processes.first:
+    if processes.is_main:
         text = summary(outcomes, len(to_do), len(jobs) - len(to_do))
         print(
             f"{text}, in {', '.join(names)}: {options.output}", file=sys.stderr if code == INTERRUPTED else sys.stdout

@@ -12,7 +12,7 @@ from stylebank.cli.stylize.looks import Looks
 from stylebank.images import load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.colors import preserve_colors
-from stylebank.inference.strokes import bring_back, resize_to_work
+from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import save_label_map
 
@@ -34,7 +34,7 @@ def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: argpars
     encoded = stylizer.encode(resize_to_work(rgb, options.stroke), options.tile)
     outputs = {}
     for name, recipe in looks.recipes(rgb).items():
-        outputs[name] = preserve_colors(bring_back(encoded.stylize(recipe), rgb), rgb, options.preserve_colors)
+        outputs[name] = preserve_colors(restore_detail(encoded.stylize(recipe), rgb), rgb, options.preserve_colors)
         if name in job.targets:  # at once: with many looks all of them would fill the memory
             _save(outputs.pop(name), job.targets[name], options, alpha)
     if options.sweep:

@@ -13,7 +13,7 @@ from stylebank.inference.blending import Region
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     Assignment,
-    Method,
+    RegionMethod,
     find_regions,
     load_label_map,
     parse_assignment,
@@ -47,7 +47,7 @@ class RegionFinder:
 
     def __init__(self, options: argparse.Namespace, stylizer: Stylizer) -> None:
         self._options, self._stylizer = options, stylizer
-        self._method: Method | None = None
+        self._method: RegionMethod | None = None
         self._labels: np.ndarray | None = None
         self._assignment: Assignment = {}
         if options.regions and options.label_map:

@@ -33,7 +33,7 @@ _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 
 
 @dataclass(frozen=True)
-class Colour:
+class ColorSpace:
     """How a film stores colour: `matrix` is always one that can be converted; the tags may be UNSPECIFIED (2)."""
 
     matrix: int = BT709
@@ -50,32 +50,32 @@ class Colour:
         return f"{_NAMES[self.matrix]} {'full' if self.full_range else 'limited'} range"
 
 
-def colour_of(frame: av.VideoFrame) -> Colour:
+def color_space_of(frame: av.VideoFrame) -> ColorSpace:
     """The colour of a decoded frame; what is untagged follows the custom: BT.709 from 720 lines on, else BT.601.
 
     RGB frames count as BT.709 in limited range, which is how they will be stored.
     """
     if frame.format.is_rgb or frame.format.has_palette:
-        return Colour(primaries=frame.color_primaries, transfer=frame.color_trc)
+        return ColorSpace(primaries=frame.color_primaries, transfer=frame.color_trc)
     matrix = _NEAREST.get(frame.colorspace, frame.colorspace)
     if matrix not in _SWSCALE:
         matrix = BT709 if max(frame.width / 16 * 9, frame.height) >= 720 else SMPTE170M
     full = frame.color_range == _FULL
     if frame.color_range not in (_LIMITED, _FULL):
         full = frame.format.name.startswith(("yuvj", "gray"))
-    return Colour(matrix, full, frame.color_primaries, frame.color_trc)
+    return ColorSpace(matrix, full, frame.color_primaries, frame.color_trc)
 
 
 class RgbDecoder:
     """Decoded frames to (H, W, 3) uint8, every one scaled to `size` (width, height) if it has another."""
 
-    def __init__(self, colour: Colour, size: tuple[int, int]) -> None:
-        self._colour, self._size = colour, size
+    def __init__(self, color: ColorSpace, size: tuple[int, int]) -> None:
+        self._color_space, self._size = color, size
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         if not (frame.format.is_rgb or frame.format.has_palette):
-            frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range_tag
+            frame.colorspace, frame.color_range = self._color_space.matrix, self._color_space.range_tag
         width, height = self._size
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", interpolation=_QUALITY, threads=1
@@ -86,8 +86,8 @@ class RgbDecoder:
 class RgbEncoder:
     """(H, W, 3) uint8 to frames of `pixel_format`, ready for an encoder."""
 
-    def __init__(self, colour: Colour, pixel_format: str) -> None:
-        self._colour, self._format = colour, pixel_format
+    def __init__(self, color: ColorSpace, pixel_format: str) -> None:
+        self._color_space, self._format = color, pixel_format
         self._reformatter = VideoReformatter()
 
     def __call__(self, rgb: NDArray[np.uint8]) -> av.VideoFrame:
@@ -98,19 +98,19 @@ class RgbEncoder:
         yuv = self._reformatter.reformat(
             frame,
             format=self._format,
-            dst_colorspace=_SWSCALE[self._colour.matrix],
-            dst_color_range=self._colour.range_tag,
+            dst_colorspace=_SWSCALE[self._color_space.matrix],
+            dst_color_range=self._color_space.range_tag,
             interpolation=_QUALITY,
             threads=1,
         )
-        yuv.colorspace, yuv.color_range = self._colour.matrix, self._colour.range_tag
-        yuv.color_primaries, yuv.color_trc = self._colour.primaries, self._colour.transfer
+        yuv.colorspace, yuv.color_range = self._color_space.matrix, self._color_space.range_tag
+        yuv.color_primaries, yuv.color_trc = self._color_space.primaries, self._color_space.transfer
         return yuv
 
 
-def tag_context(context: av.VideoCodecContext, colour: Colour, *, rgb: bool) -> None:
+def tag_context(context: av.VideoCodecContext, color: ColorSpace, *, rgb: bool) -> None:
     """Write the colour's numbers where an encoder and a container look for them."""
-    context.colorspace = _RGB if rgb else colour.matrix
-    context.color_range = _FULL if rgb else colour.range_tag
-    context.color_primaries = colour.primaries
-    context.color_trc = colour.transfer
+    context.colorspace = _RGB if rgb else color.matrix
+    context.color_range = _FULL if rgb else color.range_tag
+    context.color_primaries = color.primaries
+    context.color_trc = color.transfer

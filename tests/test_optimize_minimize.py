@@ -16,8 +16,8 @@ from stylebank.config import LossConfig
 from stylebank.errors import TrainingError
 from stylebank.losses.objective import Objective, style_grams
 from stylebank.losses.vgg import load_loss_network
-from stylebank.optimize import LBFGS, Adam, Descent, Progress, minimise
-from stylebank.optimize.minimise import Terms
+from stylebank.optimize import LBFGS, Adam, Descent, MinimizeProgress, minimize
+from stylebank.optimize.minimize import Terms
 from stylebank.optimize.steps import Settings
 from stylebank.styles import find_styles
 
@@ -50,8 +50,8 @@ class Counted:
 
 @pytest.mark.parametrize("settings", EVERY)
 def test_losses_fall_and_everything_is_counted(settings: Settings) -> None:
-    function, seen = Counted(valley), list[Progress]()
-    result = minimise(START, function, settings, 30, callback=seen.append)
+    function, seen = Counted(valley), list[MinimizeProgress]()
+    result = minimize(START, function, settings, 30, callback=seen.append)
     assert result.ended == "finished"
     assert [progress.iteration for progress in seen] == list(range(1, 31))
     assert result.iterations == 30
@@ -65,7 +65,7 @@ def test_losses_fall_and_everything_is_counted(settings: Settings) -> None:
 @pytest.mark.parametrize("settings", EVERY)
 def test_the_best_is_the_lowest_of_all_that_were_tried(settings: Settings) -> None:
     function = Counted(valley)
-    result = minimise(START, function, settings, 25)
+    result = minimize(START, function, settings, 25)
     assert result.best_point.loss == min(function.losses)
     assert float(sum(valley(result.best).values())) == pytest.approx(result.best_point.loss)
     assert float(sum(valley(result.image).values())) == pytest.approx(result.history[-1].loss)
@@ -73,7 +73,7 @@ def test_the_best_is_the_lowest_of_all_that_were_tried(settings: Settings) -> No
 
 def test_the_best_may_be_long_past() -> None:
     """Steps this large overshoot at once; the picture they began with is the best there was."""
-    result = minimise(torch.full((1, 3, 4, 4), 0.26), bowl, Descent(step=5.0), 6)
+    result = minimize(torch.full((1, 3, 4, 4), 0.26), bowl, Descent(step=5.0), 6)
     assert result.best_point.iteration == 0
     assert torch.equal(result.best, torch.full((1, 3, 4, 4), 0.26))
     assert result.history[-1].loss > result.best_point.loss
@@ -81,7 +81,7 @@ def test_the_best_may_be_long_past() -> None:
 
 def test_the_start_is_left_alone() -> None:
     before = START.clone()
-    result = minimise(START, valley, Adam(lr=0.1), 3)
+    result = minimize(START, valley, Adam(lr=0.1), 3)
     assert torch.equal(START, before)
     assert not result.image.requires_grad
     assert not torch.equal(result.image, before)
@@ -94,7 +94,7 @@ def test_adam_is_torchs() -> None:
         optimizer.zero_grad()
         sum(valley(image).values()).backward()  # type: ignore[union-attr]
         optimizer.step()
-    result = minimise(START, valley, Adam(0.03, 0.8, 0.95, 1e-6), 7)
+    result = minimize(START, valley, Adam(0.03, 0.8, 0.95, 1e-6), 7)
     assert torch.allclose(result.image, image.detach(), rtol=1e-12, atol=0)
     assert result.evaluations == 8  # one for each iteration, and the last picture's loss
 
@@ -121,26 +121,26 @@ def test_an_iteration_of_lbfgs_is_one_line_search(iterations: int) -> None:
 
     optimizer.step(closure)  # type: ignore[arg-type]
     state = optimizer.state[image]
-    result = minimise(START, valley, LBFGS(history=20), iterations)
+    result = minimize(START, valley, LBFGS(history=20), iterations)
     assert state["n_iter"] == iterations
     assert torch.allclose(result.image, image.detach(), rtol=1e-9, atol=0)
     assert result.evaluations <= state["func_evals"] + 1  # an iteration's start is not computed twice
 
 
 def test_lbfgs_needs_few_iterations_where_adam_needs_many() -> None:
-    lbfgs, adam = (minimise(START, valley, settings, 40).best_point.loss for settings in (LBFGS(), Adam(lr=0.05)))
+    lbfgs, adam = (minimize(START, valley, settings, 40).best_point.loss for settings in (LBFGS(), Adam(lr=0.05)))
     assert lbfgs < 0.5 * adam
 
 
 def test_lbfgs_ends_at_the_bottom() -> None:
-    result = minimise(START, bowl, LBFGS(), 200)
+    result = minimize(START, bowl, LBFGS(), 200)
     assert result.ended == "converged"
     assert result.iterations < 20
     assert torch.allclose(result.best, torch.full_like(START, 0.25), atol=1e-9)
 
 
 def test_descent_takes_steps_of_a_fixed_spread_down_the_gradient() -> None:
-    result = minimise(START, bowl, Descent(step=0.02), 1)
+    result = minimize(START, bowl, Descent(step=0.02), 1)
     step = result.image - START
     assert float(step.std(correction=0)) == pytest.approx(0.02, rel=1e-6)
     gradient = 2 * (START - 0.25)
@@ -150,7 +150,7 @@ def test_descent_takes_steps_of_a_fixed_spread_down_the_gradient() -> None:
 @pytest.mark.parametrize("settings", EVERY)
 def test_bounds_hold(settings: Settings) -> None:
     seen: list[tuple[float, float]] = []
-    minimise(
+    minimize(
         START,
         lambda image: {"away": -image.square().sum() - image.sum()},
         settings,
@@ -164,7 +164,7 @@ def test_bounds_hold(settings: Settings) -> None:
 
 def test_terms_are_weighed_by_the_total() -> None:
     terms = {"a": torch.tensor([2.0]), "b": torch.tensor(3.0)}
-    result = minimise(
+    result = minimize(
         START,
         lambda image: {name: value * image.square().sum() for name, value in terms.items()},
         Adam(lr=0.01),
@@ -178,7 +178,7 @@ def test_terms_are_weighed_by_the_total() -> None:
 
 def test_it_stops_when_asked() -> None:
     seen: list[int] = []
-    result = minimise(
+    result = minimize(
         START,
         valley,
         LBFGS(),
@@ -189,7 +189,7 @@ def test_it_stops_when_asked() -> None:
     assert result.ended == "stopped"
     assert seen == [1, 2, 3, 4]
     assert result.iterations == 4
-    assert torch.equal(result.image, minimise(START, valley, LBFGS(), 4).image)
+    assert torch.equal(result.image, minimize(START, valley, LBFGS(), 4).image)
 
 
 @pytest.mark.parametrize("settings", EVERY)
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_best_picture(settings: Setti
         calls.append(float(loss.detach()))
         return {"bend": loss}
 
-    result = minimise(START, breaking, settings, 50)
+    result = minimize(START, breaking, settings, 50)
     assert result.ended == "not finite"
     assert len(calls) == 6
     assert result.best_point.loss == min(calls[:5])
@@ -211,24 +211,24 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_best_picture(settings: Setti
 
 def test_a_loss_that_was_never_finite_is_refused() -> None:
     with refused(TrainingError, "nan", "bowl"):
-        minimise(START, lambda image: {"bowl": image.sum() * math.nan}, Adam(), 5)
+        minimize(START, lambda image: {"bowl": image.sum() * math.nan}, Adam(), 5)
 
 
 def test_seconds_are_those_of_the_work() -> None:
-    result = minimise(START, bowl, Adam(), 3, callback=lambda progress: time.sleep(0.2))
+    result = minimize(START, bowl, Adam(), 3, callback=lambda progress: time.sleep(0.2))
     assert 0 < result.seconds < 0.5
 
 
 def test_pictures_at_chosen_iterations_can_be_kept() -> None:
     kept: dict[int, Tensor] = {}
 
-    def keep(progress: Progress) -> None:
+    def keep(progress: MinimizeProgress) -> None:
         if progress.iteration in (2, 5):
             kept[progress.iteration] = progress.image.clone()
 
-    result = minimise(START, valley, LBFGS(), 5, callback=keep)
+    result = minimize(START, valley, LBFGS(), 5, callback=keep)
     assert torch.equal(kept[5], result.image)
-    assert torch.equal(kept[2], minimise(START, valley, LBFGS(), 2).image)
+    assert torch.equal(kept[2], minimize(START, valley, LBFGS(), 2).image)
 
 
 def test_the_banks_own_objective_can_be_minimised(random_vgg_weights: Path, style_images: Path) -> None:
@@ -238,7 +238,7 @@ def test_the_banks_own_objective_can_be_minimised(random_vgg_weights: Path, styl
     objective = Objective(network, style_grams(network, find_styles([style_images]), config.style_layers, 48), config)
     photo = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(1))
     content = objective.content_of(photo)
-    result = minimise(
+    result = minimize(
         photo, lambda image: objective.stylizing_terms(image, [1], content), LBFGS(), 10, total=objective.total
     )
     assert set(result.history[0].terms) == {"content", "style", "tv"}

@@ -15,7 +15,7 @@ from stylebank.video.frames import VideoError
 _RECORD = ".job.json"
 
 
-class Job:
+class UnfinishedWork:
     """A folder of unfinished work for the output `target`, with the settings that made it.
 
     Args:

@@ -26,7 +26,7 @@ Ended = Literal["finished", "stopped", "converged", "not finite"]
 
 
 @dataclass(frozen=True)
-class Point:
+class LossPoint:
     """The losses of one picture."""
 
     iteration: int
@@ -36,7 +36,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Progress:
+class MinimizeProgress:
     """Where the minimisation stands after an iteration. `image` and `best` go on changing: clone what shall stay."""
 
     iteration: int
@@ -46,7 +46,7 @@ class Progress:
     image: Tensor
     best: Tensor
     """The picture with the lowest loss seen."""
-    point: Point
+    point: LossPoint
     """The losses of the picture that this iteration started from; those of `image` are not known yet."""
 
 
@@ -58,8 +58,8 @@ class Minimum:
     """The last picture."""
     best: Tensor
     """The picture with the lowest loss seen, line searches included."""
-    best_point: Point
-    history: list[Point]
+    best_point: LossPoint
+    history: list[LossPoint]
     """The start, then the picture after each iteration."""
     ended: Ended
     iterations: int
@@ -67,19 +67,19 @@ class Minimum:
     seconds: float
 
 
-def add_up(terms: Terms) -> Tensor:
+def sum_of_terms(terms: Terms) -> Tensor:
     """The sum of all terms, of all their elements: the usual total."""
     return torch.stack([value.sum() for value in terms.values()]).sum()
 
 
-def minimise(
+def minimize(
     image: Tensor,
     objective: Callable[[Tensor], Terms],
     settings: Settings,
     iterations: int,
     *,
-    total: Total = add_up,
-    callback: Callable[[Progress], None] | None = None,
+    total: Total = sum_of_terms,
+    callback: Callable[[MinimizeProgress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     bounds: tuple[float, float] | None = None,
 ) -> Minimum:
@@ -103,7 +103,7 @@ def minimise(
         TrainingError: already the loss of the start is not finite.
     """
     function = _Function(image, objective, total)
-    optimizer, history, seconds = settings.optimizer(function.image), list[Point](), 0.0
+    optimizer, history, seconds = settings.optimizer(function.image), list[LossPoint](), 0.0
     ended: Ended = "finished"
     stuck = False
     for iteration in range(1, iterations + 1):
@@ -122,7 +122,11 @@ def minimise(
             function.image.data.clamp_(*bounds)
         seconds += time.perf_counter() - began
         if callback:
-            callback(Progress(iteration, function.count, seconds, function.image.detach(), function.best, history[-1]))
+            callback(
+                MinimizeProgress(
+                    iteration, function.count, seconds, function.image.detach(), function.best, history[-1]
+                )
+            )
         moved = not torch.equal(function.image, start)
         if stuck and not moved:
             ended = "converged"
@@ -152,7 +156,7 @@ class _Function:
     def __init__(self, image: Tensor, objective: Callable[[Tensor], Terms], total: Total) -> None:
         self.image = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
         self.best = self.image.detach().clone()
-        self.best_point = Point(0, math.inf, {})
+        self.best_point = LossPoint(0, math.inf, {})
         self.count = 0
         self._objective, self._total = objective, total
         self._known: Tensor | None = None
@@ -176,19 +180,19 @@ class _Function:
             raise self._failure()
         if self._loss < self.best_point.loss:
             self.best.copy_(self._known)
-            self.best_point = Point(self._iteration, self._loss, self._terms)
+            self.best_point = LossPoint(self._iteration, self._loss, self._terms)
         return self._loss
 
     def is_known(self) -> bool:
         """Whether the picture is the one that was computed last."""
         return self._known is not None and torch.equal(self._known, self.image)
 
-    def point(self, iteration: int) -> Point:
+    def point(self, iteration: int) -> LossPoint:
         """The losses of the picture as it is now, after so many iterations."""
         self._iteration = iteration
         loss = self()
         self._iteration = iteration + 1  # of whatever a line search tries from here
-        return Point(iteration, loss, self._terms)
+        return LossPoint(iteration, loss, self._terms)
 
     def _failure(self) -> Exception:
         if self.best_point.loss < math.inf:
