@@ -359,7 +359,7 @@ def test_a_manifest_that_is_none_is_refused(text: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", [MANIFEST, f"{STYLES}/one.json"])
 def test_unknown_entries_are_refused_by_name(name: str, folder: Path) -> None:
     edit(folder / name, color="red")
-    with refused(BankError, folder / name, "colour"):
+    with refused(BankError, folder / name, "color"):
         load_bank(folder)
 
 

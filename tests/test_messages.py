@@ -33,7 +33,7 @@ def test_without_the_flag_there_is_one_sentence_and_with_it_the_traceback_too(
     assert run(*stylize, "--alpha", 7, "--verbose") == 1
     error = capsys.readouterr().err
     assert error.startswith("Where it was raised:\nTraceback (most recent call last):")
-    assert "cli/stylize.py" in error
+    assert "cli/stylize/" in error
     assert error.endswith(f"{sentence}\n")
     assert fail(capsys, *stylize, "--alpha", 7) == sentence  # nothing is left of it
     assert logging.getLogger("stylebank").handlers == []
