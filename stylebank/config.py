@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import io
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
 from stylebank.errors import ConfigError
+from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -211,7 +209,7 @@ def load_config(
     Raises:
         ConfigError: with every problem found, one line each.
     """
-    tree: dict[str, Any] = _read_yaml(path) if path else copy.deepcopy(base or {})
+    tree: dict[str, Any] = _read_file(path) if path else copy.deepcopy(base or {})
     problems = [problem for text in overrides if (problem := _apply_override(tree, text))]
     try:
         config = Config.model_validate(tree)
@@ -225,32 +223,12 @@ def load_config(
 
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
-    buffer = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = None
-    yaml.dump(config.model_dump(mode="json"), buffer)
-    return buffer.getvalue()
+    return write_yaml(config.model_dump(mode="json"))
 
 
-def _parse(text: str) -> Any:
-    """Reads YAML 1.2, safely: 1e-3 is a number, a key given twice is an error, and no tag can run code.
-
-    Raises:
-        ConfigError: what is wrong, and where in the text.
-    """
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise ConfigError(f"{' '.join(str(error.problem or error.context).split())}{place}") from error
-    except Exception as error:  # a tag such as !!bool on the wrong value raises nearly anything
-        raise ConfigError(" ".join(str(error).split())) from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = _parse(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"Config {path} does not exist; the project's own are in configs/.") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -276,7 +254,7 @@ def _apply_override(tree: dict[str, Any], text: str) -> str | None:
     if not isinstance(section, dict):
         return f"--set {text}: {keys[0]} is not a section"
     try:
-        section[keys[1]] = _parse(value)
+        section[keys[1]] = read_yaml(value)
     except ConfigError as error:
         return f"--set {text}: the value is not valid YAML: {error}"
     return None
