@@ -25,7 +25,7 @@ def _in_order(scale: tuple[float, float]) -> tuple[float, float]:
 
 
 Scale = Annotated[tuple[float, float], AfterValidator(_in_order)]
-NormName = Literal["instance", "pixel", "none"]
+Norm = Literal["instance", "pixel", "none"]
 
 
 # Cuts while it writes: aliases can make a value of a few lines endless.
@@ -38,12 +38,12 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """The shared auto-encoder."""
+    """The shared auto-encoder. See `Architecture` before a key is added."""
 
     channels: tuple[Positive, Positive, Positive] = (32, 64, 128)
     """Widths of the encoder's three convolutions; the decoder mirrors them."""
-    norm: NormName = "pixel"
-    """Normalization after every convolution of encoder and decoder but the last."""
+    norm: Norm = "pixel"
+    """Normalization after every convolution of encoder and decoder but the last (the paper: `instance`)."""
     normalize_features: bool = True
     """Instance-normalize the features once, before a style's filter."""
     residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
@@ -51,16 +51,27 @@ class ModelConfig(_Section):
 
 
 class BankConfig(_Section):
-    """The form of every style's filter."""
+    """The form of every style's filter. See `Architecture` before a key is added."""
 
     kernel_size: Literal[1, 3, 5, 7] = 3
     """Side of the kernels."""
     depth: Annotated[int, Field(ge=1, le=4)] = 1
-    """Convolutions per filter; 1 is linear, so that kernels can be summed."""
+    """Convolutions per filter; 1 is the paper's linear filter, whose kernels may be summed."""
     width: Positive = 128
     """Channels between the convolutions of deeper filters."""
-    norm: NormName = "none"
+    norm: Norm = "none"
     """Normalization between the convolutions of deeper filters."""
+
+
+class Architecture(_Section):
+    """All that is needed to build a network again: two sections of the configuration, stored whole in a bank.
+
+    For whoever adds a key to either: its default must be what banks have that were written without it, since that is
+    how they are read. What new banks should have instead is for the files in `configs/` to say.
+    """
+
+    model: ModelConfig = ModelConfig()
+    bank: BankConfig = BankConfig()
 
 
 class LossConfig(_Section):
@@ -188,6 +199,11 @@ class Config(_Section):
     train: TrainConfig = TrainConfig()
     licence: str = ""
     """Licence of the trained bank, written into it."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the run's network is built from."""
+        return Architecture(model=self.model, bank=self.bank)
 
     def style_settings(self) -> dict[str, dict[str, Any]]:
         """What decides how a style comes out; written beside each filter, the start for a style added later."""
