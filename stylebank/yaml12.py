@@ -18,7 +18,7 @@ from yaml.constructor import ConstructorError
 from stylebank.errors import ConfigError
 
 DEEPEST = 50  # levels; a configuration has four
-LARGEST = 10_000  # values, with each alias counted as all that it stands for
+LARGEST = 1_000_000  # values, with each alias counted as all that it stands for
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -104,6 +104,10 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, text: str) -> ScalarNode:
+        # Ends of lines in YAML 1.1, which come back as others unless they are written as escapes.
+        return self.represent_scalar(f"{_TAG}str", text, '"' if re.search("[\x85\u2028\u2029]", text) else None)
+
 
 def _expanded(node: Node, counted: dict[Node, int]) -> int:
     """How many values a node stands for. Those that hold themselves count once: what reads them refuses them."""
@@ -122,10 +126,11 @@ def _configure() -> None:
     for each in (_Loader, _Dumper):
         each.yaml_implicit_resolvers = {}  # none of YAML 1.1
         for kind, (pattern, first) in _RESOLVERS.items():
-            each.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})$", re.ASCII), list(first))
+            each.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z", re.ASCII), list(first))
     # Not read as dates here, but quoted for those who do.
-    _Dumper.add_implicit_resolver(f"{_TAG}timestamp", re.compile(f"(?:{_DATE})$", re.ASCII), list("0123456789"))
+    _Dumper.add_implicit_resolver(f"{_TAG}timestamp", re.compile(f"(?:{_DATE})\\Z", re.ASCII), list("0123456789"))
     _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
+    _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 _configure()

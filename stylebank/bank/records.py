@@ -1,6 +1,6 @@
 """What a bank's JSON files say: `bank.json`, and `styles/NAME.json` beside each filter.
 
-The weights they describe are read and written by `checkpoint`.
+The weights they describe are read and written by `io`.
 """
 
 from __future__ import annotations
