@@ -18,8 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from stylebank.config import Architecture
 from stylebank.distributed import Processes, join
-from stylebank.network.model import Architecture, StyleBank
+from stylebank.network.model import StyleBank
 
 BATCH, CROP = 2, 64  # per process
 

@@ -35,12 +35,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.bank.records import FORMAT, Manifest
+from stylebank.config import Architecture
 from stylebank.device import autocast, place, resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
 from stylebank.inference.memory import keep_freed_memory
 from stylebank.inference.stylizer import Stylizer
-from stylebank.network.model import Architecture, StyleBank
+from stylebank.network.model import StyleBank
 
 SIZES = {"256": (256, 256), "512": (512, 512), "1080p": (1080, 1920), "4k": (2160, 3840)}  # (H, W)
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -167,7 +168,8 @@ def the_bank(path: Path | None) -> Bank:
         return load_bank(find_bank(path))
     torch.manual_seed(0)
     model = StyleBank(Architecture(), ["random"]).eval()
-    return Bank(model, Manifest(format=FORMAT, architecture=model.arch, styles=["random"], autoencoder_sha256=""), {})
+    manifest = Manifest(format=FORMAT, architecture=model.architecture, styles=["random"], autoencoder_sha256="")
+    return Bank(model, manifest, {})
 
 
 def picture(size: tuple[int, int]) -> Tensor:

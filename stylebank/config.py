@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import io
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
 from stylebank.errors import ConfigError
+from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -27,7 +25,7 @@ def _in_order(scale: tuple[float, float]) -> tuple[float, float]:
 
 
 Scale = Annotated[tuple[float, float], AfterValidator(_in_order)]
-NormName = Literal["instance", "pixel", "none"]
+Norm = Literal["instance", "pixel", "none"]
 
 
 # Cuts while it writes: aliases can make a value of a few lines endless.
@@ -40,12 +38,12 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """The shared auto-encoder."""
+    """The shared auto-encoder. See `Architecture` before a key is added."""
 
     channels: tuple[Positive, Positive, Positive] = (32, 64, 128)
     """Widths of the encoder's three convolutions; the decoder mirrors them."""
-    norm: NormName = "pixel"
-    """Normalization after every convolution of encoder and decoder but the last."""
+    norm: Norm = "pixel"
+    """Normalization after every convolution of encoder and decoder but the last (the paper: `instance`)."""
     normalize_features: bool = True
     """Instance-normalize the features once, before a style's filter."""
     residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
@@ -53,16 +51,27 @@ class ModelConfig(_Section):
 
 
 class BankConfig(_Section):
-    """The form of every style's filter."""
+    """The form of every style's filter. See `Architecture` before a key is added."""
 
     kernel_size: Literal[1, 3, 5, 7] = 3
     """Side of the kernels."""
     depth: Annotated[int, Field(ge=1, le=4)] = 1
-    """Convolutions per filter; 1 is linear, so that kernels can be summed."""
+    """Convolutions per filter; 1 is the paper's linear filter, whose kernels may be summed."""
     width: Positive = 128
     """Channels between the convolutions of deeper filters."""
-    norm: NormName = "none"
+    norm: Norm = "none"
     """Normalization between the convolutions of deeper filters."""
+
+
+class Architecture(_Section):
+    """All that is needed to build a network again: two sections of the configuration, stored whole in a bank.
+
+    For whoever adds a key to either: its default must be what banks have that were written without it, since that is
+    how they are read. What new banks should have instead is for the files in `configs/` to say.
+    """
+
+    model: ModelConfig = ModelConfig()
+    bank: BankConfig = BankConfig()
 
 
 class LossConfig(_Section):
@@ -191,6 +200,11 @@ class Config(_Section):
     licence: str = ""
     """Licence of the trained bank, written into it."""
 
+    @property
+    def architecture(self) -> Architecture:
+        """What the run's network is built from."""
+        return Architecture(model=self.model, bank=self.bank)
+
     def style_settings(self) -> dict[str, dict[str, Any]]:
         """What decides how a style comes out; written beside each filter, the start for a style added later."""
         return self.model_dump(
@@ -211,7 +225,7 @@ def load_config(
     Raises:
         ConfigError: with every problem found, one line each.
     """
-    tree: dict[str, Any] = _read_yaml(path) if path else copy.deepcopy(base or {})
+    tree: dict[str, Any] = _read_file(path) if path else copy.deepcopy(base or {})
     problems = [problem for text in overrides if (problem := _apply_override(tree, text))]
     try:
         config = Config.model_validate(tree)
@@ -225,32 +239,12 @@ def load_config(
 
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
-    buffer = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = None
-    yaml.dump(config.model_dump(mode="json"), buffer)
-    return buffer.getvalue()
+    return write_yaml(config.model_dump(mode="json"))
 
 
-def _parse(text: str) -> Any:
-    """Reads YAML 1.2, safely: 1e-3 is a number, a key given twice is an error, and no tag can run code.
-
-    Raises:
-        ConfigError: what is wrong, and where in the text.
-    """
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise ConfigError(f"{' '.join(str(error.problem or error.context).split())}{place}") from error
-    except Exception as error:  # a tag such as !!bool on the wrong value raises nearly anything
-        raise ConfigError(" ".join(str(error).split())) from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = _parse(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"Config {path} does not exist; the project's own are in configs/.") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -276,7 +270,7 @@ def _apply_override(tree: dict[str, Any], text: str) -> str | None:
     if not isinstance(section, dict):
         return f"--set {text}: {keys[0]} is not a section"
     try:
-        section[keys[1]] = _parse(value)
+        section[keys[1]] = read_yaml(value)
     except ConfigError as error:
         return f"--set {text}: the value is not valid YAML: {error}"
     return None

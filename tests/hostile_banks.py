@@ -67,10 +67,19 @@ def _change_manifest(path: Path, rng: np.random.Generator) -> None:
 def _change_architecture(path: Path, rng: np.random.Generator) -> None:
     file = path / "bank.json"
     manifest = json.loads(file.read_text())
-    key = str(rng.choice(sorted(manifest["architecture"])))
+    if rng.random() < 0.5:
+        manifest |= {"format": 1, "architecture": _in_format_1(manifest["architecture"])}
+    section = manifest["architecture"]
+    if manifest["format"] != 1 and rng.random() < 0.8:
+        section = section[str(rng.choice(sorted(section)))]
+    key = str(rng.choice(sorted(section)))
     choices: list[Any] = [0, -3, 2, 10**12, [10**6] * 3, [8, 8], "instance", "none", None, 1.5, "a"]
-    manifest["architecture"][key] = choices[int(rng.integers(len(choices)))]
+    section[key] = choices[int(rng.integers(len(choices)))]
     file.write_text(json.dumps(manifest))
+
+
+def _in_format_1(sections: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {**sections["model"], **{("filter_" * (key == "norm")) + key: v for key, v in sections["bank"].items()}}
 
 
 def _change_tensors(path: Path, rng: np.random.Generator) -> None:

@@ -226,6 +226,32 @@ def test_styles_of_a_packed_bank_are_not_exchanged_with_the_original(
     fail(capsys, "bank", "merge", fewer, file, "--out", tmp_path / "new", mentions=["'calm'", "auto-encoder"])
 
 
+# ------------------------------------------------------------------------------------------------ older formats
+
+
+@pytest.mark.parametrize("command", [["merge", "OTHER"], ["remove", "storm"], ["pack"]], ids=lambda words: words[0])
+def test_what_is_written_is_of_todays_format(
+    command: list[str], bank: Path, cousin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also from a bank of the first one, whose architecture was flat."""
+    for folder in (bank, cousin):
+        manifest = json.loads((folder / "bank.json").read_text())
+        sections = manifest["architecture"]
+        form = {"filter_norm" if key == "norm" else key: value for key, value in sections["bank"].items()}
+        old = {**manifest, "format": 1, "architecture": {**sections["model"], **form}}
+        (folder / "bank.json").write_text(json.dumps(old))
+    before, out = files_of(bank), tmp_path / "out"
+    assert "format 1" in succeed(capsys, "bank", "show", bank)
+    name, *rest = command
+    succeed(capsys, "bank", name, bank, *(cousin if word == "OTHER" else word for word in rest), "--out", out)
+    assert files_of(bank) == before
+    written = json.loads((out / "bank.json").read_text())
+    assert (written["format"], written["architecture"]) == (2, sections)
+    assert "format 2" in succeed(capsys, "bank", "show", out)
+    if name != "pack":
+        assert same_picture(out, "calm", bank, "calm")
+
+
 # ------------------------------------------------------------------------------------------------------- copies
 
 

@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stylebank.bank.io import Bank, extend_bank, find_bank, load_bank, save_bank
-from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
+from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo, read_manifest, write_manifest
+from stylebank.config import Architecture, BankConfig, Config, ModelConfig
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
-from stylebank.network.model import Architecture, StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.training.state import load_training_state, save_training_state
 
-SMALL = Architecture(channels=(3, 4, 5))
+SMALL = Architecture(model=ModelConfig(channels=(3, 4, 5)))
 FILES = (MANIFEST, AUTOENCODER, f"{STYLES}/one.safetensors", f"{STYLES}/one.json", f"{STYLES}/two.json")
 WEIGHTS = tuple(name for name in FILES if name.endswith(".safetensors"))
 
@@ -71,10 +72,15 @@ def flip(path: Path, position: int, bits: int = 0x80) -> None:
     "arch",
     [
         SMALL,
-        Architecture((3, 4, 5), "instance", normalize_features=False, kernel_size=5),
-        Architecture((4, 3, 6), "none", depth=3, width=7, filter_norm="instance"),
-        Architecture((4, 3, 6), depth=2, width=3, filter_norm="pixel"),
-        Architecture((3, 4, 5), residual_blocks=2),
+        Architecture(
+            model=ModelConfig(channels=(3, 4, 5), norm="instance", normalize_features=False),
+            bank=BankConfig(kernel_size=5),
+        ),
+        Architecture(
+            model=ModelConfig(channels=(4, 3, 6), norm="none"), bank=BankConfig(depth=3, width=7, norm="instance")
+        ),
+        Architecture(model=ModelConfig(channels=(4, 3, 6)), bank=BankConfig(depth=2, width=3, norm="pixel")),
+        Architecture(model=ModelConfig(channels=(3, 4, 5), residual_blocks=2)),
     ],
     ids=["linear", "instance", "deep", "pixel", "residual"],
 )
@@ -82,7 +88,7 @@ def test_float32_comes_back_bit_by_bit(arch: Architecture, tmp_path: Path) -> No
     model = network(arch=arch)
     save_bank(model, tmp_path / "b", {})
     loaded = load_bank(tmp_path / "b").model
-    assert loaded.arch == arch
+    assert loaded.architecture == arch
     assert loaded.names == ["one", "two"]
     assert equal(loaded, model)
     assert not loaded.training
@@ -269,15 +275,52 @@ def test_tensors_that_do_not_fit_are_refused(name: str, kind: str, folder: Path)
         load_bank(folder)
 
 
-def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
-    architecture = json.loads((folder / MANIFEST).read_text())["architecture"]
-    for change in ({"channels": [3, 4, 6]}, {"kernel_size": 5}, {"depth": 2}, {"norm": "none"}):
-        edit(folder / MANIFEST, architecture=architecture | change)
-        with refused(BankError, folder, "does not fit"):
-            load_bank(folder)
+FLAT = {
+    "channels": [3, 4, 5],
+    "norm": "pixel",
+    "normalize_features": True,
+    "kernel_size": 3,
+    "depth": 1,
+    "width": 128,
+    "filter_norm": "none",
+    "residual_blocks": 0,
+}
+"""`SMALL` as banks of format 1 have it."""
+OF_BANK = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
+
+
+def set_architecture(folder: Path, version: int, change: dict[str, Any]) -> None:
+    """Rewrites a bank's architecture in one of the two formats, with some of format 1's keys changed."""
+    flat = FLAT | change
+    sections: dict[str, dict[str, Any]] = {
+        "model": {key: value for key, value in flat.items() if key not in OF_BANK},
+        "bank": {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK},
+    }
+    edit(folder / MANIFEST, format=version, architecture=flat if version == 1 else sections)
+
+
+def test_the_stored_architecture_is_the_configurations(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["format"], manifest["architecture"]) == (2, json.loads(SMALL.model_dump_json()))
+    assert set(manifest["architecture"]) == {"model", "bank"}
+    config = Config.model_validate(manifest["architecture"])
+    assert config.architecture == load_bank(folder).model.architecture == SMALL
+    set_architecture(folder, 2, {})
+    assert json.loads((folder / MANIFEST).read_text()) == manifest
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    "change", [{"channels": [3, 4, 6]}, {"kernel_size": 5}, {"depth": 2}, {"norm": "none"}], ids=str
+)
+def test_weights_of_another_architecture_are_refused(change: dict[str, Any], version: int, folder: Path) -> None:
+    set_architecture(folder, version, change)
+    with refused(BankError, folder, "does not fit"):
+        load_bank(folder)
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(
     "change",
     [
@@ -294,17 +337,76 @@ def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
         {"residual_blocks": -1},
         {"residual_blocks": 10**9},
         {"width": -1},
+        {"width": 2**16 + 1},
+        {"filter_norm": "batch"},
+        {"color": "red"},
         {"norm": "batch"},
         {"normalize_features": "perhaps"},
         {"kernel_size": math.nan},
     ],
     ids=str,
 )
-def test_impossible_architectures_are_refused_before_memory_is_taken(change: dict[str, Any], folder: Path) -> None:
-    architecture = json.loads((folder / MANIFEST).read_text())["architecture"]
-    edit(folder / MANIFEST, architecture=architecture | change)
+def test_impossible_architectures_are_refused_before_memory_is_taken(
+    change: dict[str, Any], version: int, folder: Path
+) -> None:
+    set_architecture(folder, version, change)
     with refused(BankError, folder):
         load_bank(folder)
+
+
+@pytest.mark.parametrize("value", [None, 5, "small", [], [{}], {"model": None}, {"bank": []}, {"model": {"model": {}}}])
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_architecture_that_is_none_is_refused(value: Any, version: int, folder: Path) -> None:
+    edit(folder / MANIFEST, format=version, architecture=value)
+    with refused(BankError, folder / MANIFEST, "damaged"):
+        load_bank(folder)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_architecture_that_can_be_trained_can_be_loaded(version: int, tmp_path: Path) -> None:
+    """At the limits of the configuration; in either format."""
+    for change in ({"kernel_size": 7, "depth": 4, "width": 2, "filter_norm": "pixel"}, {"residual_blocks": 16}):
+        keys = FLAT | change
+        arch = Architecture(
+            model=ModelConfig.model_validate({key: value for key, value in keys.items() if key not in OF_BANK}),
+            bank=BankConfig.model_validate({OF_BANK[key]: value for key, value in keys.items() if key in OF_BANK}),
+        )
+        save_bank(network(arch=arch), tmp_path / "b", {})
+        set_architecture(tmp_path / "b", version, change)
+        bank = load_bank(tmp_path / "b")
+        assert (bank.model.architecture, bank.manifest.format) == (arch, version)
+        assert equal(bank.model, network(arch=arch))
+
+
+def test_a_bank_of_an_older_format_gives_the_same_pictures(folder: Path) -> None:
+    """Written by hand, and the oldest without keys that came later."""
+    images = torch.rand(1, 3, 21, 18)
+    expected = network().stylize(images, [1])
+    hashes = {"autoencoder_sha256": sha256_of(folder / AUTOENCODER)}
+    for architecture in (FLAT, {"channels": [3, 4, 5], "norm": "pixel"}):
+        manifest = {"format": 1, "architecture": architecture, "styles": ["one", "two"], **hashes}
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        bank = load_bank(folder)
+        assert bank.model.architecture == SMALL
+        assert torch.equal(bank.model.stylize(images, [1]), expected)
+
+
+def test_the_shipped_bank_is_of_the_older_format_and_means_the_same_in_todays(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[1] / "checkpoints" / "stylebank-14"
+    shutil.copytree(shipped, tmp_path / "b")
+    manifest = read_manifest(tmp_path / "b")
+    write_manifest(manifest, tmp_path / "b")
+    written = [json.loads((path / MANIFEST).read_text()) for path in (shipped, tmp_path / "b")]
+    assert [each.pop("format") for each in written] == [1, 2]
+    flat, sections = (each.pop("architecture") for each in written)
+    assert written[0] == written[1]
+    assert sections["model"] == {key: value for key, value in flat.items() if key not in OF_BANK}
+    assert sections["bank"] == {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK}
+    old, new = load_bank(shipped).model, load_bank(tmp_path / "b").model
+    assert old.architecture == new.architecture
+    assert equal(old, new)
+    images = torch.rand(1, 3, 33, 40)
+    assert torch.equal(old.stylize(images, [3]), new.stylize(images, [3]))
 
 
 def test_a_style_of_another_autoencoder_is_refused_with_both_hashes(folder: Path, tmp_path: Path) -> None:
@@ -367,7 +469,9 @@ def test_unknown_entries_are_refused_by_name(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_extending_keeps_every_old_byte(in_place: bool, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_extending_keeps_every_old_byte(version: int, in_place: bool, folder: Path, tmp_path: Path) -> None:
+    set_architecture(folder, version, {})
     before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     images = torch.rand(1, 3, 20, 17)
     outputs = [network().stylize(images, [i]) for i in range(2)]
@@ -381,6 +485,7 @@ def test_extending_keeps_every_old_byte(in_place: bool, folder: Path, tmp_path: 
     bank = load_bank(out)
     assert bank.manifest.styles == ["one", "two", "new"]
     assert (bank.manifest.licence, bank.records["one"].title, bank.records["new"].title) == ("CC0", "One", "New")
+    assert bank.manifest.format == FORMAT
     assert equal(bank.model, model)
     assert all(torch.equal(bank.model.stylize(images, [i]), outputs[i]) for i in range(2))
     if not in_place:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import refused
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylebank.config import Config, DataConfig, TrainConfig, dump_config, load_config
 from stylebank.errors import ConfigError
+from stylebank.yaml12 import read_yaml, write_yaml
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.y*ml"))
 
@@ -114,6 +116,27 @@ def test_a_key_given_twice_is_refused(file: Path) -> None:
         load_config(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("train:\n  steps: 5\n  lr: [0.1", "line 3, column 11"),
+        ("train:\n  steps: 5\n  steps: 6", "line 3, column 3"),
+        ("'train': {}\ntrain: {}", "line 2, column 1"),
+        ("1: a\n0x1: b", "line 2, column 1"),
+        ("train:\n\tsteps: 5", "line 2, column 1"),
+        ("train:\n  steps: !!int 5", "line 2, column 10"),
+        ("train:\n  steps: *five", "line 2, column 10"),
+        ("data: {}\ntrain: {steps: " + "1" * 5000 + "}", "line 2, column 16"),
+        ("a:\n - " + "[" * 60, "line 2, column 52"),
+        ("? [1, 2]\n: 3", "line 1, column 3"),
+    ],
+)
+def test_mistakes_have_a_line_and_a_column(text: str, place: str, file: Path) -> None:
+    file.write_text(text)
+    with refused(ConfigError, file, "not valid YAML", f"({place})"):
+        load_config(file)
+
+
 @pytest.mark.parametrize(("text", "kind"), [("- 1\n- 2", "list"), ("7", "int"), ("just words", "str")])
 def test_a_file_must_hold_sections(text: str, kind: str, file: Path) -> None:
     file.write_text(text)
@@ -126,7 +149,11 @@ def test_a_section_must_be_a_mapping(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [1", "a:\n\t- b", "{", "%YAML 9.9\n---\na: 1", "a: 1\n---\nb: 2", "a: *gone", "\0"]
+    "text",
+    [
+        *("a: [1", "a:\n\t- b", "{", "%YAML 9.9\n---\na: 1", "a: 1\n---\nb: 2", "a: *gone", "\0"),
+        *('"\\UFFFFFFFF"', '"\\U00110000"', f"%YAML 1.{'1' * 5000}\n--- a"),
+    ],
 )
 def test_broken_yaml_is_one_sentence(text: str, file: Path) -> None:
     file.write_text(text)
@@ -152,6 +179,37 @@ def test_numbers_in_every_notation(text: str, value: float, file: Path) -> None:
     file.write_text(f"train: {{lr: {text}}}")
     assert load_config(file).train.lr == value
     assert load_config(None, [f"train.lr={text}"]).train.lr == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("true", True), ("True", True), ("TRUE", True), ("false", False), ("FALSE", False)),
+        *((text, text) for text in ("yes", "no", "on", "off", "y", "n", "Yes", "ON", "tRUE", "1:30", "1:30.5", "=")),
+        *((text, None) for text in ("null", "Null", "NULL", "~", "")),
+        *(("nULL", "nULL"), ("none", "none")),
+        *(("012", 12), ("-08", -8), ("+1", 1), ("0o14", 12), ("-0o7", -7), ("0x1F", 31), ("0b11", 3), ("1_000", 1000)),
+        *((text, text) for text in ("0o8", "0x", "_1", "1.2.3", "1e", "+", ".", "_", "+_", "٣", "1٣")),
+        *(("1e3", 1000.0), ("-1E+3", -1000.0), ("1_0e5", 1e6), (".5e3", 500.0), ("5.", 5.0), ("010.5", 10.5)),
+        *((".inf", math.inf), ("-.INF", -math.inf), ("inf", "inf"), ("nan", "nan")),
+        *((text, text) for text in ("2020-01-01", "2020-99-99", "2001-12-14t21:59:43.10-05:00")),
+        *(("'1'", "1"), ('"true"', "true"), ("'~'", "~"), ('"\\x41"', "A"), ("C:\\x", "C:\\x"), ("a#b", "a#b")),
+        *(("[a:b, c]", ["a:b", "c"]), ("{a: 1, b: }", {"a": 1, "b": None}), ("- 1\n- 2", [1, 2])),
+        ("a: &x {b: 1}\nc: {<<: *x, d: 2}", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
+        ("a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+    ],
+)
+def test_values_mean_what_yaml_1_2_says(text: str, value: object) -> None:
+    found = read_yaml(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
+def test_json_is_yaml(value: object) -> None:
+    found = read_yaml(json.dumps({"value": value}).replace("Infinity", ".inf"))
+    assert found == {"value": value}
+    assert type(found["value"]) is type(value)
 
 
 def test_whole_numbers_may_be_written_with_an_exponent(file: Path) -> None:
@@ -247,6 +305,32 @@ def test_values_that_hold_themselves_are_refused(text: str, file: Path) -> None:
     assert problems(text, file)
 
 
+@pytest.mark.parametrize("text", ["!!str x", "!!int 3", "!x y", "! z", "!!python/none", "!<tag:yaml.org,2002:str> a"])
+def test_tags_are_refused_by_name(text: str, file: Path) -> None:
+    file.write_text(f"licence: {text}")
+    with refused(ConfigError, file, "tag", "line 1, column 10"):
+        load_config(file)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("value", ["[{}]", "{{<<: [{}]}}"])
+def test_bombs_are_named_before_they_are_built(value: str, file: Path) -> None:
+    levels = ["a0: &a0 {x: 1}"]
+    for i in range(1, 30):
+        inner = ", ".join([f"*a{i - 1}"] * 9)
+        levels.append(f"a{i}: &a{i} {value.format(inner)}")
+    file.write_text("\n".join(levels))
+    with refused(ConfigError, file, "not valid YAML", "aliases"):
+        load_config(file)
+
+
+def test_a_long_chain_of_aliases_is_refused(file: Path) -> None:
+    """Each value holds the one before: as deep as the file is long."""
+    file.write_text("\n".join(["a0: &a0 [1]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 3000))]))
+    with pytest.raises(ConfigError):
+        load_config(file)
+
+
 @pytest.mark.parametrize("depth", [100, 1200])
 def test_endless_nesting_is_refused(depth: int, file: Path) -> None:
     file.write_text("train: " + "[" * depth)
@@ -315,6 +399,30 @@ def test_what_is_written_reads_back_equal(
     file = tmp_path_factory.getbasetemp() / "written.yaml"
     file.write_text(dump_config(config), encoding="utf-8")
     assert load_config(file) == config
+
+
+TEXTS = st.text(max_size=200) | st.text("01 _-+.:eExob~<>=&*!%@`'\"#,[]{}|?\\\n\ttrunfalsyNY", max_size=12)
+
+
+@given(st.recursive(TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=8))
+@settings(max_examples=300)
+def test_every_text_comes_back_as_itself(tree: Any) -> None:
+    assert read_yaml(write_yaml({"key": tree})) == {"key": tree}
+
+
+@given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
+def test_every_number_comes_back_as_itself(value: object) -> None:
+    found = read_yaml(write_yaml({"key": [value, value]}))["key"]
+    assert found == [value, value]
+    assert type(found[0]) is type(value)
+
+
+def test_what_is_written_is_easy_to_read() -> None:
+    """A key a line, short lists in brackets, quotes only where without them a text would be something else."""
+    text = dump_config(load_config(None, ["data.content=my photos", "data.styles=[a b, 'on', '012', '1.5']"]))
+    assert text.startswith("model:\n  channels: [32, 64, 128]\n  norm: pixel\n  normalize_features: true\n")
+    assert "\n  content: my photos\n  styles: [a b, on, '012', '1.5']\n" in text
+    assert text.endswith("\nlicence: ''\n")
 
 
 @pytest.mark.parametrize(

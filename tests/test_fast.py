@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,11 +14,14 @@ from test_model import NORMS, network, picture
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from stylebank.config import Architecture, Norm
+from stylebank.device import autocast
 from stylebank.inference.blending import Recipe, Region, fuse, region_masks
 from stylebank.network.chunked_norm import PiecewiseInstanceNorm, in_pieces
-from stylebank.network.fused import Mirror, QuadConv, UpsampledConv, optimize_for_inference
-from stylebank.network.layers import InstanceNorm, Norm
-from stylebank.network.model import MIN_SIDE, Architecture, StyleBank
+from stylebank.network.fused import Plain, optimize_for_inference
+from stylebank.network.fused_layers import Mirror, QuadConv, UpsampledConv
+from stylebank.network.layers import InstanceNorm, ReflectConv2d, ResidualBlock
+from stylebank.network.model import MIN_SIDE, Decoder, Encoder, StyleBank
 
 LEVEL = 1 / 255
 
@@ -92,7 +98,8 @@ def test_what_it_can_do_is_kept() -> None:
     model = network(styles=2).requires_grad_(True)
     model.identity_gain = 7.5
     fast = optimize_for_inference(model, torch.float32)
-    assert (fast.names, fast.arch, fast.identity_gain) == (model.names, model.arch, 7.5)
+    assert (fast.names, fast.architecture, fast.identity_gain) == (model.names, model.architecture, 7.5)
+    assert (fast.stride, fast.margin) == (model.stride, model.margin)
     assert not any(parameter.requires_grad for parameter in fast.parameters())
     assert not fast.training
 
@@ -126,6 +133,112 @@ def test_tensors_stay_channels_last() -> None:
     fast.stylize(picture(1, 3, 33, 42), [0])
     assert len(formats) == 3 + 1 + 3
     assert all(formats[:3] + formats[4:])  # the filter's input is padded by the convolution itself
+
+
+# ------------------------------------------------------------------------------------- layers it does not know
+
+
+class Bent(nn.Module):
+    """A layer that no version of the network has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + 0.5).tanh()
+
+
+class Gated(ResidualBlock):
+    """A block of another kind, with a layer that takes one number format only."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, "pixel")
+        self.gate = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate: Tensor = self.gate(x.mean((2, 3))).sigmoid()
+        return x + gate[:, :, None, None] * self.layers(x)
+
+
+class BentSequence(nn.Sequential):
+    """Looks like a list of layers, and is none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Bent()(super().forward(x))
+
+
+class BentEncoder(Encoder):
+    """The same layers, used in another way."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return Bent()(super().forward(images))
+
+
+class BentDecoder(Decoder):
+    """The same layers, used in another way."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return Bent()(super().forward(features))
+
+
+def _insert(layers: nn.Sequential, at: int) -> None:
+    layers.insert(at, Bent())
+
+
+STRANGE: dict[str, Callable[[StyleBank], object]] = {
+    "a layer in the decoder": lambda model: _insert(model.decoder.layers, 3),
+    "a layer in a decoder's block": lambda model: _insert(model.decoder.layers[1], 1),
+    "a layer in the encoder": lambda model: _insert(model.encoder.layers, 2),
+    "a layer in an encoder's block": lambda model: _insert(model.encoder.layers[2], 3),
+    "another activation": lambda model: model.decoder.layers[3].__setitem__(-1, nn.LeakyReLU(0.3)),
+    "another convolution": lambda model: model.decoder.layers.__setitem__(4, nn.Conv2d(6, 3, 9, padding=4)),
+    "another kernel": lambda model: model.decoder.layers.__setitem__(4, ReflectConv2d(6, 3, 5)),
+    "another normalization": lambda model: model.encoder.layers[1].__setitem__(1, nn.GroupNorm(2, 8)),
+    "another block": lambda model: model.decoder.blocks.__setitem__(0, Gated(12)),
+    "other blocks": lambda model: setattr(model.decoder, "blocks", BentSequence(*model.decoder.blocks)),
+    "another filter": lambda model: model.filters.__setitem__(0, nn.Sequential(Gated(12), Bent())),
+    "another normalization of the features": lambda model: setattr(model, "normalize", nn.GroupNorm(3, 12)),
+    "another encoder": lambda model: setattr(model, "encoder", BentEncoder(model.architecture.model)),
+    "another decoder": lambda model: setattr(model, "decoder", BentDecoder(model.architecture.model)),
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+@pytest.mark.parametrize("norm", ["pixel", "instance"])
+def test_layers_it_does_not_know_stay_as_they_are(strange: str, norm: Norm) -> None:
+    """The pictures are the plain network's, in either number format; from the strange network and from no other."""
+    torch.manual_seed(0)
+    ordinary = network(norm=norm, residual_blocks=2)
+    model, images = copy.deepcopy(ordinary), F.interpolate(picture(1, 3, 5, 6), (33, 42), mode="bicubic").clamp(0, 1)
+    stride, margin = model.stride, model.margin
+    STRANGE[strange](model)
+    model.requires_grad_(False)
+    fast = optimize_for_inference(model, torch.float32)
+    assert (fast.stride, fast.margin) == (stride, margin)
+    for branch in ("stylize", "reconstruct"):
+        styles = ([0],) if branch == "stylize" else ()
+        expected, found = (getattr(each, branch)(images, *styles) for each in (model, fast))
+        assert found.dtype == torch.float32
+        assert difference(found, expected) < 1e-4
+        if branch == "stylize":
+            assert difference(found, ordinary.stylize(images, [0])) > 1e-2
+    low = optimize_for_inference(model, torch.bfloat16)
+    with autocast(images.device, torch.bfloat16):
+        expected = model.stylize(images, [0]).float()
+    features, found = low.encode(images), low.stylize(images, [0])
+    assert (features.dtype, low.apply_filters(features, [0]).dtype) == (torch.bfloat16, torch.bfloat16)
+    assert found.dtype == torch.float32
+    exact = model.stylize(images, [0])
+    assert (found - exact).abs().mean() < 2 * (expected - exact).abs().mean() + 1e-3 * exact.std()
+
+
+def test_the_rest_is_rebuilt_around_a_layer_it_does_not_know() -> None:
+    model = network(residual_blocks=2)
+    STRANGE["another block"](model)
+    fast = optimize_for_inference(model, torch.float32)
+    kinds = [type(block).__name__ for block in fast.decoder.blocks]
+    assert kinds == ["Convert", "Plain", "Residual"]
+    assert any(isinstance(module, QuadConv) for module in fast.decoder.modules())
+    assert not any(isinstance(module, Plain) for module in fast.encoder.modules())
+    features = picture(1, 12, 8, 9)
+    assert torch.equal(fast.decoder.blocks[1](features), model.decoder.blocks[0](features))
 
 
 # --------------------------------------------------------------------------------------------- layer by layer

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from stylebank.network.layers import InstanceNorm, NearestUpsample, Norm, PixelNorm, ReflectConv2d
-from stylebank.network.model import MIN_SIDE, Architecture, Decoder, StyleBank
+from stylebank.config import Architecture, BankConfig, ModelConfig, Norm
+from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d
+from stylebank.network.model import MIN_SIDE, Decoder, StyleBank
 from stylebank.styles import StyleSource
 from stylebank.training.task import Task
 
@@ -21,11 +22,19 @@ NORMS: tuple[Norm, ...] = get_args(Norm)
 REACH = 28  # pixels beyond which nothing in a picture can matter: the sum of all kernels' radii, in pixels
 
 
-def network(seed: int = 0, styles: int = 1, **arch: object) -> StyleBank:
+def architecture(**keys: object) -> Architecture:
+    """A small one, changed by keys of both sections of the configuration; the filters' norm is `filter_norm`."""
+    of_bank = {key: keys.pop(key) for key in ("kernel_size", "depth", "width", "filter_norm") if key in keys}
+    if "filter_norm" in of_bank:
+        of_bank["norm"] = of_bank.pop("filter_norm")
+    model, bank = {"channels": (6, 8, 12)} | keys, {"width": 10} | of_bank
+    return Architecture(model=ModelConfig.model_validate(model), bank=BankConfig.model_validate(bank))
+
+
+def network(seed: int = 0, styles: int = 1, **keys: object) -> StyleBank:
     """A small network of which no weight is at its starting value: no bias is zero, no filter an identity."""
     torch.manual_seed(seed)
-    settings = {"channels": (6, 8, 12), "width": 10} | arch
-    model = StyleBank(Architecture(**settings), [f"style{i}" for i in range(styles)])  # type: ignore[arg-type]
+    model = StyleBank(architecture(**keys), [f"style{i}" for i in range(styles)])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -63,6 +72,42 @@ def test_smallest_picture_passes_the_largest_kernel() -> None:
 
 def test_features_are_a_quarter_of_the_size_rounded_up() -> None:
     assert network().encode(picture(2, 3, 33, 40)).shape == (2, 12, 9, 10)
+
+
+@pytest.mark.parametrize(("kernel", "depth", "blocks"), [(1, 1, 0), (3, 1, 0), (3, 3, 2), (7, 2, 1)])
+def test_a_network_knows_its_stride_and_how_far_it_sees(kernel: int, depth: int, blocks: int) -> None:
+    """What lies `margin` pixels away from a stretch of whole strides changes nothing in it; what is nearer does."""
+    keys = {"norm": "pixel", "normalize_features": False, "filter_norm": "pixel"}
+    model = network(kernel_size=kernel, depth=depth, residual_blocks=blocks, **keys).double()
+    stride, margin = model.stride, model.margin
+    assert stride == 4
+    assert margin % stride == 0
+    start = margin + 2 * stride
+    image = picture(1, 3, 20, start + stride + margin + 2 * stride).double()
+    outputs = []
+    for first in (start - margin, start - margin + stride):  # all that is needed, and four columns less
+        changed = image.clone()
+        changed[..., :first] = 1 - changed[..., :first]
+        changed[..., start + stride + margin :] = 0
+        difference = (model.stylize(changed, [0]) - model.stylize(image, [0])).abs()
+        outputs.append(float(difference[..., start : start + stride].max()))
+    assert outputs[0] == 0
+    assert outputs[1] > 0
+
+
+def test_the_margin_is_that_of_the_layers_and_costs_no_memory() -> None:
+    assert [network(kernel_size=size).margin for size in (1, 3, 5, 7)] == [16, 20, 24, 28]
+    assert network(residual_blocks=2).margin == network().margin + 4 * 4
+    with torch.device("meta"):
+        huge = StyleBank(architecture(channels=(2**16, 2**16, 2**16)), ["a"])
+    assert huge.margin == network().margin
+
+
+def test_the_first_filters_widen_the_margin() -> None:
+    model = network(styles=0)
+    before = model.margin
+    model.add_filters(["a"])
+    assert model.margin == network().margin > before
 
 
 # ------------------------------------------------------------------------------- no checkerboard, no border
@@ -215,8 +260,8 @@ def test_autocast_converts_nothing_back(module: nn.Module) -> None:
 @pytest.mark.parametrize("norm", NORMS)
 def test_residual_blocks_start_as_the_identity(norm: Norm) -> None:
     torch.manual_seed(0)
-    shallow = Decoder(Architecture((4, 6, 8), norm))
-    deep = Decoder(Architecture((4, 6, 8), norm, residual_blocks=2))
+    shallow = Decoder(ModelConfig(channels=(4, 6, 8), norm=norm))
+    deep = Decoder(ModelConfig(channels=(4, 6, 8), norm=norm, residual_blocks=2))
     assert len(deep.blocks) == 2
     deep.layers.load_state_dict(shallow.layers.state_dict())
     features = picture(1, 8, 5, 6)
@@ -291,7 +336,7 @@ def test_frozen_weights_get_no_gradient_and_do_not_move() -> None:
 def test_a_new_linear_filter_starts_as_a_faint_copy() -> None:
     """Its output follows its input channel by channel, so that the first pictures show the photograph."""
     torch.manual_seed(0)
-    model = StyleBank(Architecture(channels=(8, 16, 32)), ["a"]).eval()
+    model = StyleBank(Architecture(model=ModelConfig(channels=(8, 16, 32))), ["a"]).eval()
     features = model.normalize(model.encode(picture(1, 3, 48, 48)))
     out = model.apply_filters(model.encode(picture(1, 3, 48, 48)), [0])
     pairs = torch.stack([features.detach().flatten(2)[0], out.detach().flatten(2)[0]], 1)

@@ -19,15 +19,15 @@ from test_model import NORMS, network
 from torch import Tensor
 
 from stylebank.bank.io import Bank
+from stylebank.config import Norm
 from stylebank.errors import ConfigError
 from stylebank.images import to_image, to_tensor
 from stylebank.inference import memory, stylizer
-from stylebank.inference import tiling as tiles
 from stylebank.inference.blending import Recipe
 from stylebank.inference.stylizer import Encoded, Stylizer
-from stylebank.inference.tile_grid import cut, margin, resized_part, stretches
+from stylebank.inference.tile_grid import cut, resized_part, stretches
 from stylebank.inference.tiling import TiledPicture, stylize_tiled
-from stylebank.network.layers import InstanceNorm, Norm
+from stylebank.network.layers import InstanceNorm
 from stylebank.network.model import StyleBank
 
 SAME = 2e-5  # of pixels in [0, 1]: what float32 leaves
@@ -141,8 +141,7 @@ def test_no_seams_in_half_precision(norm: Norm) -> None:
 def test_a_smaller_margin_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The margin is what the kernels need and no more; with less there are seams, which the measure above finds."""
     with_, image = with_styles(normalize_features=False), photograph(120, 100)
-    enough = margin(with_.model.arch)
-    monkeypatch.setattr(tiles, "margin", lambda _: enough - 4)
+    monkeypatch.setattr(with_.model, "margin", with_.model.margin - 4)
     errors = difference(with_, image, with_.recipe("style0"), 40)
     assert errors.max() > 10 * SAME
     assert errors[10:30, 10:30].max() < SAME
@@ -208,7 +207,7 @@ def test_the_network_only_ever_sees_tiles(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(StyleBank, "encode", _encode)
     with_.stylize(photograph(150, 100), "style0", tile=40)
-    assert max(max(shape) for shape in seen) == 40 + 2 * margin(with_.model.arch)
+    assert max(max(shape) for shape in seen) == 40 + 2 * with_.model.margin
     assert len(seen) == 4 * 3 * (3 + 1 + 2 + 1)
 
 
@@ -260,7 +259,7 @@ def test_tiles_are_used_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_more_memory_larger_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    arch, cpu = network().arch, torch.device("cpu")
+    arch, cpu = network().architecture, torch.device("cpu")
     sides = []
     for free in (10**5, 10**7, 10**8, 10**12):
         monkeypatch.setattr(memory, "available_memory", lambda _, free=free: free)
@@ -280,7 +279,7 @@ def test_available_memory_is_that_of_this_machine() -> None:
 
 @given(st.integers(16, 300), st.integers(16, 100), st.integers(0, 10))
 def test_cores_cover_an_axis_once(length: int, tile: int, steps: int) -> None:
-    cut_up = stretches(length, tile, 4 * steps)
+    cut_up = stretches(length, tile, 4 * steps, 4)
     starts, stops = [each.core.start for each in cut_up], [each.core.stop for each in cut_up]
     assert starts[0] == 0
     assert starts[1:] == stops[:-1]
@@ -292,7 +291,7 @@ def test_cores_cover_an_axis_once(length: int, tile: int, steps: int) -> None:
 
 
 def test_tiles_are_the_product_of_both_axes() -> None:
-    assert len(cut((100, 61), 32, 20)) == 4 * 2
+    assert len(cut((100, 61), 32, 20, 4)) == 4 * 2
 
 
 @given(st.data(), st.integers(1, 40), st.integers(1, 40), st.integers(16, 60), st.integers(16, 60))

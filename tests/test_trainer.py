@@ -784,7 +784,7 @@ def test_a_bank_can_start_from_another(styles: Path, tmp_path: Path) -> None:
 
 def test_a_bank_of_another_form_is_not_started_from(styles: Path, tmp_path: Path) -> None:
     start = write_bank(tmp_path / "start", "storm")
-    with refused(BankError, str(start), "kernel_size 3 instead of 5"):
+    with refused(BankError, str(start), "bank.kernel_size 3 instead of 5"):
         new_bank(config("bank.kernel_size=5"), find_styles([styles]), start)
 
 
@@ -798,7 +798,7 @@ def test_residual_blocks_that_a_bank_lacks_change_nothing_at_first(styles: Path,
     deep, picture = grown(tmp_path / "two", 3), torch.rand(1, 3, 32, 32)
     assert len(deep.decoder.blocks) == 3
     assert torch.equal(deep.stylize(picture, [1]), shallow.stylize(picture, [1]))
-    with refused(BankError, "residual_blocks 2 instead of 1"):
+    with refused(BankError, "model.residual_blocks 2 instead of 1"):
         grown(tmp_path / "two", 1)
 
 

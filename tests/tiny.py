@@ -17,8 +17,8 @@ from torch import Tensor
 from stylebank.bank.io import save_bank
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import Config, dump_config, load_config
-from stylebank.network.model import Architecture, StyleBank
+from stylebank.config import Architecture, Config, ModelConfig, dump_config, load_config
+from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.state import load_training_state
@@ -70,7 +70,7 @@ def paint(folder: Path, *names: str, size: tuple[int, int] = (48, 40)) -> Path:
 def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0") -> Path:
     """An untrained bank whose styles look different from each other."""
     torch.manual_seed(seed)
-    model = StyleBank(Architecture(channels=CHANNELS), names)
+    model = StyleBank(Architecture(model=ModelConfig(channels=CHANNELS)), names)
     for module in model.filters:
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.3)

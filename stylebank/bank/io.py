@@ -36,6 +36,7 @@ from stylebank.bank.records import (
     read_manifest,
     read_style_record,
     write_json,
+    write_manifest,
 )
 from stylebank.errors import BankError
 from stylebank.files import new_file, new_folder, settle_folder, sha256_of
@@ -75,14 +76,14 @@ def save_bank(
             write_style(module, target, name, infos.get(name, StyleInfo()), autoencoder_hash, storage)
         manifest = Manifest(
             format=FORMAT,
-            architecture=model.arch,
+            architecture=model.architecture,
             styles=list(model.names),
             autoencoder_sha256=autoencoder_hash,
             licence=licence,
             metrics=dict(metrics or {}),
             measured_on=list(measured_on),
         )
-        write_json(manifest, target / MANIFEST)
+        write_manifest(manifest, target)
 
 
 def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str, StyleInfo]) -> None:
@@ -101,7 +102,7 @@ def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str
         for name, info in infos.items():
             module = model.filters[model.names.index(name)]
             write_style(module, target, name, info, manifest.autoencoder_sha256, "float32")
-        write_json(manifest.model_copy(update={"styles": [*manifest.styles, *infos]}), target / MANIFEST)
+        write_manifest(manifest.model_copy(update={"styles": [*manifest.styles, *infos]}), target)
 
 
 def write_style(

@@ -13,14 +13,13 @@ from pathlib import Path
 from stylebank.bank.io import Storage, find_bank, load_bank, save_bank
 from stylebank.bank.records import (
     AUTOENCODER,
-    MANIFEST,
     STYLES,
     SUFFIXES,
     Manifest,
     StyleInfo,
     read_manifest,
     read_style_record,
-    write_json,
+    write_manifest,
 )
 from stylebank.errors import BankError, StyleBankError
 from stylebank.files import new_file, new_folder
@@ -130,7 +129,7 @@ def _write(manifest: Manifest, bank: Path, styles: dict[str, Path], out: Path) -
                 _copy(folder / f"{name}{suffix}", target / STYLES / f"{name}{suffix}")
             with _blaming((target / STYLES, folder), (target, folder)):
                 read_style_record(target, name, manifest.autoencoder_sha256)
-        write_json(manifest.model_copy(update={"styles": list(styles)}), target / MANIFEST)
+        write_manifest(manifest.model_copy(update={"styles": list(styles)}), target)
         with _blaming((target, bank)):
             load_bank(target)  # every hash and shape once more, before the result gets its name
 

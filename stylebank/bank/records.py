@@ -1,6 +1,6 @@
 """What a bank's JSON files say: `bank.json`, and `styles/NAME.json` beside each filter.
 
-The weights they describe are read and written by `checkpoint`.
+The weights they describe are read and written by `io`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from stylebank.config import Config, load_config
+from stylebank.config import Architecture, Config, load_config
 from stylebank.errors import BankError, ConfigError
 from stylebank.files import new_file, sha256_of
-from stylebank.network.model import Architecture
 from stylebank.styles import check_name
 
-FORMAT = 1
+FORMAT = 2
+"""What is written; format 1, whose architecture was flat, is read too."""
 MANIFEST = "bank.json"
 AUTOENCODER = "autoencoder.safetensors"
 STYLES = "styles"
@@ -68,6 +68,19 @@ class StyleRecord(StyleInfo):
     autoencoder_sha256: str
 
 
+WIDEST = 2**16  # channels; more are a mistake, or meant to fill the memory
+_BANK_KEYS = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
+"""Keys of format 1's architecture that belong to the section `bank`, and their names there; `model` has the others."""
+
+
+def _from_format_1(flat: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The architecture of format 1 in today's sections."""
+    return {
+        "model": {key: value for key, value in flat.items() if key not in _BANK_KEYS},
+        "bank": {ours: flat[key] for key, ours in _BANK_KEYS.items() if key in flat},
+    }
+
+
 class Manifest(_Record):
     """The contents of `bank.json`."""
 
@@ -80,14 +93,19 @@ class Manifest(_Record):
     measured_on: list[str] = []
     """The photographs of the metrics, as in `StyleInfo`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_format(cls, tree: Any) -> Any:
+        if isinstance(tree, dict) and tree.get("format") == 1 and isinstance(flat := tree.get("architecture"), dict):
+            return {**tree, "architecture": _from_format_1(flat)}
+        return tree
+
     @field_validator("architecture")
     @classmethod
-    def _can_be_built(cls, arch: Architecture) -> Architecture:
-        numbers = (*arch.channels, arch.width, arch.kernel_size, arch.depth, arch.residual_blocks + 1)
-        layers = max(arch.depth, arch.residual_blocks)
-        if min(numbers) < 1 or max(numbers) > 2**16 or arch.kernel_size % 2 == 0 or layers > 64:
+    def _can_be_built(cls, architecture: Architecture) -> Architecture:
+        if max(*architecture.model.channels, architecture.bank.width) > WIDEST:
             raise ValueError("no network can be built with these numbers")
-        return arch
+        return architecture
 
 
 _R = TypeVar("_R", bound=BaseModel)
@@ -112,8 +130,8 @@ def read_manifest(folder: Path) -> Manifest:
         BankError: it is missing, damaged or of a newer format.
     """
     version = _read_json(folder / MANIFEST, _Version).format
-    if version != FORMAT:
-        raise BankError(f"{folder} has format {version}, but this version reads format {FORMAT}.")
+    if version not in (1, FORMAT):
+        raise BankError(f"{folder} has format {version}, but this version reads format 1 and format {FORMAT}.")
     manifest = _read_json(folder / MANIFEST, Manifest)
     try:
         for name in manifest.styles:
@@ -141,6 +159,11 @@ def read_style_record(folder: Path, name: str, autoencoder_hash: str) -> StyleRe
         )
     check_hash(folder / STYLES / f"{name}.safetensors", record.sha256)
     return record
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Writes `bank.json` in today's format, whatever the format it was read in."""
+    write_json(manifest.model_copy(update={"format": FORMAT}), folder / MANIFEST)
 
 
 def write_json(record: BaseModel, path: Path) -> None:

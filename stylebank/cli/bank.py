@@ -67,10 +67,10 @@ def run(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> None:
     folder = find_bank(options.bank)
     bank = load_bank(folder)
-    arch = bank.manifest.architecture
+    model, form = bank.manifest.architecture.model, bank.manifest.architecture.bank
     print(f"{folder}: {len(bank.records)} style(s), format {bank.manifest.format}, {_megabytes(folder):.2f} MB")
-    print(f"auto-encoder {bank.manifest.autoencoder_sha256[:12]}, channels {arch.channels}, norm {arch.norm}")
-    print(f"filters {arch.kernel_size}x{arch.kernel_size}, depth {arch.depth}")
+    print(f"auto-encoder {bank.manifest.autoencoder_sha256[:12]}, channels {model.channels}, norm {model.norm}")
+    print(f"filters {form.kernel_size}x{form.kernel_size}, depth {form.depth}")
     print(f"licence: {bank.manifest.licence or 'none given'}")
     for key, value in bank.manifest.metrics.items():
         print(f"{key}: {value:.4g}")

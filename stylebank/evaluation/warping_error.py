@@ -15,7 +15,8 @@ from stylebank.errors import ConfigError
 from stylebank.films.motion import pooled
 from stylebank.films.optical_flow import optical_flow, visible, warp
 from stylebank.films.scene_cuts import is_cut
-from stylebank.network.model import STRIDE
+
+CUT_SCALE = 4  # cuts are looked for in frames so many times smaller; no network has a say in what is measured
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -39,7 +40,7 @@ class WarpingError(Generic[Key]):
             MissingExtraError: OpenCV is not installed.
         """
         before, self._before = self._before, (frame, dict(outputs))
-        if before is None or is_cut(pooled(frame, STRIDE), pooled(before[0], STRIDE)):
+        if before is None or is_cut(pooled(frame, CUT_SCALE), pooled(before[0], CUT_SCALE)):
             return
         backward = optical_flow(frame, before[0])
         seen = visible(backward, optical_flow(before[0], frame)).to(frame.dtype)  # (1, 1, H, W)

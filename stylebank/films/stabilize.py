@@ -22,7 +22,6 @@ from stylebank.films.optical_flow import load_opencv
 from stylebank.films.scene_cuts import is_cut
 from stylebank.inference.stylizer import Encoded, Stylizer
 from stylebank.inference.tiling import TiledPicture
-from stylebank.network.model import STRIDE
 
 StabilizeMethod = Literal["blend", "flow"]
 METHODS: tuple[StabilizeMethod, ...] = get_args(StabilizeMethod)
@@ -74,6 +73,7 @@ class Stabilizer:
 
     def __init__(self, stylizer: Stylizer, method: StabilizeMethod) -> None:
         self.stylizer, self.method = stylizer, method
+        self._stride = stylizer.model.stride
         if method == "flow":
             load_opencv()
         self.reset()
@@ -121,7 +121,7 @@ class Stabilizer:
     def _look(self, frame: Tensor) -> _Step | None:
         """How a frame comes out of the one before; None for the first of a shot."""
         half = pooled(frame, 2)
-        now, before, remembered = _Frame(frame, half, pooled(half, STRIDE // 2)), self._last, self._remembered
+        now, before, remembered = _Frame(frame, half, pooled(half, self._stride // 2)), self._last, self._remembered
         self._last, self._remembered = now, half
         if (
             before is None
@@ -133,7 +133,7 @@ class Stabilizer:
         motion = self._motion(now, before)
         carried = motion.carry(remembered)
         # Not against the frame before: changes too slow to be seen from one frame to the next add up.
-        same = _sameness(half, carried)
+        same = _sameness(half, carried, self._stride // 2)
         if motion.visible is not None:
             same = same * motion.visible
         self._remembered = torch.lerp(half, carried, _enlarged(same * FEATURE_MEMORY, half))
@@ -141,13 +141,13 @@ class Stabilizer:
 
     def _motion(self, now: _Frame, before: _Frame) -> Motion:
         if self.method == "flow":
-            return flow_motion(now.pixels, before.pixels, STRIDE)
-        return camera_motion(now.small, before.small, STRIDE)
+            return flow_motion(now.pixels, before.pixels, self._stride)
+        return camera_motion(now.small, before.small, self._stride)
 
 
-def _sameness(now: Tensor, remembered: Tensor) -> Tensor:
-    """1 where two pictures at half the size agree, towards 0 where they do not: (1, 1, h, w), as large as features."""
-    change = pooled((now - remembered).abs_().amax(1, keepdim=True), STRIDE // 2)
+def _sameness(now: Tensor, remembered: Tensor, factor: int) -> Tensor:
+    """1 where two pictures at half the size agree, towards 0 where they do not: (1, 1, h, w), `factor` times less."""
+    change = pooled((now - remembered).abs_().amax(1, keepdim=True), factor)
     change = F.avg_pool2d(change, 3, 1, 1, count_include_pad=False)  # noise is not motion
     return torch.exp(-(change / TOLERANCE).square())
 

@@ -123,7 +123,7 @@ def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWe
         identity *= model.identity_gain**strength
         shares = [share * model.identity_gain ** (strength - 1) for share in shares]
     parts = [features * identity] if identity or not filters else []
-    if model.arch.depth == 1 and len(filters) > 1:
+    if model.architecture.bank.depth == 1 and len(filters) > 1:
         parts.append(_summed(normalized, list(filters.values()), shares))
     else:
         parts += [module(normalized) * share for module, share in zip(filters.values(), shares, strict=True)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from stylebank.network.model import Architecture
+from stylebank.config import Architecture
 
 UNKNOWN = 4 * 2**30  # bytes taken to be there where nobody says
 SHARE = 0.5  # of the memory that is free now; the rest is for others, and for errors in the estimate
@@ -19,10 +19,10 @@ LARGEST_TILE = 1024  # larger ones are no faster
 
 
 def tile_for(
-    count: int, size: tuple[int, int], arch: Architecture, dtype: torch.dtype, device: torch.device
+    count: int, size: tuple[int, int], architecture: Architecture, dtype: torch.dtype, device: torch.device
 ) -> int | None:
     """The side of tiles in pixels for `count` pictures of `size` (H, W), or None where they fit as a whole."""
-    pixels = SHARE * available_memory(device) / (TENSORS * arch.channels[0] * dtype.itemsize)
+    pixels = SHARE * available_memory(device) / (TENSORS * architecture.model.channels[0] * dtype.itemsize)
     if count * math.prod(size) <= pixels:
         return None
     return max(64, min(LARGEST_TILE, math.isqrt(int(pixels) // count) // 2 // 64 * 64))

@@ -160,7 +160,7 @@ class Stylizer:
         source = _checked(image)
         size = (source.shape[-2], source.shape[-1]) if isinstance(source, Tensor) else (source.height, source.width)
         count = len(source) if isinstance(source, Tensor) else 1
-        tile = tile or tile_for(count, size, self.model.arch, self.dtype, self.device)
+        tile = tile or tile_for(count, size, self.model.architecture, self.dtype, self.device)
         if tile:
             return TiledPicture(self, source, tile, progress)
         try:

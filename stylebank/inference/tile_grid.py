@@ -7,16 +7,14 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-
-from stylebank.network.model import STRIDE, Architecture, StyleBank
+from torch import Tensor
 
 
 class Stretch(NamedTuple):
     """A tile along one axis, in pixels."""
 
     core: slice
-    """What is kept of it: multiples of 4, at the end perhaps beyond the picture."""
+    """What is kept of it: multiples of the network's stride, at the end perhaps beyond the picture."""
     seen: slice
     """What the network must see for it."""
 
@@ -32,24 +30,29 @@ class Tile(NamedTuple):
         (rows, _), (columns, _) = self
         return slice(rows.start, min(rows.stop, size[0])), slice(columns.start, min(columns.stop, size[1]))
 
-    def core_of(self, x: Tensor) -> Tensor:
+    def core_of(self, x: Tensor, stride: int) -> Tensor:
         """The core's part of what a layer makes of the tile: (B, C, h, w) -> (B, C, h', w')."""
         cuts = []
         for (core, seen), side in zip(self, x.shape[2:], strict=True):
-            scale = -(-(seen.stop - seen.start) // STRIDE) * STRIDE // side
+            scale = -(-(seen.stop - seen.start) // stride) * stride // side
             cuts.append(slice((core.start - seen.start) // scale, (core.stop - seen.start) // scale))
         return x[:, :, cuts[0], cuts[1]]
 
 
-def cut(size: tuple[int, int], tile: int, margin: int) -> list[Tile]:
+def cut(size: tuple[int, int], tile: int, margin: int, stride: int) -> list[Tile]:
     """The tiles of a picture of `size` (H, W), row by row; see `stretches`."""
-    rows, columns = (stretches(side, tile, margin) for side in size)
+    rows, columns = (stretches(side, tile, margin, stride) for side in size)
     return [Tile(*pair) for pair in itertools.product(rows, columns)]
 
 
-def stretches(length: int, tile: int, margin: int) -> list[Stretch]:
-    """Cuts an axis of `length` pixels into cores of `tile` (rounded up to 4), seen with a margin (a multiple of 4)."""
-    padded, step = (-(-side // STRIDE) * STRIDE for side in (length, tile))
+def stretches(length: int, tile: int, margin: int, stride: int) -> list[Stretch]:
+    """Cuts an axis of `length` pixels into cores of `tile`, seen with a margin; see `StyleBank.margin`.
+
+    Args:
+        tile: rounded up to a multiple of `stride`.
+        margin: a multiple of `stride`.
+    """
+    padded, step = (-(-side // stride) * stride for side in (length, tile))
     return [
         Stretch(
             slice(start, min(start + step, padded)),
@@ -59,25 +62,8 @@ def stretches(length: int, tile: int, margin: int) -> list[Stretch]:
     ]
 
 
-def margin(arch: Architecture) -> int:
-    """Pixels, a multiple of 4, that must be known around a stretch from multiple of 4 to multiple of 4.
-
-    Follows the stretch from output to input: at each layer, what it takes to know what is known behind it.
-    """
-    with torch.device("meta"):
-        model = StyleBank(arch, ["any"])
-    first, last = 0, STRIDE - 1
-    for module in reversed([*model.encoder.modules(), *model.filters.modules(), *model.decoder.modules()]):
-        if isinstance(module, nn.Upsample):
-            first, last = first // 2, last // 2
-        elif isinstance(module, nn.Conv2d):
-            reach, stride = module.kernel_size[0] // 2, module.stride[0]
-            first, last = first * stride - reach, last * stride + reach
-    return -(-max(-first, last - STRIDE + 1) // STRIDE) * STRIDE
-
-
 def resized_part(mask: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
-    """Some rows and columns of a mask (H, W) scaled to `size` as `fusion.region_masks` scales it, in bounded memory."""
+    """Rows and columns of a mask (H, W) scaled to `size` as `blending.region_masks` scales it, in bounded memory."""
     above, down = _interpolation(mask.shape[0], size[0], rows)
     beside, across = _interpolation(mask.shape[1], size[1], columns)
     part = mask[above, beside].float()

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from stylebank.errors import ConfigError
 from stylebank.images import to_image, to_tensor
 from stylebank.inference.blending import Recipe, fuse, region_masks
-from stylebank.inference.tile_grid import Tile, cut, margin, resized_part
+from stylebank.inference.tile_grid import Tile, cut, resized_part
 from stylebank.network.layers import InstanceNorm, Moments, moments_of
-from stylebank.network.model import STRIDE, StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TiledPicture:
 
     Args:
         source: a PIL picture, of which only single tiles ever become floats, or a tensor (B, 3, H, W) in [0, 1].
-        tile: side in pixels of what is kept of each tile; rounded up to a multiple of 4.
+        tile: side in pixels of what is kept of each tile; rounded up to a multiple of the network's stride.
 
     Raises:
         ConfigError: the tiles are smaller than 16 pixels.
@@ -63,7 +63,7 @@ class TiledPicture:
         self.stylizer, self.source, self.progress = stylizer, source, progress
         self.model = _with_own_modules(stylizer.model)
         self.size = (source.shape[2], source.shape[3]) if isinstance(source, Tensor) else (source.height, source.width)
-        self.tiles = cut(self.size, tile, margin(self.model.arch))
+        self.tiles = cut(self.size, tile, self.model.margin, self.model.stride)
         self._settled: set[nn.Module] = set()
 
     @torch.inference_mode()
@@ -91,14 +91,14 @@ class TiledPicture:
 
     def _make(self, recipe: Recipe, paste: Callable[[slice, slice, Tensor], None]) -> None:
         """Does all passes, and hands the last one's outputs over: rows, columns, (B, 3, rows, columns) in [0, 1]."""
-        grid = tuple(-(-side // STRIDE) for side in self.size)
+        grid = tuple(-(-side // self.model.stride) for side in self.size)
         masks = region_masks(recipe, (grid[0], grid[1]), self.stylizer.device)
         decode = partial(self._decode, recipe=recipe, masks=masks)
         passes = self._passes(recipe, decode)
         total, done = (len(passes) + 1) * len(self.tiles), itertools.count(1)
         report = self.progress or (lambda *_: None)
         for norm, run in passes:
-            gathered = Gathered()
+            gathered = Gathered(self.model.stride)
             for tile in self.tiles:
                 norm.moments = partial(gathered.add_core, tile)
                 with suppress(_Enough):
@@ -140,7 +140,8 @@ class TiledPicture:
 
     def _decode(self, tile: Tile, recipe: Recipe, masks: Tensor) -> Tensor:
         features, normalized = self._encode(tile)
-        rows, columns = (slice(s.seen.start // STRIDE, -(-s.seen.stop // STRIDE)) for s in tile)
+        stride = self.model.stride
+        rows, columns = (slice(s.seen.start // stride, -(-s.seen.stop // stride)) for s in tile)
         fused = fuse(self.model, features, normalized, recipe, masks[:, rows, columns])
         rows, columns = tile.core_within(self.size)
         size = (rows.stop - tile.rows.seen.start, columns.stop - tile.columns.seen.start)
@@ -162,13 +163,15 @@ class _Enough(Exception):
 class Gathered:
     """Mean and variance of every channel of a whole picture, gathered from its tiles' cores in float64."""
 
+    stride: int
+    """Of the network."""
     count: int = 0
     total: Tensor | float = 0.0
     squares: Tensor | float = 0.0
 
     def add_core(self, tile: Tile, x: Tensor) -> NoReturn:
         """Takes a tile's core into account and ends its run."""
-        core = tile.core_of(x)
+        core = tile.core_of(x, self.stride)
         mean, var = (moment.to("cpu", torch.float64) for moment in moments_of(core))
         count = core.shape[2] * core.shape[3]
         self.count += count

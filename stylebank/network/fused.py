@@ -7,23 +7,25 @@
 - Padding copies a tensor. Here each comes with margins out of the convolution before it, which had wider ones to look
   at. An encoder's hold what the mirrored picture makes of them; elsewhere what is in them means nothing, but what the
   next convolution looks at is overwritten first (`Mirror`).
-- Normalization and ReLU happen in place, piece by piece (`stylebank/network/chunked_norm.py`).
+- Normalization and ReLU happen in place, piece by piece (`chunked_norm`).
 - Weights are converted once, and memory is channels-last.
+
+A part that is not made of the very layers known here stays as it is (`Plain`).
 """
 
 from __future__ import annotations
 
 import copy
-from itertools import product
-from typing import Literal
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylebank.device import autocast
 from stylebank.network.chunked_norm import NormReLU, PiecewiseInstanceNorm
-from stylebank.network.layers import InstanceNorm, ResidualBlock
-from stylebank.network.model import Decoder, Encoder, StyleBank
+from stylebank.network.fused_layers import Convert, Mirror, Pad, QuadConv, Residual, UpsampledConv, unpadded
+from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d, ResidualBlock
+from stylebank.network.model import Decoder, Encoder, StyleBank, StyleFilter
 
 
 @torch.no_grad()
@@ -34,25 +36,53 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     for encoder and decoder can neither be trained nor saved as a bank.
     """
     fast = copy.deepcopy(model)
-    _rebuild_encoder(fast.encoder, dtype)
-    fast.decoder.blocks = nn.Sequential(Convert(dtype), *(Residual(block) for block in fast.decoder.blocks))
-    fast.decoder.layers = _decoder_layers(fast.decoder, dtype)
-    if isinstance(fast.normalize, InstanceNorm):
-        fast.normalize = PiecewiseInstanceNorm(fast.normalize)
+    fast.stride, fast.margin = model.stride, model.margin  # of the layers as they were
+    parts = {
+        "encoder": _fast_encoder(fast.encoder, dtype),
+        "decoder": _fast_decoder(fast.decoder, dtype),
+        "normalize": _fast_normalize(fast.normalize, dtype),
+        "filters": nn.ModuleList(_fast_filter(module, dtype) for module in fast.filters),
+    }
+    for name, part in parts.items():
+        fast.register_module(name, part)
+    left = {inner for module in fast.modules() if isinstance(module, Plain) for inner in module.modules()}
     for module in fast.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module not in left:
             module.to(dtype)
     return fast.eval().requires_grad_(False)
 
 
-def _rebuild_encoder(encoder: Encoder, dtype: torch.dtype) -> None:
+class Plain(nn.Module):
+    """Layers that are not known here: as in training, converted operation by operation. `out` is what comes out."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype, out: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.module, self.dtype, self.out = module, dtype, out or dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        with autocast(x.device, self.dtype):
+            out: Tensor = self.module(x.float() if self.dtype == torch.float32 else x)
+        return out.to(self.out)
+
+
+class _Block(NamedTuple):
+    conv: nn.Conv2d
+    norm: nn.Module
+    """One that leaves all as it is where a block has none."""
+
+
+def _fast_encoder(encoder: nn.Module, dtype: torch.dtype) -> nn.Module:
     # Of m pixels beyond the picture's upper and left edges, the kernel of 9 leaves m - 4 and those of stride 2 leave
     # (m - 1) / 2; beyond the other edges a stride of 2 looks at none.
-    (large, norm1), (half, norm2), (quarter, norm3) = (_parts(block) for block in encoder.layers)
+    if type(encoder) is not Encoder or type(encoder.layers) is not nn.Sequential or len(encoder.layers) != 3:
+        return Plain(encoder, dtype)
+    large, half, quarter = map(_block, encoder.layers, (9, 3, 3), (1, 2, 2))
+    if not (large and half and quarter):
+        return Plain(encoder, dtype)
     layers = [
-        *(_unpadded(large), NormReLU(norm1, 3, 0), Mirror(3, 0, reach=1)),
-        *(_unpadded(half), NormReLU(norm2, 1, 0), Mirror(1, 0, reach=1)),
-        *(_unpadded(quarter), NormReLU(norm3, 0, 0)),
+        *(unpadded(large.conv), NormReLU(large.norm, 3, 0), Mirror(3, 0, reach=1)),
+        *(unpadded(half.conv), NormReLU(half.norm, 1, 0), Mirror(1, 0, reach=1)),
+        *(unpadded(quarter.conv), NormReLU(quarter.norm, 0, 0)),
     ]
     if encoder.cut:  # the margins hold what the mirrored picture makes of them, and no more is there than is looked at
         layers = [Convert(dtype), *(layer for layer in layers if not isinstance(layer, Mirror))]
@@ -60,142 +90,77 @@ def _rebuild_encoder(encoder: Encoder, dtype: torch.dtype) -> None:
     else:
         layers = [Pad(7, 4, "reflect", dtype), *layers]
     encoder.layers = nn.Sequential(*layers)
+    return encoder
 
 
-def _decoder_layers(decoder: Decoder, dtype: torch.dtype) -> nn.Sequential:
+def _fast_decoder(decoder: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if type(decoder) is not Decoder or type(decoder.blocks) is not nn.Sequential:
+        return Plain(decoder, dtype, torch.float32)
+    decoder.blocks = nn.Sequential(Convert(dtype), *(_fast_residual(block, dtype) for block in decoder.blocks))
+    decoder.layers = _fast_decoder_layers(decoder.layers, dtype)
+    return decoder
+
+
+def _fast_residual(block: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if type(block) is not ResidualBlock or not 2 <= len(block.layers) <= 3:
+        return Plain(block, dtype)
+    first, conv, *rest = block.layers
+    known, last, norm = _block(first, 3), _conv(conv, 3), _norm(rest)
+    if not (known and last and norm):
+        return Plain(block, dtype)
+    return Residual(known.conv, known.norm, last, norm)
+
+
+def _fast_decoder_layers(layers: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
     # Of m pixels beyond the edges, upsampling and a kernel of 3 leave 2m - 1.
-    _, coarse, _, fine, last = decoder.layers
-    (half, norm1), (full, norm2) = _parts(coarse), _parts(fine)
+    plain = nn.Sequential(Plain(layers, dtype, torch.float32))
+    if type(layers) is not nn.Sequential or len(layers) != 5:
+        return plain
+    upsampling = type(layers[0]) is type(layers[2]) is NearestUpsample
+    half, full, last = _block(layers[1], 3), _block(layers[3], 3), _conv(layers[4], 9)
+    if not (upsampling and half and full and last):
+        return plain
     return nn.Sequential(
         Pad(2, 2, "replicate", dtype),
-        *(UpsampledConv(half), NormReLU(norm1, 3, 3), Mirror(3, 3, reach=1, repeat=True)),
-        *(UpsampledConv(full), NormReLU(norm2, 5, 5), Mirror(5, 5, reach=4)),
-        QuadConv(_conv_of(last), crop=1),
+        *(UpsampledConv(half.conv), NormReLU(half.norm, 3, 3), Mirror(3, 3, reach=1, repeat=True)),
+        *(UpsampledConv(full.conv), NormReLU(full.norm, 5, 5), Mirror(5, 5, reach=4)),
+        QuadConv(last, crop=1),
     )
 
 
-def _parts(block: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
-    """A block's convolution and normalization (or something that leaves all as it is)."""
-    assert isinstance(block, nn.Sequential)
-    conv, *norms, _ = block
-    return _conv_of(conv), norms[0] if norms else nn.Identity()
+def _fast_normalize(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if type(module) is InstanceNorm and module.weight is None:
+        return PiecewiseInstanceNorm(module)
+    return module if type(module) is nn.Identity else Plain(module, dtype)
 
 
-def _conv_of(module: nn.Module) -> nn.Conv2d:
-    assert isinstance(module, nn.Conv2d)
+def _fast_filter(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A filter as it is: its layers need no more than to be converted."""
+    known = (ReflectConv2d, InstanceNorm, PixelNorm, nn.ReLU)
+    if type(module) is StyleFilter and all(type(layer) in known for layer in module):
+        return module
+    return Plain(module, dtype)
+
+
+# What follows compares types exactly: a subclass may compute something else.
+
+
+def _block(module: nn.Module, kernel: int, stride: int = 1) -> _Block | None:
+    """The convolution and normalization of a block, or None if it is made of anything else."""
+    if type(module) is not nn.Sequential or not 2 <= len(module) <= 3 or type(module[-1]) is not nn.ReLU:
+        return None
+    conv, norm = _conv(module[0], kernel, stride), _norm(list(module)[1:-1])
+    return _Block(conv, norm) if conv and norm else None
+
+
+def _conv(module: nn.Module, kernel: int, stride: int = 1) -> nn.Conv2d | None:
+    if type(module) is not ReflectConv2d or (module.kernel_size[0], module.stride[0]) != (kernel, stride):
+        return None
     return module
 
 
-def _unpadded(conv: nn.Conv2d) -> nn.Conv2d:
-    return _conv(conv.weight, conv.bias, conv.stride[0])
-
-
-def _conv(weight: Tensor, bias: Tensor | None, stride: int = 1) -> nn.Conv2d:
-    """An unpadded convolution with these weights."""
-    outputs, inputs, size, _ = weight.shape
-    conv = nn.Conv2d(inputs, outputs, size, stride, bias=bias is not None, device="meta")
-    conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
-    conv.bias = None if bias is None else nn.Parameter(bias)
-    return conv
-
-
-class Convert(nn.Module):
-    """Converts, if need be."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.dtype = dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.to(self.dtype, memory_format=torch.channels_last)
-
-
-class Pad(nn.Module):
-    """Adds margins: `before` rows above and columns to the left, `after` below and to the right. Converts as well."""
-
-    def __init__(self, before: int, after: int, mode: Literal["reflect", "replicate"], dtype: torch.dtype) -> None:
-        super().__init__()
-        self.margins, self.mode, self.dtype = (before, after, before, after), mode, dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, self.margins, self.mode).to(self.dtype, memory_format=torch.channels_last)
-
-
-class Mirror(nn.Module):
-    """Fills the `reach` pixels of the margins that are nearest to the picture, in place.
-
-    Like a mirror at the middle of the outermost pixels, or by repeating these. Margins of 0 stay.
-    """
-
-    def __init__(self, before: int, after: int, reach: int, repeat: bool = False) -> None:
-        super().__init__()
-        self.before, self.after, self.reach, self.repeat = before, after, reach, repeat
-
-    def forward(self, x: Tensor) -> Tensor:
-        for axis, i in product((2, 3), range(1, self.reach + 1)):
-            first, last = self.before, x.shape[axis] - 1 - self.after
-            inwards = 0 if self.repeat else i
-            if self.before:
-                x.select(axis, first - i).copy_(x.select(axis, first + inwards))
-            if self.after:
-                x.select(axis, last + i).copy_(x.select(axis, last - inwards))
-        return x
-
-
-class Residual(nn.Module):
-    """A residual block with its normalizations in place: (B, C, h, w) -> (B, C, h, w)."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        assert isinstance(block, ResidualBlock)
-        first, last, *norms = block.layers
-        conv, norm = _parts(first)
-        self.layers = nn.Sequential(conv, NormReLU(norm), last)
-        self.last_norm = NormReLU(norms[0] if norms else nn.Identity(), relu=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.last_norm(self.layers(x), shortcut=x)
-        return out
-
-
-class UpsampledConv(nn.Module):
-    """Nearest x2 upsampling and then a 3x3 convolution, in one: (B, C, h, w) -> (B, C', 2h - 2, 2w - 2).
-
-    The windows of the 2x2 convolution lie on small pixels j - 1 and j, and large pixels 2j - 1 and 2j see just these:
-    kernel taps (a, b, c) become (a + b, c) for the odd and (a, b + c) for the even one. Mirroring about the edge of the
-    large picture repeats the small picture's last pixel.
-    """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        odd, even = [[1.0, 1, 0], [0, 0, 1]], [[1.0, 0, 0], [0, 1, 1]]
-        sums = torch.tensor([odd, even], dtype=torch.float64)  # (phase, tap of 2, tap of 3)
-        kernels = torch.einsum("yik,xjl,ockl->yxocij", sums, sums, conv.weight.double().cpu())
-        bias = None if conv.bias is None else conv.bias.repeat(4)
-        self.conv = _conv(kernels.flatten(0, 2).to(conv.weight), bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        windows: Tensor = self.conv(x)  # (B, 4C', h - 1, w - 1)
-        phases = windows.permute(0, 2, 3, 1).unflatten(3, (2, 2, -1))  # (B, h - 1, w - 1, odd or even y, x, C')
-        pixels: Tensor = phases.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (B, 2h - 2, 2w - 2, C')
-        return pixels.permute(0, 3, 1, 2)
-
-
-class QuadConv(nn.Module):
-    """A convolution of stride 1 for four pixels at a time, and a crop: two rows and columns take one more tap than one.
-
-    (B, C, H, W) -> (B, C', H', W') float32, even less 2 crops, with H - H' = W - W' = kernel - 1 + 2 crops.
-    """
-
-    def __init__(self, conv: nn.Conv2d, crop: int) -> None:
-        super().__init__()
-        size, self.crop = conv.kernel_size[0], crop
-        kernels = conv.weight.new_zeros(conv.out_channels, 2, 2, conv.in_channels, size + 1, size + 1)
-        for y, x in product((0, 1), (0, 1)):
-            kernels[:, y, x, :, y : y + size, x : x + size] = conv.weight
-        bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
-        self.conv = _conv(kernels.flatten(0, 2), bias, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        pixels = F.pixel_shuffle(self.conv(x), 2)
-        return pixels[:, :, self.crop : -self.crop, self.crop : -self.crop].float()
+def _norm(modules: list[nn.Module]) -> nn.Module | None:
+    """The normalization among a block's layers."""
+    if not modules:
+        return nn.Identity()
+    return modules[0] if type(modules[0]) in (InstanceNorm, PixelNorm) else None

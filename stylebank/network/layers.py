@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from stylebank.config import Norm
 from stylebank.device import at_least_float32
-
-Norm = Literal["instance", "pixel", "none"]
 
 Moments = tuple[Tensor, Tensor]
 """Mean and variance, both (B, C, 1, 1)."""

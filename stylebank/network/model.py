@@ -6,40 +6,20 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.network.layers import InstanceNorm, NearestUpsample, Norm, ResidualBlock, block, conv, norm_layers
+from stylebank.config import Architecture, BankConfig, ModelConfig
+from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
 
-STRIDE = 4  # two stride-2 convolutions
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """All that is needed to build the network again; stored in a bank's `bank.json`."""
-
-    channels: tuple[int, int, int] = (32, 64, 128)
-    """Widths of the encoder's three convolutions; the decoder mirrors them."""
-    norm: Norm = "pixel"
-    """Normalization after every convolution of encoder and decoder but the last (the paper: `instance`)."""
-    normalize_features: bool = True
-    """Instance-normalize the features before a style's filter (see `StyleBank`)."""
-    kernel_size: int = 3
-    depth: int = 1
-    """Convolutions per filter; 1 is the paper's linear filter, whose kernels may be summed."""
-    width: int = 128
-    """Channels between the convolutions of a filter with `depth` > 1."""
-    filter_norm: Norm = "none"
-    """Normalization between the convolutions of a filter with `depth` > 1."""
-    residual_blocks: int = 0
-    """At the beginning of the decoder, shared by all styles (the paper: none)."""
 
 
 class Encoder(nn.Module):
@@ -50,19 +30,21 @@ class Encoder(nn.Module):
     Encoders whose norms take statistics of all that they see (`instance`) stay at that, lest what is mirrored counts.
     """
 
-    def __init__(self, arch: Architecture) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        self.margins = (0, 0) if arch.norm == "instance" else (MIRRORED, MIRRORED)
-        """Pixels added above and to the left, and below and to the right, ..."""
-        self.cut = self.margins[0] // STRIDE
-        """... and rows and columns of features taken away again on every side."""
-        c1, c2, c3 = arch.channels
+        c1, c2, c3 = model.channels
         self.layers = nn.Sequential(
-            block(3, c1, 9, 1, arch.norm), block(c1, c2, 3, 2, arch.norm), block(c2, c3, 3, 2, arch.norm)
+            block(3, c1, 9, 1, model.norm), block(c1, c2, 3, 2, model.norm), block(c2, c3, 3, 2, model.norm)
         )
+        self.stride = math.prod(layer.stride[0] for layer in self.layers.modules() if isinstance(layer, nn.Conv2d))
+        """Pixels that a step from one feature to the next is, down or across."""
+        self.margins = (0, 0) if model.norm == "instance" else (MIRRORED, MIRRORED)
+        """Pixels added above and to the left, and below and to the right, ..."""
+        self.cut = self.margins[0] // self.stride
+        """... and rows and columns of features taken away again on every side."""
 
     def forward(self, images: Tensor) -> Tensor:
-        right, bottom = -images.shape[3] % STRIDE, -images.shape[2] % STRIDE
+        right, bottom = -images.shape[3] % self.stride, -images.shape[2] % self.stride
         before, after = self.margins
         padding = (before, after + right, before, after + bottom)
         if any(padding):
@@ -74,16 +56,16 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Features (B, C, h, w) -> images (B, 3, 4h, 4w), nominally in [0, 1] but not clamped."""
 
-    def __init__(self, arch: Architecture) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        c1, c2, c3 = arch.channels
-        self.blocks = nn.Sequential(*(ResidualBlock(c3, arch.norm) for _ in range(arch.residual_blocks)))
+        c1, c2, c3 = model.channels
+        self.blocks = nn.Sequential(*(ResidualBlock(c3, model.norm) for _ in range(model.residual_blocks)))
         # Nearest upsampling and a convolution: a transposed convolution leaves a checkerboard.
         self.layers = nn.Sequential(
             NearestUpsample(),
-            block(c3, c2, 3, 1, arch.norm),
+            block(c3, c2, 3, 1, model.norm),
             NearestUpsample(),
-            block(c2, c1, 3, 1, arch.norm),
+            block(c2, c1, 3, 1, model.norm),
             conv(c1, 3, 9),
         )
 
@@ -95,14 +77,13 @@ class Decoder(nn.Module):
 class StyleFilter(nn.Sequential):
     """One style's filter K: (B, C, h, w) -> (B, C, h, w). Linear when `depth` is 1, as in the paper."""
 
-    def __init__(self, arch: Architecture) -> None:
-        channels, layers = arch.channels[2], []
-        widths = [channels, *[arch.width] * (arch.depth - 1), channels]
-        for cin, cout in pairwise(widths):
+    def __init__(self, channels: int, form: BankConfig) -> None:
+        layers = list[nn.Module]()
+        for cin, cout in pairwise([channels, *[form.width] * (form.depth - 1), channels]):
             # The paper's filter has no bias: the norm after it would cancel one. Here it sets a style's colours.
-            layers += [conv(cin, cout, arch.kernel_size), *norm_layers(arch.filter_norm, cout), nn.ReLU()]
-        layers = layers[: -1 if arch.filter_norm == "none" else -2]  # nothing after the last convolution
-        if arch.depth == 1:
+            layers += [conv(cin, cout, form.kernel_size), *norm_layers(form.norm, cout), nn.ReLU()]
+        layers = layers[: -1 if form.norm == "none" else -2]  # nothing after the last convolution
+        if form.depth == 1:
             _start_near_identity(layers[0])
         super().__init__(*layers)
 
@@ -127,16 +108,38 @@ class StyleBank(nn.Module):
     every layer throws away the photograph's brightness and contrast, so the identity branch cannot return them.
     """
 
-    def __init__(self, arch: Architecture, names: Sequence[str] = ()) -> None:
+    def __init__(self, architecture: Architecture, names: Sequence[str] = ()) -> None:
         super().__init__()
-        self.arch = arch
-        self.encoder = Encoder(arch)
-        self.decoder = Decoder(arch)
-        self.normalize = InstanceNorm(arch.channels[2], affine=False) if arch.normalize_features else nn.Identity()
+        self.architecture, model = architecture, architecture.model
+        self.encoder = Encoder(model)
+        self.decoder = Decoder(model)
+        self.normalize = InstanceNorm(model.channels[2], affine=False) if model.normalize_features else nn.Identity()
         self.names = list(names)
-        self.identity_gain = 1.0  # for mixing with the identity path, see `fusion.calibrate`
+        self.identity_gain = 1.0  # for mixing with the identity path, see `blending.calibrate`
         # A list, not a ModuleDict: style names such as "train" would clash with a module's own attributes.
-        self.filters = nn.ModuleList(StyleFilter(arch) for _ in self.names)
+        self.filters = nn.ModuleList(self._new_filters(len(self.names)))
+
+    @cached_property
+    def stride(self) -> int:
+        """Pixels that a step from one feature to the next is, down or across."""
+        return self.encoder.stride
+
+    @cached_property
+    def margin(self) -> int:
+        """Pixels, a multiple of `stride`, that must be known around a stretch from multiple to multiple of `stride`.
+
+        Follows the stretch from output to input: at each layer, what it takes to know what is known behind it. Filters
+        are all of one form. A network without filters needs what the identity needs.
+        """
+        first, last = 0, self.stride - 1
+        layers = [*self.encoder.modules(), *self.filters[:1].modules(), *self.decoder.modules()]
+        for layer in reversed(layers):
+            if isinstance(layer, nn.Upsample):
+                first, last = first // 2, last // 2
+            elif isinstance(layer, nn.Conv2d):
+                reach, stride = layer.kernel_size[0] // 2, layer.stride[0]
+                first, last = first * stride - reach, last * stride + reach
+        return -(-max(-first, last - self.stride + 1) // self.stride) * self.stride
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> features (B, C, h, w)."""
@@ -168,7 +171,11 @@ class StyleBank(nn.Module):
     def add_filters(self, names: Sequence[str]) -> None:
         """Appends freshly initialised filters; nothing that is there changes."""
         self.names += names
-        self.filters.extend(StyleFilter(self.arch) for _ in names)
+        self.filters.extend(self._new_filters(len(names)))
+        self.__dict__.pop("margin", None)  # the first ones widen it
+
+    def _new_filters(self, count: int) -> list[StyleFilter]:
+        return [StyleFilter(self.architecture.model.channels[2], self.architecture.bank) for _ in range(count)]
 
     def autoencoder_parameters(self) -> list[nn.Parameter]:
         """The shared weights: those of encoder and decoder."""

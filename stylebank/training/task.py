@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from stylebank.bank.io import extend_bank, load_bank, save_bank
 from stylebank.bank.records import StyleInfo
-from stylebank.config import Config
+from stylebank.config import Architecture, Config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError
-from stylebank.network.model import Architecture, StyleBank
+from stylebank.network.model import StyleBank
 from stylebank.styles import StyleSource
 
 
@@ -69,18 +69,7 @@ def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None 
         BankError: that bank cannot be read, or is of another form than the configuration's.
     """
     seed_everything(config.train.seed)
-    model, bank = config.model, config.bank
-    architecture = Architecture(
-        channels=model.channels,
-        norm=model.norm,
-        normalize_features=model.normalize_features,
-        kernel_size=bank.kernel_size,
-        depth=bank.depth,
-        width=bank.width,
-        filter_norm=bank.norm,
-        residual_blocks=model.residual_blocks,
-    )
-    task = Task(StyleBank(architecture, [source.name for source in sources]), sources)
+    task = Task(StyleBank(config.architecture, [source.name for source in sources]), sources)
     if start:
         _take_over(task.model, start)
     return task
@@ -92,17 +81,28 @@ def _take_over(model: StyleBank, start: Path) -> None:
     A bank with fewer residual blocks will do: those that it lacks start as the identity and change nothing at first.
     """
     known = load_bank(start).model
-    blocks = min(known.arch.residual_blocks, model.arch.residual_blocks)
-    if known.arch != replace(model.arch, residual_blocks=blocks):
-        ours, theirs = asdict(model.arch), asdict(known.arch)
-        differing = [f"{key} {theirs[key]} instead of {ours[key]}" for key in ours if ours[key] != theirs[key]]
-        raise BankError(f"{start} cannot be started from: it has {', '.join(differing)} (sections model and bank).")
+    blocks = len(known.decoder.blocks)
+    if differing := _differing(model.architecture, known.architecture):
+        raise BankError(f"{start} cannot be started from: it has {', '.join(differing)}.")
     model.encoder.load_state_dict(known.encoder.state_dict())
     model.decoder.layers.load_state_dict(known.decoder.layers.state_dict())
     model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks.state_dict())
     for name in set(known.names).intersection(model.names):
         weights = known.filters[known.names.index(name)].state_dict()
         model.filters[model.names.index(name)].load_state_dict(weights)
+
+
+def _differing(ours: Architecture, theirs: Architecture) -> list[str]:
+    """What another bank would need to have to be a start: `bank.depth 1 instead of 2`."""
+    wanted, there = ours.model_dump(), theirs.model_dump()
+    if theirs.model.residual_blocks < ours.model.residual_blocks:
+        wanted["model"]["residual_blocks"] = theirs.model.residual_blocks
+    return [
+        f"{section}.{key} {there[section][key]} instead of {value}"
+        for section, values in wanted.items()
+        for key, value in values.items()
+        if there[section][key] != value
+    ]
 
 
 def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:
