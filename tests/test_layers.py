@@ -24,7 +24,8 @@ LAYERS = (
     ("styles",),
     ("video",),
     ("images", "distributed"),
-    ("config", "device", "signals", "files"),
+    ("config",),
+    ("device", "signals", "files", "yaml12"),
     ("errors",),
 )
 """From the top down, as in docs/architecture.md; rooms of one line know nothing of each other."""
