@@ -21,8 +21,6 @@ from stylebank.errors import ConfigError
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
 
 def resolve_device(name: str) -> torch.device:
     """`auto` is the first of cuda, mps, cpu that is there; `cuda:1` and the like are taken as they are.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.inference.masks import feather, invert, load_mask
+from stylebank.inference.masks import feather, load_mask
 
 
 def half(width: int = 40, height: int = 30) -> torch.Tensor:
@@ -90,16 +90,6 @@ def test_uniform_alpha_hides_all_or_nothing(tmp_path: Path, alpha: int) -> None:
     assert torch.allclose(mask, torch.full((20, 20), 0.2 * alpha / 255))
 
 
-@pytest.mark.parametrize("size", [(80, 60), (11, 7), (40, 90)])
-def test_scaled_to_the_size_asked_for(tmp_path: Path, size: tuple[int, int]) -> None:
-    mask = load_mask(written(tmp_path / "mask.png", gray(half().numpy() * 255)), size)
-    assert mask.shape == (size[1], size[0])
-    assert mask.min() == 0
-    assert mask.max() == 1
-    assert mask.mean().item() == pytest.approx(0.5, abs=1e-3)
-    assert bool((mask.diff(dim=1) <= 1e-6).all())  # no ringing beside the edge
-
-
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     with refused(ImageError, path):
@@ -107,8 +97,6 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     path.write_text("no picture")
     with refused(ImageError, path):
         load_mask(path)
-    with refused(ImageError, "0x5"):
-        load_mask(written(tmp_path / "good.png", gray(half().numpy())), (0, 5))
 
 
 # ------------------------------------------------------------------------------------------------ soft edges
@@ -148,9 +136,3 @@ def test_feather_leaves_its_input_alone() -> None:
 def test_impossible_widths_are_refused(pixels: float) -> None:
     with refused(ConfigError, f"{pixels:g}", "0 or more"):
         feather(half(), pixels)
-
-
-def test_inverting_swaps_and_swaps_back() -> None:
-    mask = half()
-    assert torch.equal(invert(mask), mask.flip(1))
-    assert torch.equal(invert(invert(mask)), mask)

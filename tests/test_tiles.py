@@ -22,11 +22,12 @@ from stylebank.bank.io import Bank
 from stylebank.config import Norm
 from stylebank.errors import ConfigError
 from stylebank.images import to_image, to_tensor
-from stylebank.inference import memory, stylizer
+from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe
-from stylebank.inference.stylizer import Encoded, Stylizer
+from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tile_grid import cut, resized_part, stretches
-from stylebank.inference.tiling import TiledPicture, stylize_tiled
+from stylebank.inference.tiling import TiledPicture
+from stylebank.inference.whole import WholePicture
 from stylebank.network.layers import InstanceNorm
 from stylebank.network.model import StyleBank
 
@@ -57,14 +58,18 @@ def mask(width: int, height: int) -> Tensor:
     return slope
 
 
+def in_tiles(with_: Stylizer, image: Image.Image, tile: int) -> TiledPicture:
+    return TiledPicture(with_.model, with_.recipes, image, tile, with_.device)
+
+
 def both(with_: Stylizer, image: Image.Image, recipe: Recipe, tile: int) -> tuple[Tensor, Tensor]:
     """The picture in tiles and as a whole: (1, 3, H, W) each."""
     whole = with_.encode(image)
-    assert isinstance(whole, Encoded)
+    assert isinstance(whole, WholePicture)
     out = whole.decode(recipe)
     assert ((out > 0) & (out < 1)).float().mean() > 0.5  # else clamping would make anything equal
     assert out.std() > 0.02
-    return TiledPicture(with_, image, tile).decode(recipe), out
+    return in_tiles(with_, image, tile).decode(recipe), out
 
 
 def difference(with_: Stylizer, image: Image.Image, recipe: Recipe, tile: int) -> Tensor:
@@ -111,7 +116,7 @@ def test_mixtures_and_regions(norm: Norm, depth: int, base: str | Mapping[str, f
 
 def test_outside_all_masks_the_photograph_stays() -> None:
     with_, image = with_styles(), photograph(70, 50)
-    out = stylize_tiled(with_, image, with_.recipe("original", masks={"style1": mask(70, 50)}), 16)
+    out = in_tiles(with_, image, 16).stylize("original", masks={"style1": mask(70, 50)})
     assert (np.asarray(out)[:12, :35] == np.asarray(image)[:12, :35]).all()
     assert (np.asarray(out)[-12:, -23:] != np.asarray(image)[-12:, -23:]).mean() > 0.5
 
@@ -179,7 +184,7 @@ def test_several_styles_of_one_picture(norm: Norm) -> None:
     passes = []
     for style in ("style0", {"style1": 0.4, "style0": 0.6}, "identity", "style0"):
         calls.clear()
-        fresh = TiledPicture(with_, image, 24).stylize(style)
+        fresh = in_tiles(with_, image, 24).stylize(style)
         assert encoded.stylize(style).tobytes() == fresh.tobytes()
         assert calls == [(i + 1, len(calls)) for i in range(len(calls))]
         passes.append(len(calls) // (3 * 2))
@@ -236,7 +241,7 @@ def test_a_picture_too_large_for_the_device_is_done_in_tiles(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return original(self, x, *rest)
 
-    monkeypatch.setattr(stylizer, "FALLBACK_TILE", 32)
+    monkeypatch.setattr(tiling, "FALLBACK_TILE", 32)
     monkeypatch.setattr(StyleBank, part, limited)
     out = with_.stylize(source, "style1")
     assert type(out) is type(expected)
@@ -250,9 +255,9 @@ def test_a_picture_too_large_for_the_device_is_done_in_tiles(
 
 def test_tiles_are_used_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     with_ = with_styles()
-    assert isinstance(with_.encode(photograph(64, 48)), Encoded)
+    assert isinstance(with_.encode(photograph(64, 48)), WholePicture)
     monkeypatch.setattr(memory, "available_memory", lambda _: 10**6)
-    assert isinstance(with_.encode(photograph(64, 48)), Encoded)
+    assert isinstance(with_.encode(photograph(64, 48)), WholePicture)
     encoded = with_.encode(photograph(400, 300))
     assert isinstance(encoded, TiledPicture)
     assert len(encoded.tiles) > 1

@@ -39,6 +39,7 @@ from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
 from stylebank.config import load_config
 from stylebank.images import to_tensor
+from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.inference.stylizer import Stylizer
 from stylebank.training.state import load_training_state
 
@@ -155,8 +156,8 @@ def test_its_report_has_metrics_and_names_what_was_skipped(finished: Path) -> No
 def test_its_previews_show_every_style(finished: Path) -> None:
     assert sorted(path.name for path in (finished / "previews").iterdir()) == ["0000004.jpg", "0000008.jpg"]
     height, width, _ = pixels(finished / "previews" / "0000008.jpg").shape
-    cell = (width - 4) // 4 - 4  # photograph, reconstruction, two styles
-    assert height == 4 + 32 + 4
+    cell = (width - GAP) // 4 - GAP  # photograph, reconstruction, two styles
+    assert height == CAPTION + GAP + 32 + GAP
     assert cell == round(96 / 80 * 32)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from stylebank.bank.io import load_bank, save_bank
 from stylebank.bank.records import StyleInfo
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
+from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.losses.objective import Features, Objective, Terms
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
@@ -622,8 +623,8 @@ def test_previews_of_a_large_bank_show_its_newest_styles(
     run = make("run", "data.held_out=1", "train.steps=1", paintings=many)
     assert run.fit()
     height, width, _ = pixels(tmp_path / "run" / "previews" / "0000001.jpg").shape
-    cell = 4 + round(96 / 80 * (height - 8))
-    assert width == 4 + 5 * cell  # photograph, reconstruction, and three of five styles
+    cell = GAP + round(96 / 80 * (height - CAPTION - 2 * GAP))
+    assert width == GAP + 5 * cell  # photograph, reconstruction, and three of five styles
 
 
 def _no_photographs(run: Trainer, patch: pytest.MonkeyPatch) -> None:

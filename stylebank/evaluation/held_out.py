@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stylebank.device import autocast
 from stylebank.evaluation.metrics import StyleMetrics, mean_of, psnr
 from stylebank.files import sha256_of
-from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.images import load_picture, resize_short_side, to_image, to_tensor
+from stylebank.images.contact_sheet import contact_sheet
 from stylebank.network.model import StyleBank
-from stylebank.training.monitor import preview_grid
 
 MEASURE_SIDE = 256  # short side of the photographs in every quoted number
 PREVIEW_PICTURES = 3
@@ -56,16 +57,16 @@ def identity_psnr(model: StyleBank, files: Iterable[Path], device: torch.device,
 
 def preview(
     model: StyleBank, files: Sequence[Path], first_style: int, device: torch.device, dtype: torch.dtype
-) -> Tensor:
-    """A grid (3, H, W): per photograph itself, its reconstruction, and every style from `first_style` on."""
-    rows = []
+) -> Image.Image:
+    """A contact sheet: per photograph itself, its reconstruction, and every style from `first_style` on."""
+    rows, styles = [], range(first_style, len(model.names))
     with inference(model, device, dtype):
         for file in files[:PREVIEW_PICTURES]:
             image = photograph(file, device)
-            styles = range(first_style, len(model.names))
             outputs = [model.reconstruct(image), *(model.stylize(image, [style]) for style in styles)]
-            rows.append([image[0], *(output[0] for output in outputs)])
-    return preview_grid(rows)
+            rows.append([to_image(picture) for picture in (image, *outputs)])
+    captions = ["photograph", "reconstruction", *(model.names[style] for style in styles)]
+    return contact_sheet(rows, captions, rows[0][0].size)
 
 
 def measure(

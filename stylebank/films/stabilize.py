@@ -10,7 +10,7 @@ with a network for single pictures. Measurements: docs/video-stability.md.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -20,8 +20,9 @@ from torch import Tensor
 from stylebank.films.motion import Motion, camera_motion, flow_motion, pooled
 from stylebank.films.optical_flow import load_opencv
 from stylebank.films.scene_cuts import is_cut
-from stylebank.inference.stylizer import Encoded, Stylizer
-from stylebank.inference.tiling import TiledPicture
+from stylebank.inference.encoded import Encoded
+from stylebank.inference.stylizer import Stylizer
+from stylebank.inference.whole import WholePicture
 
 StabilizeMethod = Literal["blend", "flow"]
 METHODS: tuple[StabilizeMethod, ...] = get_args(StabilizeMethod)
@@ -87,20 +88,19 @@ class Stabilizer:
         self._steps: list[_Step | None] = []
 
     @torch.inference_mode()
-    def encode(self, pixels: Tensor, tile: int | None = None) -> Encoded | TiledPicture:
+    def encode(self, pixels: Tensor, tile: int | None = None) -> Encoded:
         """The next frames, as by `Stylizer.encode`, but with calmer features; in tiles these are left as they are."""
         pixels = pixels.to(self.stylizer.device).contiguous()
         self._steps = [self._look(pixels[i : i + 1]) for i in range(len(pixels))]
         encoded = self.stylizer.encode(pixels, tile)
-        if isinstance(encoded, TiledPicture):
+        if not isinstance(encoded, WholePicture):
             self._features = None
             return encoded
         mixed = []
         for step, features in zip(self._steps, encoded.features.split(1), strict=True):
             self._features = _mix(step, features, self._features, FEATURE_MEMORY)
             mixed.append(self._features)
-        features = torch.cat(mixed)
-        return replace(encoded, features=features, normalized=self.stylizer.model.normalize(features))
+        return encoded.with_features(torch.cat(mixed))
 
     @torch.inference_mode()
     def settle(self, pixels: Tensor, output: Tensor, name: Hashable = None) -> Tensor:

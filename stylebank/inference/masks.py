@@ -11,31 +11,28 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from stylebank.errors import ConfigError, ImageError
+from stylebank.errors import ConfigError
 from stylebank.images import load_picture
 
 
-def load_mask(path: str | Path, size: tuple[int, int] | None = None) -> Tensor:
+def load_mask(path: str | Path) -> Tensor:
     """Reads a picture as a mask.
 
     Grey, or the luminance of colours, is the mask. Where the picture is transparent the mask is black; a shape of one
     colour on a transparent ground is that shape, whatever its colour.
 
-    Args:
-        size: (W, H) in pixels to scale to, stretched if the proportions differ; None keeps the file's size.
-
     Returns:
         (H, W) float32 in [0, 1].
 
     Raises:
-        ImageError: the file cannot be read, or the size is not positive.
+        ImageError: the file cannot be read.
     """
     picture = load_picture(path)
     mask = _shares(picture.rgb.convert("L"))
     if picture.alpha is not None:
         alpha = _shares(picture.alpha)
         mask = alpha if _is_shape(picture.rgb, picture.alpha) else mask * alpha
-    return torch.from_numpy(mask if size is None else _scaled(mask, size))
+    return torch.from_numpy(mask)
 
 
 def feather(mask: Tensor, pixels: float) -> Tensor:
@@ -68,11 +65,6 @@ def check_feather(pixels: float) -> float:
     return pixels
 
 
-def invert(mask: Tensor) -> Tensor:
-    """The mask of everything else: 1 - mask."""
-    return 1 - mask
-
-
 def _shares(gray: Image.Image) -> np.ndarray:
     """Mode L as (H, W) float32 in [0, 1]."""
     return np.asarray(gray, dtype=np.float32) / np.float32(255)
@@ -88,12 +80,3 @@ def _is_shape(rgb: Image.Image, alpha: Image.Image) -> bool:
     shows = np.asarray(alpha) > strongest // 2  # soft edges have colours of their own
     colors = np.asarray(rgb)[shows]  # (N, 3)
     return bool((colors == colors[0]).all())
-
-
-def _scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if min(size) < 1:
-        raise ImageError(f"A mask cannot be scaled to {size[0]}x{size[1]}; valid is 1 pixel or more.")
-    if size == (mask.shape[1], mask.shape[0]):
-        return mask
-    # Bilinear: the sharper filters overshoot beyond black and white.
-    return np.array(Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)

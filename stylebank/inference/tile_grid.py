@@ -6,7 +6,9 @@ import itertools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 
@@ -63,23 +65,23 @@ def stretches(length: int, tile: int, margin: int, stride: int) -> list[Stretch]
 
 
 def resized_part(mask: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
-    """Rows and columns of a mask (H, W) scaled to `size` as `blending.region_masks` scales it, in bounded memory."""
-    above, down = _interpolation(mask.shape[0], size[0], rows)
-    beside, across = _interpolation(mask.shape[1], size[1], columns)
-    part = mask[above, beside].float()
-    return (down.to(part.device) @ part @ across.T.to(part.device)).clamp(0, 1)
+    """Some rows and columns of a mask (H, W) scaled to `size` as `blending.region_masks` scales it, in bounded memory.
 
-
-def _interpolation(source: int, target: int, part: slice) -> tuple[slice, Tensor]:
-    """Antialiased linear interpolation along an axis of `source` pixels for a part of its `target` pixels.
-
-    Returns:
-        Which source pixels matter, and their weights: (part, those).
+    Pillow and torch share the algorithm: linear interpolation, antialiased where the mask shrinks.
     """
+    (down, top, bottom), (across, left, right) = (
+        _seen_by(part, source, target) for part, source, target in zip((rows, columns), mask.shape, size, strict=True)
+    )
+    near = Image.fromarray(mask[down, across].float().cpu().numpy())
+    wanted = (columns.stop - columns.start, rows.stop - rows.start)
+    part = near.resize(wanted, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    return torch.from_numpy(np.array(part)).clamp_(0, 1)
+
+
+def _seen_by(part: slice, source: int, target: int) -> tuple[slice, float, float]:
+    """Along an axis: the source pixels that a part of the target depends on, and where among them it lies."""
     scale = source / target
-    width = max(scale, 1.0)  # half of the triangle each pixel is weighed with
-    centers = (torch.arange(part.start, part.stop, dtype=torch.float64)[:, None] + 0.5) * scale
-    first = max(0, math.floor(centers[0].item() - width))
-    last = min(source, math.ceil(centers[-1].item() + width))
-    weights = (1 - (torch.arange(first, last) + 0.5 - centers).abs() / width).clamp_min(0)
-    return slice(first, last), (weights / weights.sum(1, keepdim=True)).float()
+    reach = max(scale, 1.0) + 1  # of the triangle that pixels are weighed with, and one for rounding
+    first = max(0, math.floor(part.start * scale - reach))
+    last = min(source, math.ceil(part.stop * scale + reach))
+    return slice(first, last), part.start * scale - first, min(part.stop * scale, source) - first

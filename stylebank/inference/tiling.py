@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import torch
 from PIL import Image
@@ -22,77 +23,79 @@ from torch import Tensor, nn
 from stylebank.errors import ConfigError
 from stylebank.images import to_image, to_tensor
 from stylebank.inference.blending import Recipe, fuse, region_masks
+from stylebank.inference.encoded import Encoded
+from stylebank.inference.inputs import size_of
+from stylebank.inference.recipes import RecipeBook
 from stylebank.inference.tile_grid import Tile, cut, resized_part
 from stylebank.network.layers import InstanceNorm, Moments, moments_of
 from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
 
-if TYPE_CHECKING:
-    from stylebank.inference.stylizer import Mask, Style, Stylizer
-
 SMALLEST_TILE = 16
+FALLBACK_TILE = 512  # side in pixels where a whole picture turned out too large
 
 TileProgress = Callable[[int, int], None]
 """Called after each tile with the number of those done and of all, over all passes."""
 _Run = Callable[["Tile"], object]
 
 
-def stylize_tiled(
-    stylizer: Stylizer, image: Image.Image, recipe: Recipe, tile: int, progress: TileProgress | None = None
-) -> Image.Image:
-    """A picture as `Stylizer.stylize` makes it, in tiles of `tile` pixels a side; see `TiledPicture`."""
-    return TiledPicture(stylizer, image, tile, progress).stylize(recipe)
-
-
-class TiledPicture:
-    """A picture cut into tiles, waiting for styles; stands in for `stylizer.Encoded`.
+class TiledPicture(Encoded):
+    """A picture, or a batch, cut into tiles.
 
     Args:
+        model: the network; it stays as it is.
         source: a PIL picture, of which only single tiles ever become floats, or a tensor (B, 3, H, W) in [0, 1].
         tile: side in pixels of what is kept of each tile; rounded up to a multiple of the network's stride.
+        device: where the network is.
+        progress: called after each tile.
 
     Raises:
         ConfigError: the tiles are smaller than 16 pixels.
     """
 
     def __init__(
-        self, stylizer: Stylizer, source: Image.Image | Tensor, tile: int, progress: TileProgress | None = None
+        self,
+        model: StyleBank,
+        recipes: RecipeBook,
+        source: Image.Image | Tensor,
+        tile: int,
+        device: torch.device,
+        progress: TileProgress | None = None,
     ) -> None:
         if tile < SMALLEST_TILE:
             raise ConfigError(f"The side of a tile must be at least {SMALLEST_TILE} pixels, not {tile}.")
-        self.stylizer, self.source, self.progress = stylizer, source, progress
-        self.model = _with_own_modules(stylizer.model)
-        self.size = (source.shape[2], source.shape[3]) if isinstance(source, Tensor) else (source.height, source.width)
+        super().__init__(recipes)
+        self.source, self.device, self.progress = source, device, progress
+        self.model = _with_own_modules(model)
+        self.size = size_of(source)
         self.tiles = cut(self.size, tile, self.model.margin, self.model.stride)
         self._settled: set[nn.Module] = set()
 
     @torch.inference_mode()
-    def stylize(self, style: Style, *, alpha: float = 1.0, masks: Mapping[str, Mask] | None = None) -> Image.Image:
-        """The picture in a style, as a PIL picture."""
+    def picture(self, recipe: Recipe) -> Image.Image:
         canvas = Image.new("RGB", self.size[::-1])
 
         def paste(rows: slice, columns: slice, pixels: Tensor) -> None:
             canvas.paste(to_image(pixels), (columns.start, rows.start))
 
-        self._make(self.stylizer.recipe(style, alpha=alpha, masks=masks), paste)
+        self._make(recipe, paste)
         return canvas
 
     @torch.inference_mode()
-    def decode(self, style: Style) -> Tensor:
-        """The picture in a style: (B, 3, H, W) float32, clamped to [0, 1]."""
+    def pixels(self, recipe: Recipe) -> Tensor:
         batch = len(self.source) if isinstance(self.source, Tensor) else 1
-        canvas = torch.empty(batch, 3, *self.size, device=self.stylizer.device)
+        canvas = torch.empty(batch, 3, *self.size, device=self.device)
 
         def paste(rows: slice, columns: slice, pixels: Tensor) -> None:
             canvas[:, :, rows, columns] = pixels
 
-        self._make(self.stylizer.recipe(style), paste)
+        self._make(recipe, paste)
         return canvas
 
     def _make(self, recipe: Recipe, paste: Callable[[slice, slice, Tensor], None]) -> None:
         """Does all passes, and hands the last one's outputs over: rows, columns, (B, 3, rows, columns) in [0, 1]."""
         grid = tuple(-(-side // self.model.stride) for side in self.size)
-        masks = region_masks(recipe, (grid[0], grid[1]), self.stylizer.device)
+        masks = region_masks(recipe, (grid[0], grid[1]), self.device)
         decode = partial(self._decode, recipe=recipe, masks=masks)
         passes = self._passes(recipe, decode)
         total, done = (len(passes) + 1) * len(self.tiles), itertools.count(1)
@@ -104,7 +107,7 @@ class TiledPicture:
                 with suppress(_Enough):
                     run(tile)
                 report(next(done), total)
-            norm.moments = gathered.moments(self.stylizer.device)
+            norm.moments = gathered.moments(self.device)
             self._settled.add(norm)
         for tile in self.tiles:
             pixels = decode(tile)
@@ -131,7 +134,7 @@ class TiledPicture:
         return to_tensor(self.source.crop(box).convert("RGB"))[None]
 
     def _encode(self, tile: Tile) -> tuple[Tensor, Tensor]:
-        pixels = self._read(tile.rows.seen, tile.columns.seen).to(self.stylizer.device)
+        pixels = self._read(tile.rows.seen, tile.columns.seen).to(self.device)
         features = self.model.encode(pixels)
         return features, self.model.normalize(features)
 
@@ -153,6 +156,15 @@ class TiledPicture:
             outside = (1 - torch.stack(parts).sum(0)).clamp_min(0).to(output.device)
             output = output + outside * (self._read(rows, columns).to(output.device) - output)
         return output
+
+
+def fall_back(
+    model: StyleBank, recipes: RecipeBook, source: Image.Image | Tensor, device: torch.device
+) -> TiledPicture:
+    """A picture that has turned out too large for the device's memory, ready for styles; a warning is logged."""
+    message = "The picture is too large for the memory of device '%s'; it is done in tiles of %d pixels instead."
+    logging.getLogger(__name__).warning(message, device, FALLBACK_TILE)
+    return TiledPicture(model, recipes, source, FALLBACK_TILE, device)
 
 
 class _Enough(Exception):

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from stylebank.distributed import Processes
-from stylebank.images import save_picture, to_image
+from stylebank.images import save_picture, to_tensor
 
 ROOM = 4 * 2**20  # bytes free below which nothing is logged: TensorBoard's thread does not survive a full disk
 
@@ -109,10 +110,10 @@ class Monitor:
         shown = {n.removeprefix("loss/"): f"{v:.3g}" for n, v in self.latest.items() if n.startswith("loss/")}
         self.bar.set_postfix(shown, refresh=False)
 
-    def preview(self, step: int, grid: Tensor, psnr: float) -> None:
-        """Saves a preview grid (3, H, W) in [0, 1] as a picture and to TensorBoard, with the identity PSNR in dB."""
-        self._write({"identity_psnr": psnr, "preview": grid.clamp(0, 1)}, step)
-        save_picture(to_image(grid), self.folder / "previews" / f"{step:07d}.jpg", overwrite=True)
+    def preview(self, step: int, sheet: Image.Image, psnr: float) -> None:
+        """Saves a sheet of previews (mode RGB) and shows it in TensorBoard, with the identity PSNR in dB."""
+        self._write({"identity_psnr": psnr, "preview": to_tensor(sheet)}, step)
+        save_picture(sheet, self.folder / "previews" / f"{step:07d}.jpg", overwrite=True)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar; every process may."""
@@ -140,18 +141,3 @@ class Monitor:
         if self.writer:
             with suppress(OSError):
                 self.writer.close()
-
-
-def preview_grid(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
-    """Rows of equally sized pictures (3, H, W) -> one picture with white gaps."""
-    lines = []
-    for row in rows:
-        line = torch.ones(3, row[0].shape[1] + gap, sum(cell.shape[2] + gap for cell in row) + gap)
-        x = gap
-        for cell in row:
-            line[:, gap:, x : x + cell.shape[2]] = cell.float().cpu()
-            x += cell.shape[2] + gap
-        lines.append(line)
-    width = max(line.shape[2] for line in lines)
-    padded = [torch.nn.functional.pad(line, (0, width - line.shape[2], 0, 0), value=1.0) for line in lines]
-    return torch.nn.functional.pad(torch.cat(padded, dim=1), (0, 0, 0, gap), value=1.0)

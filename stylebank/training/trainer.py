@@ -250,8 +250,8 @@ class Trainer(TrainingRun):
             return
         first = max(self.task.first_style, len(self.model.names) - PREVIEW_STYLES)
         try:
-            grid = preview(self.model, files, first, self.device, self.dtype)
-            self.monitor.preview(self.step, grid, identity_psnr(self.model, files, self.device, self.dtype))
+            sheet = preview(self.model, files, first, self.device, self.dtype)
+            self.monitor.preview(self.step, sheet, identity_psnr(self.model, files, self.device, self.dtype))
         except StyleBankError as error:  # a full disk, or a photograph that went away just now
             self.issues.once(f"There are no previews: {error}")
 

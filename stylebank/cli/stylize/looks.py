@@ -13,8 +13,9 @@ from stylebank.errors import BankError, ConfigError
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.colors import MODES
 from stylebank.inference.masks import check_feather, feather, load_mask
+from stylebank.inference.recipes import ORIGINAL
 from stylebank.inference.strokes import parse_stroke
-from stylebank.inference.stylizer import ORIGINAL, Stylizer
+from stylebank.inference.stylizer import Stylizer
 from stylebank.styles import IDENTITY
 from stylebank.video import is_film
 

@@ -1,0 +1,81 @@
+"""What is to be done with a picture: names, weights and masks as people write them, checked against a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+from torch import Tensor
+
+from stylebank.errors import BankError, ImageError
+from stylebank.images import to_tensor
+from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.styles import IDENTITY
+
+ORIGINAL = "original"  # outside all masks: the photograph itself
+
+Style = str | StyleWeights | Recipe
+Mask = Image.Image | Tensor
+"""A grey picture, or a tensor (H, W) in [0, 1]; of any size."""
+
+
+@dataclass(frozen=True)
+class RecipeBook:
+    """Makes recipes for a bank with these styles."""
+
+    styles: Sequence[str]
+
+    def check_style(self, style: str) -> str:
+        """Returns the name of a style that exists, or of the auto-encoder alone (`identity`).
+
+        Raises:
+            BankError: there is no such style.
+        """
+        if style != IDENTITY and style not in self.styles:
+            raise BankError(f"The bank has no style '{style}'; it has {', '.join(self.styles)} and {IDENTITY}.")
+        return style
+
+    def recipe(
+        self,
+        style: Style = IDENTITY,
+        *,
+        alpha: float = 1.0,
+        masks: Mapping[str, Mask] | None = None,
+        raw_weights: bool = False,
+    ) -> Recipe:
+        """What to do with a picture, checked against the bank.
+
+        Args:
+            style: a style's name or weights per style; with masks, what is done where no mask is (`original` keeps the
+                photograph there).
+            alpha: strength from 0 (the reconstruction) to 1 (the full style), of masked styles too.
+            masks: style name -> where it goes.
+            raw_weights: take weights as they are instead of scaling them to sum 1.
+
+        Raises:
+            BankError: there is no such style.
+            ConfigError: weights or alpha are out of range.
+        """
+        if isinstance(style, Recipe):
+            return style
+        regions = [
+            Region(blend({self.check_style(name): 1.0}, alpha), mask_tensor(mask))
+            for name, mask in (masks or {}).items()
+        ]
+        if style == ORIGINAL and regions:
+            return Recipe({IDENTITY: 1.0}, regions, keep_original=True)
+        weights = {style: 1.0} if isinstance(style, str) else style
+        return Recipe(blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights), regions)
+
+
+def mask_tensor(mask: Mask) -> Tensor:
+    """A mask as float (H, W) in [0, 1].
+
+    Raises:
+        ImageError: a tensor of another shape, or with values that are no shares.
+    """
+    tensor = mask if isinstance(mask, Tensor) else to_tensor(mask.convert("L"))[0]
+    if tensor.ndim != 2 or not bool(((tensor >= 0) & (tensor <= 1)).all()):
+        raise ImageError(f"A mask must be a tensor (H, W) of values from 0 to 1, not of shape {tuple(tensor.shape)}.")
+    return tensor.float()
