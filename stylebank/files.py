@@ -20,6 +20,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_regular(path: Path, kind: str, error_type: type[StyleBankError]) -> None:
+    """Refuses, as `error_type`, what is not a file with something in it; `kind` is what it should be (`picture`).
+
+    Only regular files: a pipe would block for ever.
+    """
+    try:
+        if path.is_dir():
+            raise error_type(f"'{path}' is a folder, not a {kind}")
+        status = path.stat()
+        if not path.is_file():
+            raise error_type(f"'{path}' is not a regular file")
+        if status.st_size == 0:
+            raise error_type(f"'{path}' is empty (0 bytes), not a {kind}")
+    except FileNotFoundError as error:
+        raise error_type(f"'{path}' does not exist") from error
+    except (OSError, ValueError) as error:
+        raise error_type(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to; on success it becomes `path`, on failure it is removed.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import refused as refusal
 from PIL import Image, ImageCms, ImageFile
 
 from stylebank.errors import ImageError, StyleBankError
@@ -742,3 +743,87 @@ def test_saved_files_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert (tmp_path / "x.png").stat().st_mode & 0o777 == 0o644
+
+
+# ------------------------------------------------------------------------------------- bytes and open files
+
+
+@pytest.mark.parametrize("suffix", SAVE_FORMATS)
+def test_bytes_and_open_files_give_the_picture_of_the_path(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    save_picture(smooth(24, 16), path)
+    wanted = pixels(load_picture(path).rgb)
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        sources = [data, bytearray(data), io.BytesIO(data), file]
+        for source in sources:
+            picture = load_picture(source)  # type: ignore[arg-type]
+            assert np.array_equal(pixels(picture.rgb), wanted)
+            assert picture.path is None
+        assert not file.closed
+    assert probe(data) == (24, 16)
+
+
+def test_an_open_file_is_read_from_where_it_stands() -> None:
+    buffer = io.BytesIO()
+    save_picture(noise(), buffer, suffix=".png")
+    behind = io.BytesIO(b"a header of another kind" + buffer.getvalue())
+    behind.seek(24)
+    assert np.array_equal(pixels(load_picture(behind).rgb), pixels(noise()))
+
+
+def test_bytes_are_turned_upright_like_files(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("x.jpg", "x.png"):
+        smooth(32, 16).save(tmp_path / name, exif=exif)
+        from_path, from_bytes = load_picture(tmp_path / name), load_picture((tmp_path / name).read_bytes())
+        assert from_bytes.rgb.size == (16, 32)
+        assert np.array_equal(pixels(from_bytes.rgb), pixels(from_path.rgb))
+
+
+def test_pictures_are_written_to_open_files(tmp_path: Path) -> None:
+    for suffix in SAVE_FORMATS:
+        buffer = io.BytesIO()
+        save_picture(smooth(16, 16), buffer, suffix=suffix)
+        save_picture(smooth(16, 16), tmp_path / f"x{suffix}")
+        assert buffer.getvalue() == (tmp_path / f"x{suffix}").read_bytes()
+        assert not buffer.closed
+
+
+@pytest.mark.parametrize(
+    ("source", "mentions"),
+    [
+        (b"", ["empty"]),
+        (b"no picture at all", ["no picture", "PNG"]),
+        (io.StringIO("text"), ["text", "rb"]),
+        (7, ["path", "int"]),
+        (None, ["path", "NoneType"]),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_sentence(source: object, mentions: list[str]) -> None:
+    with refusal(ImageError, *mentions):
+        load_picture(source)  # type: ignore[arg-type]
+
+
+def test_damaged_bytes_are_refused() -> None:
+    buffer = io.BytesIO()
+    save_picture(noise(64, 64), buffer, suffix=".png")
+    with refusal(ImageError, "damaged"):
+        load_picture(buffer.getvalue()[:200])
+
+
+def test_an_open_file_needs_a_format_and_gets_nothing_if_encoding_fails() -> None:
+    buffer = io.BytesIO()
+    with refusal(ImageError, "suffix", ".png"):
+        save_picture(noise(), buffer)
+    with refusal(ImageError, "mode CMYK"):
+        save_picture(Image.new("CMYK", (4, 4)), buffer, suffix=".png")
+    assert buffer.getvalue() == b""
+    with refusal(StyleBankError, "could not be written"):
+        save_picture(noise(), ReadOnly(), suffix=".png")
+
+
+class ReadOnly(io.BytesIO):
+    def write(self, data: object) -> int:
+        raise io.UnsupportedOperation("not writable")

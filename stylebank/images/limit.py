@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -71,19 +72,26 @@ def check_megapixels(size: tuple[int, int], what: str) -> None:
         )
 
 
-def open_limited(path: Path, formats: tuple[str, ...]) -> Image.Image:
-    """`Image.open` with StyleBank's limit in place of Pillow's. Raises ImageError beyond it, else as Pillow does."""
+def open_limited(file: Path | BinaryIO, said: str, formats: tuple[str, ...]) -> Image.Image:
+    """`Image.open` with StyleBank's limit in place of Pillow's. Raises ImageError beyond it, else as Pillow does.
+
+    Args:
+        file: an open one must be at its beginning.
+        said: what messages call it.
+    """
     try:
-        image = Image.open(path, formats=formats)
+        image = Image.open(file, formats=formats)
     except Image.DecompressionBombError:  # Pillow's limit is lower; only now is its global setting touched
         with _pillow:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                image = Image.open(path, formats=formats)  # looks at the header alone
+                if not isinstance(file, Path):
+                    file.seek(0)
+                image = Image.open(file, formats=formats)  # looks at the header alone
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
     try:
-        check_megapixels(image.size, f"'{path}'")
+        check_megapixels(image.size, said)
     except BaseException:
         image.close()
         raise

@@ -6,7 +6,7 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.formats import READ_FORMATS
 from stylebank.images.limit import open_limited
+from stylebank.images.sources import PictureSource, Source
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,77 +40,69 @@ class Picture:
     path: Path | None = None
 
 
-def probe(path: str | Path) -> tuple[int, int]:
+def probe(path: PictureSource) -> tuple[int, int]:
     """Upright (width, height) from the file's header, without decoding pixels. Raises ImageError."""
-    with _opened(Path(path)) as image:
+    source = Source.of(path)
+    with _opened(source) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its `size` is already turned, its EXIF is not
             width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return (height, width) if _orientation(image, source) >= 5 else (width, height)
 
 
-def load_picture(path: str | Path, draft_short_side: int | None = None) -> Picture:
+def load_picture(path: PictureSource, draft_short_side: int | None = None) -> Picture:
     """Read a picture as upright 8-bit sRGB, with its alpha kept aside; of an animation, the first frame.
+
+    From a path, from a file's bytes, or from a file open for reading bytes, which is read from where it stands to its
+    end and left open.
 
     16-bit grey is scaled, not clipped. 32-bit integers and floats have no agreed white: it is the smallest
     of 255, 65535, full range (integers) or of 1, 255 (floats) that holds the brightest pixel. A broken colour
     profile is ignored; colours under transparent pixels stay as stored. `draft_short_side` lets JPEG decode
     at 1/2, 1/4 or 1/8 scale, never to a short side below it (pixels). Raises ImageError.
     """
-    path = Path(path)
-    with _opened(path) as image:
+    source = Source.of(path)
+    with _opened(source) as image:
         if draft_short_side is not None:
             image.draft(None, (max(1, draft_short_side),) * 2)
         image.load()
         color, alpha = split_alpha(image)
         rgb = to_srgb(color, image.info.get("icc_profile"))
-        turn = _TURNS.get(_orientation(image))
+        turn = _TURNS.get(_orientation(image, source))
         if turn is not None:
             rgb, alpha = rgb.transpose(turn), alpha.transpose(turn) if alpha else None
     rgb.info = {}
     if alpha:
         alpha.info = {}
-    return Picture(rgb, alpha, path)
+    return Picture(rgb, alpha, source.path)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Source) -> Iterator[Image.Image]:
     """The opened file; every failure inside the `with` becomes an ImageError of one sentence."""
-    _check_readable(path)
+    said = source.said
     with warnings.catch_warnings():
         # Narrow on purpose: in threads a filter may outlive its block, and must then hide nothing else.
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
         try:
-            with open_limited(path, READ_FORMATS) as image:
+            with closing(source.open()) as file, open_limited(file, said, READ_FORMATS) as image:
                 yield image
         except StyleBankError:  # the limit's
             raise
         except UnidentifiedImageError as error:
-            raise ImageError(f"'{path}' is no picture; valid formats are {', '.join(READ_FORMATS)}") from error
+            raise ImageError(f"{said} is no picture; valid formats are {', '.join(READ_FORMATS)}") from error
         except MemoryError as error:
-            raise ImageError(f"'{path}' does not fit into memory") from error
+            raise ImageError(f"{said} does not fit into memory") from error
         except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
             if isinstance(error, OSError) and error.strerror:
-                raise ImageError(f"'{path}' cannot be read: {error.strerror}") from error
-            raise ImageError(f"'{path}' is damaged or cut short: {error}") from error
+                raise ImageError(f"{said} cannot be read: {error.strerror}") from error
+            raise ImageError(f"{said} is damaged or cut short: {error}") from error
 
 
-def _check_readable(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise ImageError(f"'{path}' is a folder, not a picture")
-        if path.stat().st_size == 0 and path.is_file():
-            raise ImageError(f"'{path}' is empty (0 bytes), not a picture")
-        if not path.is_file():  # a pipe would block for ever
-            raise ImageError(f"'{path}' is not a regular file")
-    except (OSError, ValueError) as error:
-        raise ImageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, source: Source) -> int:
     """EXIF orientation 1 to 8; damaged EXIF counts as upright. TIFF turns itself on load and then says 1."""
     try:
-        if isinstance(image, PngImagePlugin.PngImageFile) and not _png_has_exif(image):
+        if isinstance(image, PngImagePlugin.PngImageFile) and not _png_has_exif(source):
             exif = Image.Image.getexif(image)  # PNG's own would decode all pixels in search of a late chunk
         else:
             exif = image.getexif()
@@ -119,8 +112,8 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _png_has_exif(image: PngImagePlugin.PngImageFile) -> bool:
-    with Path(os.fsdecode(image.filename)).open("rb") as file:
+def _png_has_exif(source: Source) -> bool:
+    with source.open() as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)

@@ -110,7 +110,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-            with open_limited(path, ("GIF", "WEBP", "PNG")) as image:
+            with open_limited(path, f"'{path}'", ("GIF", "WEBP", "PNG")) as image:
                 yield image
     except FileNotFoundError as error:
         raise VideoError(f"'{path}' does not exist.") from error
