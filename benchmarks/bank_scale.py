@@ -21,7 +21,6 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import generated
 import torch
@@ -48,9 +47,11 @@ def main() -> int:
     print("| styles | ms per step | MB per step | MB sent per step | MB always there, per style |")
     print("|--:|--:|--:|--:|--:|")
     for styles, trainer in trainers.items():
-        ms = 1000 * statistics.median(seconds[styles]) / (trainer.config.train.steps_per_cycle + 1)
-        sent = _bytes(list(trainer._touched(identity=False))) / MB
-        always = 3 * _bytes(list(trainer.model.filters.parameters())) + _bytes(list(trainer.objective.grams.values()))
+        ms = 1000 * statistics.median(seconds[styles]) / (trainer.run.config.train.steps_per_cycle + 1)
+        sent = _bytes(list(trainer.run.touched(identity=False))) / MB
+        always = 3 * _bytes(list(trainer.run.model.filters.parameters())) + _bytes(
+            list(trainer.run.objective.grams.values())
+        )
         print(f"| {styles} | {ms:.1f} | {max(memory[styles]):.1f} | {sent:.2f} | {always / styles / MB:.2f} |")
     return 0
 
@@ -65,9 +66,9 @@ def take_turns(
         trainer.turn(1)
     for _ in range(turns):
         for styles, trainer in trainers.items():
-            before = _memory_now(trainer.device)
+            before = _memory_now(trainer.run.device)
             seconds[styles] += trainer.turn(cycles)
-            memory[styles].append((_memory_peak(trainer.device) - before) / MB)
+            memory[styles].append((_memory_peak(trainer.run.device) - before) / MB)
     return seconds, memory
 
 
@@ -86,30 +87,22 @@ def _trainer(styles: int, options: argparse.Namespace, folder: Path) -> TimedTra
 
 
 def _config(options: argparse.Namespace, content: Path) -> Config:
-    values: dict[str, Any] = {
-        "data.content": repr(content.as_posix()),
-        "data.held_out": 0,
-        "data.style_size": 64,
-        "data.workers": 0,
-        "loss.content_layers": "[relu2_2]",
-        "loss.style_layers": "[relu1_2, relu2_2]",
-        "train.identity_pretrain_steps": 0,
-        "train.batch_size": options.batch_size,
-        "train.crop_size": options.crop_size,
-        **{f"train.{key}": 10**9 for key in ("steps", "checkpoint_every", "preview_every")},
-    }
-    return load_config(None, [f"{key}={value}" for key, value in values.items()])
+    data = {"content": content, "held_out": 0, "style_size": 64, "workers": 0}
+    loss = {"content_layers": ["relu2_2"], "style_layers": ["relu1_2", "relu2_2"]}
+    never = dict.fromkeys(("steps", "checkpoint_every", "preview_every"), 10**9)
+    sizes = {"batch_size": options.batch_size, "crop_size": options.crop_size}
+    return load_config(None, {"data": data, "loss": loss, "train": {"identity_pretrain_steps": 0, **sizes, **never}})
 
 
 def _fill_moments(trainer: TimedTrainer) -> None:
     """Gives every parameter its Adam state, as if each style had been trained; weights stay."""
-    for optimizer in {trainer.optimizer, trainer.identity_optimizer}:
+    for optimizer in {trainer.run.optimizer, trainer.run.identity_optimizer}:
         for group in optimizer.param_groups:
             group["lr"] = 0.0
             for parameter in group["params"]:
                 parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
-    trainer._forget_gradient()
+    trainer.run.forget_gradient()
 
 
 def _memory_now(device: torch.device) -> int:

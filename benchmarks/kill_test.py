@@ -21,7 +21,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -34,12 +33,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylebank.bank.io import load_bank
-from stylebank.cli import main as command_line
-from stylebank.config import load_config
+from stylebank.cli import parser
+from stylebank.cli.train import request_of
+from stylebank.config import load_config, parse_overrides
 from stylebank.errors import StyleBankError
-from stylebank.training.monitor import Monitor
+from stylebank.inference.memory import keep_freed_memory
+from stylebank.training.hooks import Hooks
+from stylebank.training.run import train
 from stylebank.training.state import load_training_state
-from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 KINDS = ("step", "save", "log")
 EVERY = 3  # steps between two checkpoints
@@ -109,7 +111,7 @@ def _options(folder: Path) -> list[str]:
     """Pictures and weights; returns the options that name them, and the settings."""
     generated.pictures(folder / "content", 8, 64, 48, seed=0)
     generated.pictures(folder / "styles", 3, 48, 48, seed=1)
-    weights = generated.loss_weights(folder / "random.safetensors", load_config(None, SETTINGS).loss)
+    weights = generated.loss_weights(folder / "random.safetensors", load_config(None, parse_overrides(SETTINGS)).loss)
     named = ["--content", folder / "content", "--styles", folder / "styles", "--loss-weights", weights]
     return [*map(str, named), "--device", "cpu", "--set", *SETTINGS]
 
@@ -132,19 +134,26 @@ def _command(out: Path, options: list[str], tell: Connection) -> None:
         os.dup2(log, number)
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())  # its own is one for several processes, which a killed one leaves behind
-    for owner, name, kind in ((Trainer, "_update", "step"), (Trainer, "save", "save"), (Monitor, "log", "log")):
-        _announce(owner, name, kind, tell)
-    sys.exit(command_line(["train", "--resume", "auto", "--out", str(out), *options]))
+    options = ["--resume", "auto", "--out", str(out), *options]
+    keep_freed_memory()
+    train(request_of(parser("train.py").parse_args(options)), say=print, hooks=_Announcing(tell))
+    sys.exit(0)
 
 
-def _announce(owner: type, name: str, kind: str, tell: Connection) -> None:
-    original: Callable[..., Any] = getattr(owner, name)
+class _Announcing(Hooks):
+    """Tells through a pipe what the run is about to do, and at which step."""
 
-    def announced(self: Any, *values: Any) -> Any:
-        tell.send((kind, self.step if isinstance(self, Trainer) else values[0]))
-        return original(self, *values)
+    def __init__(self, tell: Connection) -> None:
+        self.tell = tell
 
-    setattr(owner, name, announced)
+    def update_begins(self, run: TrainingRun, identity: bool) -> None:
+        self.tell.send(("step", run.step))
+
+    def checkpoint_begins(self, run: TrainingRun) -> None:
+        self.tell.send(("save", run.step))
+
+    def log_begins(self, run: TrainingRun) -> None:
+        self.tell.send(("log", run.step))
 
 
 def _train(out: Path, options: list[str]) -> None:

@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import generated
 import torch
@@ -73,13 +74,11 @@ def run(options: argparse.Namespace, folder: Path) -> None:
 
 def configuration(options: argparse.Namespace, content: Path) -> Config:
     """The configuration asked for, on generated photographs and without anything but training steps."""
-    given = {"train.batch_size": options.batch_size, "train.crop_size": options.crop_size}
-    overrides = [f"{key}={value}" for key, value in given.items() if value is not None]
-    overrides += [f"data.content={content.as_posix()!r}", "data.held_out=0", "train.identity_pretrain_steps=0"]
-    overrides += [f"train.{key}={10**9}" for key in ("steps", "checkpoint_every", "preview_every")]
-    if options.compile:
-        overrides.append("train.compile=true")
-    return load_config(options.config, overrides)
+    given = {"batch_size": options.batch_size, "crop_size": options.crop_size, "compile": options.compile or None}
+    train: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    train |= {"identity_pretrain_steps": 0}
+    train |= dict.fromkeys(("steps", "checkpoint_every", "preview_every"), 10**9)
+    return load_config(options.config, {"data": {"content": content, "held_out": 0}, "train": train})
 
 
 def take_turns(trainers: dict[str, TimedTrainer], turns: int, cycles: int) -> dict[str, float]:
@@ -97,12 +96,13 @@ def take_turns(trainers: dict[str, TimedTrainer], turns: int, cycles: int) -> di
 
 def description(trainer: TimedTrainer, options: argparse.Namespace) -> str:
     """What is measured, and on what."""
-    train, device = trainer.config.train, trainer.device
+    run = trainer.run
+    train, device = run.config.train, run.device
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     return (
         f"Batches of {train.batch_size} at {train.crop_size} px, {options.styles} styles at short side "
-        f"{trainer.config.data.style_size}, {trainer.config.loss.network}, T = {train.steps_per_cycle}; "
-        f"{str(trainer.dtype).removeprefix('torch.')}{', compiled' if train.compile else ''} on {device} ({machine}), "
+        f"{run.config.data.style_size}, {run.config.loss.network}, T = {train.steps_per_cycle}; "
+        f"{str(run.dtype).removeprefix('torch.')}{', compiled' if train.compile else ''} on {device} ({machine}), "
         f"torch {torch.__version__}. Medians of {options.turns} x {options.cycles} cycles.\n"
     )
 
@@ -128,12 +128,12 @@ def speeds(seconds: dict[str, float], config: Config) -> str:
 
 def pieces(trainer: DissectedTrainer) -> str:
     """Markdown: milliseconds of every piece in both kinds of steps (medians), and its share of a cycle."""
-    names = list(dict.fromkeys(name for steps in trainer.pieces.values() for step in steps for name in step))
+    names = list(dict.fromkeys(name for steps in trainer.dissection.pieces.values() for step in steps for name in step))
     stylizing, identity = (
-        {name: 1000 * statistics.median(step[name] for step in trainer.pieces[kind]) for name in names}
+        {name: 1000 * statistics.median(step[name] for step in trainer.dissection.pieces[kind]) for name in names}
         for kind in (False, True)
     )
-    cycle = {name: trainer.config.train.steps_per_cycle * stylizing[name] + identity[name] for name in names}
+    cycle = {name: trainer.run.config.train.steps_per_cycle * stylizing[name] + identity[name] for name in names}
     total = sum(cycle.values())
     lines = ["| piece | stylizing step, ms | identity step, ms | share of a cycle |", "|---|--:|--:|--:|"]
     for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,118 +15,124 @@ from torch import Tensor, nn
 from stylebank.config import Config
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.losses.functional import content_loss, gram, style_loss, total_variation
-from stylebank.losses.objective import Terms
+from stylebank.losses.objective import Values
 from stylebank.losses.vgg import LossNetwork
-from stylebank.training.data import ContentBatch, styles_for_batch
+from stylebank.training.branches import Branches
+from stylebank.training.data import ContentBatch
+from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Task
 from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 
-class TimedTrainer(Trainer):
-    """`Trainer.fit` as it is, but only a few cycles of T + 1 steps at a time, with the seconds each one took."""
+class Stopwatch(Hooks):
+    """Lets a run have a few cycles of T + 1 steps at a time, and notes the seconds each one took."""
 
     cycles = 1
 
-    def turn(self, cycles: int) -> list[float]:
-        """Trains for some cycles and returns the seconds of each. The data loader's start is not counted."""
-        self.cycles, self.cycle_seconds = cycles, list[float]()
-        self.fit()
-        if len(self.cycle_seconds) < cycles:
-            raise KeyboardInterrupt  # `fit` takes Ctrl-C as a wish to stop
-        return self.cycle_seconds
+    def __init__(self) -> None:
+        self.cycle_seconds: list[float] = []
 
-    def _batches(self) -> Generator[ContentBatch, None, None]:
-        self.monitor.bar.leave = False
-        self.monitor.bar.close()
-        stream = super()._batches()
+    def batches(self, run: TrainingRun, stream: Iterator[ContentBatch]) -> Iterator[ContentBatch]:
         batch = next(stream)
         for _ in range(self.cycles):
-            start = self.clock()
-            for _ in range(self.config.train.steps_per_cycle + 1):
+            start = clock(run.device)
+            for _ in range(run.config.train.steps_per_cycle + 1):
                 yield batch
                 batch = next(stream)
-            self.cycle_seconds.append(self.clock() - start)
-
-    def clock(self) -> float:
-        """Seconds, once the device has done all it was given."""
-        if self.device.type != "cpu":
-            torch.accelerator.synchronize(self.device)
-        return time.perf_counter()
+            self.cycle_seconds.append(clock(run.device) - start)
 
 
-class DissectedTrainer(TimedTrainer):
+class TimedTrainer:
+    """`Trainer.fit` as it is, but only a few cycles at a time."""
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        folder: RunFolder,
+        device: torch.device,
+        weights: Path,
+        branches: Callable[[TrainingRun], Branches] = Branches,
+        watch: Stopwatch | None = None,
+    ) -> None:
+        self.run, self.watch = TrainingRun(config, task, folder, device, weights), watch or Stopwatch()
+        self.trainer = Trainer(self.run, branches(self.run), self.watch)
+
+    def turn(self, cycles: int) -> list[float]:
+        """Trains for some cycles and returns the seconds of each. The data loader's start is not counted."""
+        self.watch.cycles, self.watch.cycle_seconds = cycles, []
+        self.trainer.fit()
+        if len(self.watch.cycle_seconds) < cycles:
+            raise KeyboardInterrupt  # `fit` takes Ctrl-C as a wish to stop
+        return self.watch.cycle_seconds
+
+
+class Dissection(Stopwatch):
     """Also notes where each step's time goes. It waits for the device at every piece, so only the shares count."""
 
-    def __init__(self, config: Config, task: Task, folder: RunFolder, device: torch.device, weights: Path) -> None:
-        super().__init__(config, task, folder, device, weights)
-        self.pieces: dict[bool, list[defaultdict[str, float]]] = {
-            False: [],
-            True: [],
-        }  # identity step? -> seconds by piece
-        self.current, self.last = defaultdict[str, float](float), self.clock()
-        self.first_step, self.before_decoder = 0, "losses"
-        self.model.add_module("decoder", _Watched(self.model.decoder, self._decoder_begins, self._decoder_ends))
-        network = _Watched(self.objective.network, self._loss_network_begins, self._loss_network_ends)
-        self.objective = dataclasses.replace(self.objective, network=cast("LossNetwork", network))
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.pieces: dict[bool, list[defaultdict[str, float]]] = {False: [], True: []}
+        """Identity step? -> for each step seconds by piece."""
+        self.current, self.last = defaultdict[str, float](float), clock(device)
+        self.before_decoder = "losses"
 
-    def _lap(self, piece: str) -> None:
+    def lap(self, piece: str) -> None:
         """The time since the last lap went into this piece."""
-        now = self.clock()
+        now = clock(self.device)
         self.current[piece] += now - self.last
         self.last = now
 
-    def _batches(self) -> Generator[ContentBatch, None, None]:
-        for batch in super()._batches():
-            if self.step > self.first_step:
-                self._lap("data")
-            self.current, self.last = defaultdict[str, float](float), self.clock()
-            self.pieces[self.schedule.is_identity(self.step)].append(self.current)
-            yield batch
-            self._lap("log")
-        self._lap("data")
-
-    def turn(self, cycles: int) -> list[float]:
-        self.first_step = self.step
+    def batches(self, run: TrainingRun, stream: Iterator[ContentBatch]) -> Iterator[ContentBatch]:
         for steps in self.pieces.values():
             steps.clear()
-        return super().turn(cycles)
+        for index, batch in enumerate(super().batches(run, stream)):
+            if index:
+                self.lap("data")
+            self.current, self.last = defaultdict[str, float](float), clock(self.device)
+            self.pieces[run.schedule.is_identity(run.step)].append(self.current)
+            yield batch
+            self.lap("log")
+        self.lap("data")
 
-    def _identity(self, images: Tensor) -> tuple[Terms, None]:
-        self._lap("data")
-        self.before_decoder = "losses"
-        result = super()._identity(images)
-        self._lap("losses")
-        return result
+    def forward_begins(self, run: TrainingRun, identity: bool) -> None:
+        self.lap("data")
+        self.before_decoder = "losses" if identity else "VGG backward"
 
-    def _stylize(self, images: Tensor) -> tuple[Terms, list[int]]:
-        self._lap("data")
-        self.before_decoder = "VGG backward"
-        result = super()._stylize(images)
-        self._lap("losses")
-        return result
+    def forward_ends(self, run: TrainingRun, values: Values, styles: Sequence[int]) -> None:
+        self.lap("losses")
 
-    def _decoder_begins(self) -> None:
-        self._lap("net forward")
+    def backward_ends(self, run: TrainingRun, identity: bool) -> None:
+        self.lap("net backward")
 
-    def _decoder_ends(self, images: Tensor) -> None:
-        self._lap("net forward")
+    def update_ends(self, run: TrainingRun, identity: bool) -> None:
+        self.lap("optimizer")
+
+    def decoder_ends(self, images: Tensor) -> None:
+        """The decoder's output is there."""
+        self.lap("net forward")
         # Its gradient is there once all that comes after the decoder has been through backward.
-        images.register_hook(lambda _: self._lap(self.before_decoder))
+        images.register_hook(lambda _: self.lap(self.before_decoder))
 
-    def _loss_network_begins(self) -> None:
-        self._lap("losses")
+    def loss_network_ends(self, _: dict[str, Tensor]) -> None:
+        """Activations are there."""
+        self.lap("VGG forward, outputs" if torch.is_grad_enabled() else "VGG forward, photographs")
 
-    def _loss_network_ends(self, _: dict[str, Tensor]) -> None:
-        self._lap("VGG forward, outputs" if torch.is_grad_enabled() else "VGG forward, photographs")
 
-    def _balance(self, identity: bool) -> None:
-        self._lap("net backward")
-        super()._balance(identity)
+class DissectedTrainer(TimedTrainer):
+    """With `Dissection` for its watch, and decoder and loss network that tell when they begin and end."""
 
-    def _update(self, identity: bool, lr: float) -> None:
-        super()._update(identity, lr)
-        self._lap("optimizer")
+    def __init__(self, config: Config, task: Task, folder: RunFolder, device: torch.device, weights: Path) -> None:
+        self.dissection = Dissection(device)
+        super().__init__(config, task, folder, device, weights, watch=self.dissection)
+        lap, run = self.dissection.lap, self.run
+        decoder = _Watched(run.model.decoder, lambda: lap("net forward"), self.dissection.decoder_ends)
+        run.model.add_module("decoder", decoder)
+        network = _Watched(run.objective.network, lambda: lap("losses"), self.dissection.loss_network_ends)
+        run.objective = dataclasses.replace(run.objective, network=cast("LossNetwork", network))
 
 
 class _Watched(nn.Module):
@@ -143,36 +149,48 @@ class _Watched(nn.Module):
         return result
 
 
-class PlainTrainer(TimedTrainer):
-    """The same step as one would first write it.
+class PlainBranches(Branches):
+    """The forward passes as one would first write them.
 
-    float32 and NCHW; the paintings go through the loss network at every step, and the outputs twice, once for
-    content and once for style. Losses, schedule, Adam and data are the product's.
+    The paintings go through the loss network at every step, and the outputs twice, once for content and once for
+    style.
     """
 
-    def __init__(self, config: Config, task: Task, folder: RunFolder, device: torch.device, weights: Path) -> None:
-        train = config.train.model_copy(update={"precision": "float32", "compile": False})
-        super().__init__(config.model_copy(update={"train": train}), task, folder, device, weights)
-        for module in (self.model, self.objective.network):
+    def __init__(self, run: TrainingRun) -> None:
+        super().__init__(run)
+        for module in (run.model, run.objective.network):
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        size = config.data.style_size
-        pictures = [load_picture(source.files[0]).rgb for source in task.sources]
-        self.paintings = [to_tensor(resize_short_side(picture, size))[None].to(device) for picture in pictures]
+        size = run.config.data.style_size
+        pictures = [load_picture(source.files[0]).rgb for source in run.task.sources]
+        self.paintings = [to_tensor(resize_short_side(picture, size))[None].to(run.device) for picture in pictures]
 
-    def _identity(self, images: Tensor) -> tuple[Terms, None]:
-        return super()._identity(images.contiguous())
+    def identity(self, images: Tensor) -> Values:
+        return super().identity(images.contiguous())
 
-    def _stylize(self, images: Tensor) -> tuple[Terms, list[int]]:
-        images, loss, network = images.contiguous(), self.config.loss, self.objective.network
-        number = self.schedule.stylizing_steps_before(self.step)
-        styles = styles_for_batch(number, len(images), len(self.paintings), self.config.train.seed)
-        outputs = self.model.stylize(images, styles)
+    def stylize(self, images: Tensor, styles: list[int]) -> Values:
+        images, loss, network = images.contiguous(), self.run.config.loss, self.run.objective.network
+        outputs = self.run.model.stylize(images, styles)
 
         paintings = [network(self.paintings[style]) for style in styles]
         targets = {name: torch.cat([gram(features[name]) for features in paintings]) for name in loss.style_layers}
-        terms = {
+        return {
             "content": content_loss(network(outputs), network(images), loss.content_layers),
             "style": style_loss(network(outputs), targets),
             "tv": total_variation(outputs),
         }
-        return terms, styles
+
+
+class PlainTrainer(TimedTrainer):
+    """The same step as one would first write it, in float32 and NCHW. Losses, schedule, Adam and data are the same."""
+
+    def __init__(self, config: Config, task: Task, folder: RunFolder, device: torch.device, weights: Path) -> None:
+        train = config.train.model_copy(update={"precision": "float32", "compile": False})
+        config = config.model_copy(update={"train": train})
+        super().__init__(config, task, folder, device, weights, PlainBranches)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, once the device has done all it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()

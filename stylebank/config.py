@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -217,24 +217,56 @@ class Config(_Section):
         )
 
 
-def load_config(
-    path: Path | None, overrides: Sequence[str] = (), base: dict[str, dict[str, Any]] | None = None
-) -> Config:
-    """Reads a YAML file (or starts from `base`, or the defaults) and applies `section.key=value` overrides.
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Section -> key -> a value that stands above that of the file."""
+
+
+def load_config(path: Path | None, overrides: Overrides | None = None, base: Overrides | None = None) -> Config:
+    """Reads a YAML file (or starts from `base`, or the defaults) and puts other values in places of it.
 
     Raises:
         ConfigError: with every problem found, one line each.
     """
-    tree: dict[str, Any] = _read_file(path) if path else copy.deepcopy(base or {})
-    problems = [problem for text in overrides if (problem := _apply_override(tree, text))]
+    tree: dict[str, Any] = _read_file(path) if path else copy.deepcopy(dict(base or {}))
+    for section, values in (overrides or {}).items():
+        here = tree.get(section) or {}
+        if isinstance(here, Mapping):  # else the file's own mistake is reported
+            tree[section] = {**here, **values}
     try:
-        config = Config.model_validate(tree)
+        return Config.model_validate(tree)
     except ValidationError as error:
-        problems += [_describe(detail["loc"], detail) for detail in error.errors()]
+        problems = [_describe(detail["loc"], detail) for detail in error.errors()]
+    raise _all_of(problems, str(path or "configuration"))
+
+
+def parse_overrides(texts: Sequence[str], option: str = "--set") -> dict[str, dict[str, Any]]:
+    """`section.key=value` as nested values, each read as YAML; of a key given twice the last one counts.
+
+    Args:
+        option: what the person wrote them behind, for messages.
+
+    Raises:
+        ConfigError: with every text that is not of this form, one line each.
+    """
+    tree: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for text in texts:
+        place, equals, value = text.partition("=")
+        keys = place.strip().split(".")
+        if not equals or len(keys) != 2 or not all(keys):
+            problems.append(f"{option} {text}: write section.key=value, for example train.steps=1000")
+            continue
+        try:
+            tree.setdefault(keys[0], {})[keys[1]] = read_yaml(value)
+        except ConfigError as error:
+            problems.append(f"{option} {text}: the value is not valid YAML: {error}")
     if problems:
-        source = str(path or "configuration")
-        raise ConfigError("\n  ".join([f"{len(problems)} problem(s) in {source}:", *problems]))
-    return config
+        raise _all_of(problems, "configuration")
+    return tree
+
+
+def _all_of(problems: Sequence[str], source: str) -> ConfigError:
+    return ConfigError("\n  ".join([f"{len(problems)} problem(s) in {source}:", *problems]))
 
 
 def dump_config(config: Config) -> str:
@@ -258,22 +290,6 @@ def _read_file(path: Path) -> dict[str, Any]:
             f"Config {path} must hold sections (model, bank, loss, data, train), not a {type(tree).__name__}."
         )
     return tree
-
-
-def _apply_override(tree: dict[str, Any], text: str) -> str | None:
-    """Sets `section.key=value` in the tree; the value is read as YAML. Returns a problem, or None."""
-    path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or len(keys) != 2 or not all(keys):
-        return f"--set {text}: write section.key=value, for example train.steps=1000"
-    section = tree.setdefault(keys[0], {})
-    if not isinstance(section, dict):
-        return f"--set {text}: {keys[0]} is not a section"
-    try:
-        section[keys[1]] = read_yaml(value)
-    except ConfigError as error:
-        return f"--set {text}: the value is not valid YAML: {error}"
-    return None
 
 
 def _describe(location: Sequence[int | str], detail: Any) -> str:

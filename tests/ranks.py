@@ -9,7 +9,7 @@ import hashlib
 import signal
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from torch import Tensor
 
 from stylebank.distributed import Processes, join
 from stylebank.errors import StyleBankError, TrainingError
-from stylebank.losses.objective import Terms
+from stylebank.losses.objective import Values
+from stylebank.training.data import ContentBatch
 from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 Seen = dict[str, Any]
 # Muon computes in bfloat16: what differs only by the order of a sum would soon differ by that.
@@ -35,96 +37,94 @@ def make(folder: Path, name: str, processes: Processes, *overrides: str, **optio
     return trainer(*data, *overrides, processes=processes, **options)
 
 
-def watch(run: Trainer) -> Seen:
+def watch(training: Trainer) -> Seen:
     """Notes crops, photographs and styles of every step, and the gradient with which weights are updated."""
     seen: Seen = {"crops": [], "photographs": [], "styles": [], "gradients": [], "norms": []}
-    batches, stylize, update = run._batches, run._stylize, run._update
 
-    def _batches() -> Any:
-        for batch in batches():
+    def batches(run: TrainingRun, stream: Iterator[ContentBatch]) -> Iterator[ContentBatch]:
+        for batch in stream:
             seen["crops"].append([hashlib.sha256(crop.numpy().tobytes()).hexdigest() for crop in batch.images])
             seen["photographs"].append([path.name for path in batch.paths])
             yield batch
 
-    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
-        terms, styles = stylize(images)
-        seen["styles"].append(styles)
-        return terms, styles
+    def forward_ends(run: TrainingRun, values: Values, styles: Sequence[int]) -> None:
+        seen["styles"] += [styles] if styles else []
 
-    def _update(identity: bool, lr: float) -> None:
+    def update_begins(run: TrainingRun, identity: bool) -> None:
         seen["norms"].append(float(run.stylizing_norm))
         if run.step < 4:
             seen["gradients"].append([None if p.grad is None else p.grad.clone() for p in run.model.parameters()])
-        update(identity, lr)
 
-    run._batches, run._stylize, run._update = _batches, _stylize, _update  # type: ignore[method-assign]
+    training.hooks.batches = batches  # type: ignore[method-assign]
+    training.hooks.forward_ends = forward_ends  # type: ignore[method-assign]
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
     return seen
 
 
-def finish(run: Trainer, seen: Seen) -> Seen:
+def finish(training: Trainer, seen: Seen) -> Seen:
     """Trains, and adds how it ended to what was seen."""
     try:
-        seen["finished"] = run.fit()
+        seen["finished"] = training.fit()
     except StyleBankError as error:
         seen["error"] = (type(error).__name__, str(error))
     return seen | {
-        "step": run.step,
-        "model": run.model.state_dict(),
-        "losses": run.losses,
-        "optimizer": run.optimizer.state_dict(),
-        "report": run.report(),
+        "step": training.run.step,
+        "model": training.run.model.state_dict(),
+        "losses": training.run.losses,
+        "optimizer": training.run.optimizer.state_dict(),
+        "report": training.run.report(),
     }
 
 
 def sparse(folder: Path, processes: Processes) -> Seen:
     """Fifty steps in which each process uses one filter of five."""
-    run = make(folder, "sparse", processes, *SPARSE)
-    return finish(run, watch(run))
+    training = make(folder, "sparse", processes, *SPARSE)
+    return finish(training, watch(training))
 
 
 def equal(folder: Path, processes: Processes) -> Seen:
-    run = make(folder, "equal", processes, *EQUAL)
-    return finish(run, watch(run))
+    training = make(folder, "equal", processes, *EQUAL)
+    return finish(training, watch(training))
 
 
 def added(folder: Path, processes: Processes) -> Seen:
-    run = make(folder, "added", processes, "train.batch_size=2", "train.steps=6", bank=folder / "bank")
-    return finish(run, watch(run))
+    training = make(folder, "added", processes, "train.batch_size=2", "train.steps=6", bank=folder / "bank")
+    return finish(training, watch(training))
 
 
 def stopped(folder: Path, processes: Processes) -> Seen:
     """One process alone is asked to save in its second step, and to stop in its fourth."""
-    run = make(folder, "stopped", processes, *SPARSE, "train.checkpoint_every=1000")
+    training = make(folder, "stopped", processes, *SPARSE, "train.checkpoint_every=1000")
     saved: list[int] = []
-    update, save = run._update, run.save
+    save = training.run.save
 
-    def _update(identity: bool, lr: float) -> None:
+    def update_begins(run: TrainingRun, _: bool) -> None:
         if processes.rank == 1 and run.step in (1, 3):
             signal.raise_signal(signal.SIGUSR1 if run.step == 1 else signal.SIGTERM)
-        update(identity, lr)
 
     def _save() -> None:
-        saved.append(run.step)
+        saved.append(training.run.step)
         save()
 
-    run._update, run.save = _update, _save  # type: ignore[method-assign]
-    return finish(run, {"saved": saved})
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
+    training.run.save = _save  # type: ignore[method-assign]
+    return finish(training, {"saved": saved})
 
 
 def not_finite(folder: Path, processes: Processes, skip: int = 0) -> Seen:
     """The loss is not a number in the fourth step of the second process."""
-    run = make(folder, f"not-finite-{skip}", processes, *SPARSE, "train.steps=8", skip_nonfinite=skip)
-    seen = watch(run)
-    stylize = run._stylize
+    training = make(folder, f"not-finite-{skip}", processes, *SPARSE, "train.steps=8", skip_nonfinite=skip)
+    seen = watch(training)
+    stylize = training.branches.stylize
 
-    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
-        terms, styles = stylize(images)
-        if processes.rank == 1 and run.step == 3:
-            terms["style"] = terms["style"] * float("nan")
-        return terms, styles
+    def _stylize(images: Tensor, styles: list[int]) -> Values:
+        values = dict(stylize(images, styles))
+        if processes.rank == 1 and training.run.step == 3:
+            values["style"] = values["style"] * float("nan")
+        return values
 
-    run._stylize = _stylize  # type: ignore[method-assign]
-    return finish(run, seen)
+    training.branches.stylize = _stylize  # type: ignore[method-assign]
+    return finish(training, seen)
 
 
 def skipped(folder: Path, processes: Processes) -> Seen:
@@ -132,10 +132,10 @@ def skipped(folder: Path, processes: Processes) -> Seen:
 
 
 def other_photographs(folder: Path, processes: Processes) -> Seen:
-    run = make(folder, "other", processes)
+    training = make(folder, "other", processes)
     if processes.rank == 1:
-        run.photographs = type(run.photographs)(run.photographs.train[:-1], (), ())
-    return finish(run, {})
+        training.run.photographs = type(training.run.photographs)(training.run.photographs.train[:-1], (), ())
+    return finish(training, {})
 
 
 def failing_apart(folder: Path, processes: Processes) -> Seen:

@@ -232,7 +232,7 @@ def test_the_objective_is_the_training_objective(photos: Path, styles: list[Styl
     photo_metrics, style = gauge_of(photos, styles), styles[0]
     output = noisy(photo_metrics.photo, 0.2)
     objective = style.objective
-    terms = objective.stylizing_terms(output, [0], objective.content_of(photo_metrics.photo))
+    terms = objective.stylizing_terms(photo_metrics.photo, output, [0], objective.content_of(photo_metrics.photo))
     row, weights = photo_metrics.course(output, style), config().loss
     parts = [weights.content_weight * terms["content"], weights.style_weight * terms["style"]]
     expected = sum(parts, start=weights.tv_weight * terms["tv"])
@@ -290,8 +290,8 @@ def test_knowing_the_photograph_changes_nothing(photos: Path, styles: list[Style
     photo_metrics, style = gauge_of(photos, styles), styles[0]
     results = []
     quick = lbfgs_baseline._objective(photo_metrics, style, torch.float32)
-    objective = style.objective
-    for function in (quick, lambda x: objective.stylizing_terms(x, [0], objective.content_of(photo_metrics.photo))):
+    objective, photo = style.objective, photo_metrics.photo
+    for function in (quick, lambda x: objective.stylizing_terms(photo, x, [0], objective.content_of(photo))):
         output = noisy(photo_metrics.photo, 0.2).requires_grad_()  # within [0, 1]
         total = style.objective.total(dict(function(output)))
         total.backward()

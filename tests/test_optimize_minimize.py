@@ -239,7 +239,7 @@ def test_the_banks_own_objective_can_be_minimised(random_vgg_weights: Path, styl
     photo = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(1))
     content = objective.content_of(photo)
     result = minimize(
-        photo, lambda image: objective.stylizing_terms(image, [1], content), LBFGS(), 10, total=objective.total
+        photo, lambda image: objective.stylizing_terms(photo, image, [1], content), LBFGS(), 10, total=objective.total
     )
     assert set(result.history[0].terms) == {"content", "style", "tv"}
     assert result.history[0].terms["content"] < 1e-9  # the photograph itself

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import assert_same_state, config_file, fail, files_of, paint, pixels, run, signal_at, succeed
 
-from stylebank.config import load_config
+from stylebank.config import load_config, parse_overrides
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.sweeps import make_grid
 from stylebank.sweeps.picture import CELL
 from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 VARY = ("train.steps_per_cycle=1,2", "bank.kernel_size=3")
 NAMES = ["steps_per_cycle=1,kernel_size=3,seed=0", "steps_per_cycle=2,kernel_size=3,seed=0"]
@@ -76,7 +77,7 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> Non
     fit = Trainer.fit
 
     def _fit(self: Trainer) -> bool:
-        if self.folder.path.name == name:
+        if self.run.folder.path.name == name:
             raise error
         return fit(self)
 
@@ -87,40 +88,42 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> Non
 
 
 def test_the_grid_is_every_combination_with_the_last_key_fastest() -> None:
-    cells = make_grid(None, ["train.steps=9"], ["train.steps_per_cycle=1,2", "bank.depth=1, 3"], [4, 5])
+    cells = make_grid(
+        None, parse_overrides(["train.steps=9"]), ["train.steps_per_cycle=1,2", "bank.depth=1, 3"], [4, 5]
+    )
     keys = ["train.steps_per_cycle", "bank.depth", "train.seed"]
     assert [list(cell.values) for cell in cells] == [keys] * 8
     expected = [(t, depth, seed) for t in (1, 2) for depth in (1, 3) for seed in (4, 5)]
     assert [tuple(cell.values.values()) for cell in cells] == expected
     for cell, (t, depth, seed) in zip(cells, expected, strict=True):
         overrides = ["train.steps=9", f"train.steps_per_cycle={t}", f"bank.depth={depth}", f"train.seed={seed}"]
-        assert cell.config == load_config(None, overrides)
+        assert cell.config == load_config(None, parse_overrides(overrides))
 
 
 @given(st.permutations(["train.lr=1e-3,0.1", "model.norm=none,pixel", "bank.norm=none,pixel", "data.flip=true,false"]))
 def test_every_run_has_a_name_of_its_own(vary: list[str]) -> None:
-    cells = make_grid(None, [], vary, [0, 1])
+    cells = make_grid(None, {}, vary, [0, 1])
     assert len({cell.name for cell in cells}) == 32
     assert all("model.norm=" in cell.name and "bank.norm=" in cell.name for cell in cells)
 
 
 def test_values_may_be_lists_and_texts_with_commas() -> None:
-    cells = make_grid(None, [], ["data.scale=[0.6, 1],[1, 1]", "loss.style_layers=[relu1_2],[relu1_2, relu2_2]"])
+    cells = make_grid(None, {}, ["data.scale=[0.6, 1],[1, 1]", "loss.style_layers=[relu1_2],[relu1_2, relu2_2]"])
     scales, layers = ([cell.values[key] for cell in cells] for key in ("data.scale", "loss.style_layers"))
     assert scales == [[0.6, 1.0]] * 2 + [[1.0, 1.0]] * 2
     assert layers == [["relu1_2"], ["relu1_2", "relu2_2"]] * 2
-    (cell,) = make_grid(None, [], ["data.content='a, b/c'"])
+    (cell,) = make_grid(None, {}, ["data.content='a, b/c'"])
     assert cell.config.data.content == Path("a, b/c")
     assert "/" not in cell.name
 
 
 def test_the_same_value_written_twice_is_one_run() -> None:
-    (cell,) = make_grid(None, [], ["train.lr=0.001,1e-3,1.0e-3"])
+    (cell,) = make_grid(None, {}, ["train.lr=0.001,1e-3,1.0e-3"])
     assert cell.config.train.lr == 0.001
 
 
 def test_what_does_not_vary_is_the_base() -> None:
-    one, other = make_grid(None, [], ["train.lr=0.1,0.2"])
+    one, other = make_grid(None, {}, ["train.lr=0.1,0.2"])
     assert one.base == other.base
     assert "lr" not in one.base["train"]
     assert "seed" not in one.base["train"]
@@ -128,7 +131,7 @@ def test_what_does_not_vary_is_the_base() -> None:
 
 def test_all_refused_combinations_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        make_grid(None, [], ["bank.kernel_size=3,4", "bank.depth=1,9,2", "train.stesp=1"])
+        make_grid(None, {}, ["bank.kernel_size=3,4", "bank.depth=1,9,2", "train.stesp=1"])
     first, *lines = str(caught.value).split("\n")
     assert "cannot be trained" in first
     assert [line.strip().split(":")[0] for line in lines] == ["train.stesp", "bank.depth", "bank.kernel_size"]
@@ -141,19 +144,19 @@ def test_all_refused_combinations_are_named_at_once() -> None:
 )
 def test_keys_and_values_of_the_wrong_form_are_quoted(text: str) -> None:
     with refused(ConfigError, f"--vary {text}", "section.key=value"):
-        make_grid(None, [], [text])
+        make_grid(None, {}, [text])
 
 
 def test_values_that_are_no_yaml_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"--vary train\.lr=\[: the value is not valid YAML"):
-        make_grid(None, [], ["train.lr=["])
+        make_grid(None, {}, ["train.lr=["])
 
 
 def test_a_key_is_given_once() -> None:
     with refused(ConfigError, "train.lr", "twice"):
-        make_grid(None, [], ["train.lr=0.1", "train.lr=0.2"])
+        make_grid(None, {}, ["train.lr=0.1", "train.lr=0.2"])
     with refused(ConfigError, "train.seed", "--seeds"):
-        make_grid(None, [], ["train.seed=1,2"], [3])
+        make_grid(None, {}, ["train.seed=1,2"], [3])
 
 
 # ------------------------------------------------------------------------------------------- what a study leaves
@@ -379,7 +382,7 @@ def test_a_signal_between_steps_ends_well(
 ) -> None:
     everything = [*arguments, "--vary", *VARY, "--out", tmp_path / "study"]
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "measure", lambda self: signal.raise_signal(signal.SIGTERM))
+        patch.setattr(TrainingRun, "measure", lambda self: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(SystemExit) as caught:
             run(*everything)
     assert caught.value.code == 0

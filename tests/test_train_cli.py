@@ -270,10 +270,11 @@ KILLED = """
 import os, signal, sys
 from stylebank.cli import main
 from stylebank.training.task import Task
-from stylebank.training.trainer import Trainer
+from stylebank.training.hooks import Hooks
+from stylebank.training.training_run import TrainingRun
 
 moment = sys.argv[1]
-save, update, save_bank = Trainer.save, Trainer._update, Task.save
+save, save_bank = TrainingRun.save, Task.save
 
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -288,12 +289,11 @@ def _save_bank(self, *arguments):
         kill()
     save_bank(self, *arguments)
 
-def _update(self, *arguments):
-    if moment == "two steps later" and self.step == 6:
+def update_begins(self, run, identity):
+    if moment == "two steps later" and run.step == 6:
         kill()
-    update(self, *arguments)
 
-Trainer.save, Trainer._update, Task.save = _save, _update, _save_bank
+TrainingRun.save, Hooks.update_begins, Task.save = _save, update_begins, _save_bank
 main(sys.argv[2:])
 """
 
@@ -492,7 +492,7 @@ def test_steps_that_are_not_finite_can_be_left_out(
 ) -> None:
     variation = iter([float("nan"), 1.0, 1.0, float("inf")])
     monkeypatch.setattr(
-        "stylebank.losses.objective.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation)
+        "stylebank.losses.terms.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation)
     )
     options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run", "--skip-nonfinite", 2]
     assert "tv is not finite" in succeed(capsys, *options)
@@ -542,12 +542,27 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
 def test_every_mistake_in_a_configuration_is_named(
     arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*arguments, "--out", tmp_path / "run", "--set", "train.stepz=3", "train.lr=-1", "nonsense") == 1
-    error = capsys.readouterr().err
-    assert error.startswith("Error: 3 problem(s)")
-    for text in ("train.stepz", "train.lr", "nonsense"):
-        assert text in error
-    assert "Traceback" not in error
+    for given in (["train.stepz=3", "train.lr=-1"], ["nonsense", "train.steps=[", "train.lr=1"]):
+        assert run(*arguments, "--out", tmp_path / "run", "--set", *given) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("Error: 2 problem(s)")
+        for text in given[:2]:
+            assert text.split("=")[0] in error
+        assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("name", ["a\\b", 'it\'s a "folder"', "[1, 2]", "# no comment", "yes: no", "#", "&a *b"])
+def test_folders_may_have_any_name(arguments: list[object], name: str, tmp_path: Path) -> None:
+    """The command line's paths never pass through YAML."""
+    content = arguments[arguments.index("--content") + 1]
+    styles = arguments[arguments.index("--styles") + 1]
+    odd, paintings = tmp_path / name, tmp_path / f"{name} too"
+    shutil.copytree(str(content), odd)
+    shutil.copytree(str(styles), paintings)
+    replaced = [odd if word == content else paintings if word == styles else word for word in arguments]
+    assert run(*replaced, "--set", "train.steps=1", NO_PICTURES, "--out", tmp_path / "run") == 0
+    data = load_config(tmp_path / "run" / "config.yaml").data
+    assert (data.content, data.styles) == (odd, (paintings,))
 
 
 def test_a_loss_that_is_not_finite_ends_in_one_sentence(
@@ -555,9 +570,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_sentence(
 ) -> None:
     options = [*arguments, "--set", NO_PICTURES, "train.checkpoint_every=1", "--out", tmp_path / "run"]
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "stylebank.losses.objective.total_variation", lambda images: images.mean((1, 2, 3)) * float("nan")
-        )
+        patch.setattr("stylebank.losses.terms.total_variation", lambda images: images.mean((1, 2, 3)) * float("nan"))
         fail(capsys, *options, mentions=["Step 2: tv is not finite", "calm, storm"])
     assert load_training_state(tmp_path / "run" / "state.pt")["step"] == 2
     succeed(capsys, *options, "--resume")
@@ -597,8 +610,8 @@ def test_settings_of_the_bank_are_used_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("stylebank.cli.training_plan.ADDED_STYLE_STEPS", 2)
-    monkeypatch.setattr("stylebank.cli.training_plan.KEPT_PIXELS", 3 * 2 * 32**2 + 1)  # batches of 2 crops of 32
+    monkeypatch.setattr("stylebank.training.plan.ADDED_STYLE_STEPS", 2)
+    monkeypatch.setattr("stylebank.training.plan.KEPT_PIXELS", 3 * 2 * 32**2 + 1)  # batches of 2 crops of 32
     options = [option for option in add("sunny") if not str(option).startswith("train.steps")]
     succeed(capsys, *options, "--out", tmp_path / "more")
     used = load_config(tmp_path / "more-run" / "config.yaml")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import refused
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import assert_same_state, config, files_of, paint, pixels, signal_at, tensors, trainer, write_bank
 from torch import Tensor, nn
 
@@ -23,13 +24,17 @@ from stylebank.bank.io import load_bank, save_bank
 from stylebank.bank.records import StyleInfo
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
 from stylebank.images.contact_sheet import CAPTION, GAP
-from stylebank.losses.objective import Features, Objective, Terms
+from stylebank.losses import terms
+from stylebank.losses.objective import Values
+from stylebank.losses.terms import Made, Term
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
+from stylebank.training.branches import Branches
 from stylebank.training.data import ContentBatch, WorkerLost, styles_for_batch
 from stylebank.training.state import load_training_state
 from stylebank.training.task import Task, new_bank
 from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 NO_PICTURES = "data.held_out=0"  # no previews and measurements where they are not looked at
 
@@ -65,17 +70,14 @@ def norm_of(parameters: list[nn.Parameter]) -> float:
     return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
 
 
-def record_styles(run: Trainer) -> list[list[int]]:
+def record_styles(training: Trainer) -> list[list[int]]:
     """The styles of every stylizing batch of a run that is about to begin."""
     seen: list[list[int]] = []
-    stylize = run._stylize
 
-    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
-        terms, styles = stylize(images)
-        seen.append(styles)
-        return terms, styles
+    def forward_ends(_: TrainingRun, values: Values, styles: list[int]) -> None:
+        seen.extend([styles] if styles else [])
 
-    run._stylize = _stylize  # type: ignore[method-assign]
+    training.hooks.forward_ends = forward_ends  # type: ignore[method-assign, assignment]
     return seen
 
 
@@ -84,20 +86,22 @@ def record_styles(run: Trainer) -> list[list[int]]:
 
 def test_a_step_changes_only_the_filters_of_its_batch(make: Callable[..., Trainer], tmp_path: Path) -> None:
     many = paint(tmp_path / "many", "a", "b", "c")
-    run = make("run", "train.batch_size=1", "train.identity_pretrain_steps=0", "train.steps=12", paintings=many)
-    seen, changed = record_styles(run), []
-    update = run._update
+    training = make("run", "train.batch_size=1", "train.identity_pretrain_steps=0", "train.steps=12", paintings=many)
+    seen, changed = record_styles(training), []
+    before: list[list[Tensor]] = []
 
-    def _update(identity: bool, lr: float) -> None:
-        before = [copies(list(module.parameters())) for module in run.model.filters]
-        shared = copies(run.shared)
-        update(identity, lr)
-        after = [same(old, list(new.parameters())) for old, new in zip(before, run.model.filters, strict=True)]
+    def update_begins(run: TrainingRun, identity: bool) -> None:
+        before[:] = [copies(list(module.parameters())) for module in (*run.model.filters, nn.ParameterList(run.shared))]
+
+    def update_ends(run: TrainingRun, identity: bool) -> None:
+        *filters, shared = before
+        after = [same(old, list(new.parameters())) for old, new in zip(filters, run.model.filters, strict=True)]
         changed.append((identity, [i for i, unchanged in enumerate(after) if not unchanged]))
         assert not same(shared, run.shared)
 
-    run._update = _update  # type: ignore[method-assign]
-    assert run.fit()
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
+    training.hooks.update_ends = update_ends  # type: ignore[method-assign]
+    assert training.fit()
     assert [styles for identity, styles in changed if identity] == [[]] * 4
     assert [styles for identity, styles in changed if not identity] == seen
     assert {style for batch in seen[:3] for style in batch} == {0, 1, 2}  # so later steps meet Adam's old momentum
@@ -105,17 +109,17 @@ def test_a_step_changes_only_the_filters_of_its_batch(make: Callable[..., Traine
 
 def test_each_image_of_a_batch_has_its_own_style(make: Callable[..., Trainer], tmp_path: Path) -> None:
     many = paint(tmp_path / "many", "a", "b", "c")
-    run = make("run", "train.batch_size=3", "train.identity_pretrain_steps=0", "train.steps=3", paintings=many)
-    seen = record_styles(run)
+    training = make("run", "train.batch_size=3", "train.identity_pretrain_steps=0", "train.steps=3", paintings=many)
+    seen = record_styles(training)
     used: list[list[int]] = []
-    apply_filters = run.model.apply_filters
+    apply_filters = training.run.model.apply_filters
 
     def _apply_filters(features: Tensor, styles: list[int]) -> Tensor:
         used.append(list(styles))
         return apply_filters(features, styles)
 
-    run.model.apply_filters = _apply_filters  # type: ignore[method-assign, assignment]
-    run.fit()
+    training.run.model.apply_filters = _apply_filters  # type: ignore[method-assign, assignment]
+    training.fit()
     assert used == seen == [styles_for_batch(number, 3, 3, seed=0) for number in range(2)]
     assert all(sorted(batch) == [0, 1, 2] for batch in seen)
 
@@ -123,29 +127,31 @@ def test_each_image_of_a_batch_has_its_own_style(make: Callable[..., Trainer], t
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 @pytest.mark.parametrize("rescale", [True, False])
 def test_the_identity_gradient_is_balanced(make: Callable[..., Trainer], weight: float, rescale: bool) -> None:
-    run = make(
+    training = make(
         "run",
         f"train.identity_weight={weight}",
         f"train.gradient_rescaling={rescale}",
         "train.identity_pretrain_steps=1",
         "train.steps_per_cycle=1",
         "train.steps=5",
+        "train.gradient_clip=0",
     )
     norms: list[tuple[bool, float, float]] = []
-    balance = run._balance
+    before: list[Tensor] = []
 
-    def _balance(identity: bool) -> None:
-        before = [p.grad.clone() for p in run.shared if p.grad is not None]
-        raw = norm_of(run.shared)
-        balance(identity)
-        norms.append((identity, raw, norm_of(run.shared)))
-        factor = norms[-1][2] / raw
+    def backward_ends(run: TrainingRun, identity: bool) -> None:
+        before[:] = [p.grad.clone() for p in run.shared if p.grad is not None]
+
+    def update_begins(run: TrainingRun, identity: bool) -> None:
+        raw, now = nn.utils.get_total_norm(before).item(), norm_of(run.shared)
+        norms.append((identity, raw, now))
         after = [p.grad for p in run.shared if p.grad is not None]
         for old, new in zip(before, after, strict=True):  # the direction stays
-            torch.testing.assert_close(new, old * factor, rtol=1e-3, atol=1e-8)
+            torch.testing.assert_close(new, old * (now / raw), rtol=1e-3, atol=1e-8)
 
-    run._balance = _balance  # type: ignore[method-assign]
-    run.fit()
+    training.hooks.backward_ends = backward_ends  # type: ignore[method-assign]
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
+    training.fit()
     assert [identity for identity, _, _ in norms] == [True, False, True, False, True]
     (_, raw, pretraining), (_, stylizing, balanced), *_ = norms
     assert pretraining == pytest.approx(raw)  # nothing to balance against yet
@@ -155,16 +161,10 @@ def test_the_identity_gradient_is_balanced(make: Callable[..., Trainer], weight:
 
 
 def test_the_gradient_is_clipped(make: Callable[..., Trainer]) -> None:
-    run = make("run", "train.gradient_clip=0.001", "train.steps=4")
+    training = make("run", "train.gradient_clip=0.001", "train.steps=4")
     norms: list[float] = []
-    update = run._update
-
-    def _update(identity: bool, lr: float) -> None:
-        norms.append(norm_of(run.trainable))
-        update(identity, lr)
-
-    run._update = _update  # type: ignore[method-assign]
-    run.fit()
+    training.hooks.update_begins = lambda run, _: norms.append(norm_of(run.trainable))  # type: ignore[method-assign]
+    training.fit()
     assert norms == pytest.approx([0.001] * 4, rel=1e-2)
 
 
@@ -174,6 +174,35 @@ def test_a_run_depends_on_its_seed_alone(make: Callable[..., Trainer], tmp_path:
     assert_same_state(tmp_path / "one", tmp_path / "again")
     with pytest.raises(AssertionError):
         assert_same_state(tmp_path / "one", tmp_path / "other")
+
+
+class Darkness(Term):
+    """A term from outside: outputs shall be no brighter than their photographs, pixel by pixel."""
+
+    name = "darkness"
+    by_style = "darkness"
+
+    def __call__(self, made: Made) -> Tensor:
+        return (made.outputs - made.images).float().clamp_min(0).mean((1, 2, 3))
+
+
+def test_a_term_from_outside_is_trained_with_and_logged(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = make("plain")
+    assert plain.fit()
+    monkeypatch.setattr(terms, "STYLIZING", [*terms.STYLIZING, lambda *_: Darkness(50.0)])
+    training = make("run")
+    assert training.fit()
+    assert list(training.run.objective.terms) == ["content", "style", "tv", "darkness", "identity"]
+    assert training.run.losses["loss/darkness"] > 0
+    assert {"darkness/calm", "darkness/storm", "style/calm"} <= set(training.run.losses)
+    assert training.run.report()["losses"]["loss/darkness"] > 0
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    log.Reload()
+    assert "loss/darkness" in log.Tags()["scalars"]
+    pairs = zip(plain.run.model.parameters(), training.run.model.parameters(), strict=True)
+    assert not all(torch.equal(one, other) for one, other in pairs)
 
 
 # ------------------------------------------------------------------------------------------- stopping and going on
@@ -202,12 +231,12 @@ def test_stopped_and_resumed_is_the_same_as_straight(
         signal_at(patch, 4, number)
         stopped = make("stopped", *options)
         assert not stopped.fit()
-    assert stopped.step == 5  # the step was finished first
+    assert stopped.run.step == 5  # the step was finished first
     assert signal.getsignal(number) is handler
 
     resumed = make("stopped", *options, *later)
-    resumed.resume()
-    assert resumed.step == 5
+    resumed.run.resume()
+    assert resumed.run.step == 5
     assert resumed.fit()
     assert_same_state(tmp_path / "straight", tmp_path / "stopped")
     assert files_of(tmp_path / "straight" / "bank") == files_of(tmp_path / "stopped" / "bank")
@@ -217,26 +246,26 @@ def test_a_second_interrupt_stops_at_once(make: Callable[..., Trainer], monkeypa
     handler = signal.getsignal(signal.SIGINT)
     signal_at(monkeypatch, 1)
     signal_at(monkeypatch, 1)
-    run = make("run")
+    training = make("run")
     with pytest.raises(KeyboardInterrupt):
-        run.fit()
-    assert run.step == 1
+        training.fit()
+    assert training.run.step == 1
     assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_each_branch_can_have_an_optimizer_of_its_own(make: Callable[..., Trainer]) -> None:
-    run = make("run", "train.separate_optimizers=true", "train.optimizer=adam", "train.steps=6")
-    assert run.identity_optimizer is not run.optimizer
-    run.fit()
-    counts = {name: {int(s["step"]) for s in o.state.values()} for name, o in (("i", run.identity_optimizer),)}
+    training = make("run", "train.separate_optimizers=true", "train.optimizer=adam", "train.steps=6")
+    assert training.run.identity_optimizer is not training.run.optimizer
+    training.fit()
+    counts = {name: {int(s["step"]) for s in o.state.values()} for name, o in (("i", training.run.identity_optimizer),)}
     assert counts == {"i": {3}}  # steps 0, 1 and 4
-    assert {int(state["step"]) for state in (run.optimizer.state[p] for p in run.shared)} == {3}
+    assert {int(state["step"]) for state in (training.run.optimizer.state[p] for p in training.run.shared)} == {3}
 
 
 def test_the_optimizer_cannot_change_in_the_middle(make: Callable[..., Trainer]) -> None:
     make("run", "train.optimizer=adam", "train.steps=2").fit()
     with pytest.raises(TrainingError, match=r"does not fit this configuration.*another train\.optimizer"):
-        make("run", "train.optimizer=muon", "train.steps=4").resume()
+        make("run", "train.optimizer=muon", "train.steps=4").run.resume()
 
 
 def test_a_strength_of_no_style_is_refused(make: Callable[..., Trainer]) -> None:
@@ -251,17 +280,17 @@ def test_a_run_killed_before_its_last_bank_is_completed_by_resuming(
     save = Task.save
 
     def _save(task: Task, *arguments: object) -> None:
-        if run.step == 8:
+        if training.run.step == 8:
             raise KeyboardInterrupt
         save(task, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(Task, "save", _save)
-        run = make("killed")
+        training = make("killed")
         with pytest.raises(KeyboardInterrupt):
-            run.fit()
+            training.fit()
     resumed = make("killed")
-    resumed.resume()
+    resumed.run.resume()
     assert resumed.fit()
     assert files_of(tmp_path / "killed" / "bank") == files_of(tmp_path / "whole" / "bank")
 
@@ -273,19 +302,19 @@ def test_a_state_of_another_network_is_refused(make: Callable[..., Trainer], opt
     make("run", "train.steps=1").fit()
     other = make("run", *options)
     with refused(TrainingError, "state.pt", "does not fit"):
-        other.resume()
+        other.run.resume()
 
 
 def test_a_state_of_other_styles_is_refused(make: Callable[..., Trainer], tmp_path: Path) -> None:
     make("run", "train.steps=1").fit()
     other = make("run", paintings=paint(tmp_path / "others", "calm", "sunny"))
     with refused(TrainingError, "state.pt", "storm", "sunny"):
-        other.resume()
+        other.run.resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"no state", None, [1, 2], {"step": 3}])
 def test_a_damaged_state_is_refused(make: Callable[..., Trainer], tmp_path: Path, content: object) -> None:
-    run = make("run")
+    training = make("run")
     file = tmp_path / "run" / "state.pt"
     file.parent.mkdir()
     if isinstance(content, bytes):
@@ -293,7 +322,7 @@ def test_a_damaged_state_is_refused(make: Callable[..., Trainer], tmp_path: Path
     elif content is not None:
         torch.save(content, file)
     with refused(TrainingError, file):
-        run.resume()
+        training.run.resume()
 
 
 # --------------------------------------------------------------------------------------------------- bad numbers
@@ -316,105 +345,102 @@ def _infinite_loss(value: Tensor) -> Tensor:
 )
 def test_a_step_that_is_not_finite_is_not_taken(
     make: Callable[..., Trainer],
-    monkeypatch: pytest.MonkeyPatch,
     photos: Path,
     spoil: Callable[[Tensor], Tensor],
     term: str,
 ) -> None:
-    run = make("run", "train.checkpoint_every=1")
-    stylizing_terms = Objective.stylizing_terms
-
-    def _stylizing_terms(self: Objective, outputs: Tensor, styles: list[int], photograph: Features) -> Terms:
-        terms = stylizing_terms(self, outputs, styles, photograph)
-        return {**terms, "style": spoil(terms["style"])} if run.step == 3 else terms
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Objective, "stylizing_terms", _stylizing_terms)
-        with refused(TrainingError, "Step 3:", f"{term} is not finite", "calm, storm", photos, "train.lr"):
-            run.fit()
-    state = load_training_state(run.folder.state_file)
-    assert state["step"] == run.step == 3
+    training = make("run", "train.checkpoint_every=1")
+    spoil_steps(training, 3, spoil=spoil)
+    with refused(TrainingError, "Step 3:", f"{term} is not finite", "calm, storm", photos, "train.lr"):
+        training.fit()
+    state = load_training_state(training.run.folder.state_file)
+    assert state["step"] == training.run.step == 3
     for part in ("model", "optimizer"):
-        saved, now = tensors(state[part]), tensors(getattr(run, part).state_dict())
+        saved, now = tensors(state[part]), tensors(getattr(training.run, part).state_dict())
         assert saved.keys() == now.keys()
         assert all(torch.equal(value, now[place]) for place, value in saved.items())
-    assert load_bank(run.folder.bank).records["calm"].images == 1
+    assert load_bank(training.run.folder.bank).records["calm"].images == 1
 
     resumed = make("run")
-    resumed.resume()
+    resumed.run.resume()
     assert resumed.fit()
 
 
-def spoil_steps(run: Trainer, *steps: int) -> None:
-    """The style loss of these steps is not a number."""
-    stylize = run._stylize
+class Spoiled(Branches):
+    """The style loss of some steps is not a number, or what else `spoil` makes of it."""
 
-    def _stylize(images: Tensor) -> tuple[Terms, list[int]]:
-        terms, styles = stylize(images)
-        return ({**terms, "style": _nan(terms["style"])} if run.step in steps else terms), styles
+    def __init__(self, run: TrainingRun, steps: tuple[int, ...], spoil: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(run)
+        self.steps, self.spoil = steps, spoil
 
-    run._stylize = _stylize  # type: ignore[method-assign]
+    def stylize(self, images: Tensor, styles: list[int]) -> Values:
+        values = super().stylize(images, styles)
+        return {**values, "style": self.spoil(values["style"])} if self.run.step in self.steps else values
+
+
+def spoil_steps(training: Trainer, *steps: int, spoil: Callable[[Tensor], Tensor] = _nan) -> None:
+    training.branches = Spoiled(training.run, steps, spoil)
 
 
 def test_a_few_steps_that_are_not_finite_can_be_left_out(
     make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make("run", "train.optimizer=adam", skip_nonfinite=2)
-    spoil_steps(run, 3, 5)  # step 4 is an identity step, weighted by the norm of the stylizing one before it
-    assert run.fit()
-    assert run.report()["counts"]["nonfinite_steps"] == 2
-    assert all(value.isfinite().all() for value in tensors(load_training_state(run.folder.state_file)).values())
-    assert all(torch.tensor(value).isfinite() for value in run.losses.values())
-    assert {int(state["step"]) for state in run.optimizer.state.values()} == {2}  # of four stylizing steps
+    training = make("run", "train.optimizer=adam", skip_nonfinite=2)
+    spoil_steps(training, 3, 5)  # step 4 is an identity step, weighted by the norm of the stylizing one before it
+    assert training.fit()
+    assert training.run.report()["counts"]["nonfinite_steps"] == 2
+    assert all(
+        value.isfinite().all() for value in tensors(load_training_state(training.run.folder.state_file)).values()
+    )
+    assert all(torch.tensor(value).isfinite() for value in training.run.losses.values())
+    assert {int(state["step"]) for state in training.run.optimizer.state.values()} == {2}  # of four stylizing steps
     assert "The step is left out, 1 of 2." in capsys.readouterr().out
 
 
 def test_no_more_than_that_are_left_out_over_the_whole_run(make: Callable[..., Trainer], tmp_path: Path) -> None:
-    run = make("run", "train.checkpoint_every=1", skip_nonfinite=1)
-    spoil_steps(run, 2, 3)
+    training = make("run", "train.checkpoint_every=1", skip_nonfinite=1)
+    spoil_steps(training, 2, 3)
     with refused(TrainingError, "Step 3", "style is not finite", "--skip-nonfinite"):
-        run.fit()
+        training.fit()
     assert json.loads((tmp_path / "run" / "report.json").read_text())["counts"]["nonfinite_steps"] == 2
     again = make("run", skip_nonfinite=1)
-    again.resume()
+    again.run.resume()
     spoil_steps(again, 3)
     with refused(TrainingError, "Step 3"):  # the one of the first try still counts
         again.fit()
 
 
 def test_weights_that_are_not_finite_are_never_saved(make: Callable[..., Trainer]) -> None:
-    run = make("run", "train.steps=2", "train.checkpoint_every=1")
-    update = run._update
+    training = make("run", "train.steps=2", "train.checkpoint_every=1")
 
-    def _update(identity: bool, lr: float) -> None:
-        update(identity, lr)
+    def update_ends(run: TrainingRun, _: bool) -> None:
         if run.step == 1:
             run.model.filters[0][0].bias.data[3] = float("inf")  # type: ignore[union-attr, index]
 
-    run._update = _update  # type: ignore[method-assign]
+    training.hooks.update_ends = update_ends  # type: ignore[method-assign]
     with refused(TrainingError, "Step 2", "filters.0.0.bias"):
-        run.fit()
-    assert load_training_state(run.folder.state_file)["step"] == 1
-    assert load_bank(run.folder.bank).model.names == ["calm", "storm"]
+        training.fit()
+    assert load_training_state(training.run.folder.state_file)["step"] == 1
+    assert load_bank(training.run.folder.bank).model.names == ["calm", "storm"]
 
 
 def test_weights_that_have_run_away_end_in_one_sentence(make: Callable[..., Trainer]) -> None:
-    run = make("run")
-    run.model.decoder.layers[-1].weight.data.mul_(1e25)  # type: ignore[union-attr, operator]
+    training = make("run")
+    training.run.model.decoder.layers[-1].weight.data.mul_(1e25)  # type: ignore[union-attr, operator]
     with refused(TrainingError, "Step 0", "identity is not finite", "styles: identity", "train.lr"):
-        run.fit()
+        training.fit()
 
 
 # ---------------------------------------------------------------------------------------------------- photographs
 
 
 def test_photographs_that_vanish_are_reported_and_passed_over(make: Callable[..., Trainer], photos: Path) -> None:
-    run = make("run")
-    gone = run.photographs.train[:2]
+    training = make("run")
+    gone = training.run.photographs.train[:2]
     for file in gone:
         file.write_bytes(b"no longer a picture")
-    assert run.fit()
-    report = run.report()
+    assert training.fit()
+    report = training.run.report()
     assert len(report["skipped"]) == 2
     for file in gone:
         assert any(str(file) in text for text in report["skipped"])
@@ -422,36 +448,34 @@ def test_photographs_that_vanish_are_reported_and_passed_over(make: Callable[...
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_losing_every_photograph_ends_in_one_sentence(make: Callable[..., Trainer], photos: Path, workers: int) -> None:
-    run = make("run", f"data.workers={workers}")
+    training = make("run", f"data.workers={workers}")
     shutil.rmtree(photos)
     with refused(TrainingError, "Step 0", "None of the 8 photographs can be read"):
-        run.fit()
+        training.fit()
 
 
 def test_a_folder_that_vanishes_costs_no_step(make: Callable[..., Trainer], photos: Path) -> None:
-    run = make("run", "train.checkpoint_every=1000")
-    update = run._update
+    training = make("run", "train.checkpoint_every=1000")
 
-    def _update(identity: bool, lr: float) -> None:
-        update(identity, lr)
+    def update_ends(run: TrainingRun, _: bool) -> None:
         if run.step == 4:
             shutil.rmtree(photos)
 
-    run._update = _update  # type: ignore[method-assign]
+    training.hooks.update_ends = update_ends  # type: ignore[method-assign]
     with refused(TrainingError, "Step 5", "None of the 8 photographs", "saved as of step 5"):
-        run.fit()
-    assert load_training_state(run.folder.state_file)["step"] == 5
+        training.fit()
+    assert load_training_state(training.run.folder.state_file)["step"] == 5
 
 
 def test_a_vanished_photograph_to_measure_on_costs_its_previews_only(
     make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make("run", "data.held_out=1", "train.preview_every=2")
-    (gone,) = run.photographs.held_out
+    training = make("run", "data.held_out=1", "train.preview_every=2")
+    (gone,) = training.run.photographs.held_out
     gone.unlink()
-    assert run.fit()
-    run.measure()
-    report = run.report()
+    assert training.fit()
+    training.run.measure()
+    report = training.run.report()
     assert report["metrics"] == {}
     assert report["counts"]["skipped_files"] == 1
     assert str(gone) in report["skipped"][0]
@@ -462,12 +486,12 @@ def test_many_skipped_files_are_named_in_the_report_only(
     make: Callable[..., Trainer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stylebank.training.run_issues.SPOKEN", 2)
-    run = make("run")
-    for file in run.photographs.train[:5]:
+    training = make("run")
+    for file in training.run.photographs.train[:5]:
         file.write_bytes(b"")
-    assert run.fit()
+    assert training.fit()
     assert capsys.readouterr().out.count("Skipped:") == 2
-    assert run.report()["counts"]["skipped_files"] == 5
+    assert training.run.report()["counts"]["skipped_files"] == 5
 
 
 # --------------------------------------------------------------------------------------------- survived
@@ -477,22 +501,20 @@ def test_a_killed_loader_process_is_replaced_and_changes_nothing(
     make: Callable[..., Trainer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make("straight").fit()
-    run = make("run", "data.workers=1")
-    update = run._update
+    training = make("run", "data.workers=1")
 
-    def _update(identity: bool, lr: float) -> None:
+    def update_begins(run: TrainingRun, _: bool) -> None:
         if run.step in (2, 5):
             (worker,) = multiprocessing.active_children()
             assert worker.pid is not None
             os.kill(worker.pid, signal.SIGKILL)
             worker.join()
-        update(identity, lr)
 
-    run._update = _update  # type: ignore[method-assign]
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
     handler = signal.getsignal(signal.SIGCHLD)
-    assert run.fit()
+    assert training.fit()
     assert signal.getsignal(signal.SIGCHLD) is handler  # torch's own would stop an update half way
-    assert 1 <= run.report()["counts"]["lost_workers"] <= 2  # it may have done all its work before
+    assert 1 <= training.run.report()["counts"]["lost_workers"] <= 2  # it may have done all its work before
     assert capsys.readouterr().out.count("was killed; another one takes its place") == 1
     assert_same_state(tmp_path / "straight", tmp_path / "run")
     assert not multiprocessing.active_children()
@@ -505,20 +527,20 @@ def test_loader_processes_that_always_die_end_the_run(
         raise WorkerLost("DataLoader worker (pid 1) is killed")
         yield
 
-    monkeypatch.setattr("stylebank.training.trainer.content_loader", lost)
-    run = make("run")
+    monkeypatch.setattr("stylebank.training.batches.content_loader", lost)
+    training = make("run")
     with refused(TrainingError, "Step 0", "DataLoader worker"):
-        run.fit()
-    assert run.report()["counts"]["lost_workers"] == 3
+        training.fit()
+    assert training.run.report()["counts"]["lost_workers"] == 3
 
 
 @contextmanager
-def full_disk(monkeypatch: pytest.MonkeyPatch, run: Trainer, *steps: int) -> Iterator[None]:
+def full_disk(monkeypatch: pytest.MonkeyPatch, training: Trainer, *steps: int) -> Iterator[None]:
     """Nothing can be written in the checkpoints of these steps."""
     replace = os.replace
 
     def _replace(source: Path, target: Path) -> None:
-        if run.step in steps:
+        if training.run.step in steps:
             raise OSError(errno.ENOSPC, "No space left on device")
         replace(source, target)
 
@@ -534,31 +556,33 @@ def test_a_full_disk_costs_checkpoints_but_not_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make("straight").fit()
-    run = make("run", "train.checkpoint_every=1")
-    with full_disk(monkeypatch, run, 3, 4, 5):
-        assert run.fit()
+    training = make("run", "train.checkpoint_every=1")
+    with full_disk(monkeypatch, training, 3, 4, 5):
+        assert training.fit()
     said = [line for line in capsys.readouterr().out.splitlines() if "disk is full" in line]
     assert len(said) == 1
     (sentence,) = said
     assert str(tmp_path / "run" / "state.pt") in sentence
     assert "the last checkpoint is of step 2" in sentence
     needed = int(sentence.split("needs about ")[1].split()[0])
-    written = run.folder.state_file.stat().st_size + sum(len(data) for data in files_of(run.folder.bank).values())
+    written = training.run.folder.state_file.stat().st_size + sum(
+        len(data) for data in files_of(training.run.folder.bank).values()
+    )
     assert 0.7 * written < needed < written  # all but the files' own overhead, which is large in a bank this small
-    assert run.report()["counts"]["failed_saves"] == 3
+    assert training.run.report()["counts"]["failed_saves"] == 3
     assert_same_state(tmp_path / "straight", tmp_path / "run")
 
 
 def test_a_disk_that_is_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
     make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make("run")
-    with full_disk(monkeypatch, run, 8), refused(StyleBankError, "disk is full", "state.pt", "needs about"):
-        run.fit()
-    assert load_training_state(run.folder.state_file)["step"] == 4
-    assert load_bank(run.folder.bank).records["calm"].images == 2
+    training = make("run")
+    with full_disk(monkeypatch, training, 8), refused(StyleBankError, "disk is full", "state.pt", "needs about"):
+        training.fit()
+    assert load_training_state(training.run.folder.state_file)["step"] == 4
+    assert load_bank(training.run.folder.bank).records["calm"].images == 2
     resumed = make("run")
-    resumed.resume()
+    resumed.run.resume()
     assert resumed.fit()
 
 
@@ -582,16 +606,16 @@ def test_a_log_that_cannot_be_written_stops_nothing(
 
 def test_sigusr1_saves_and_goes_on(make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
     signal_at(monkeypatch, 1, signal.SIGUSR1)
-    run = make("run", "train.checkpoint_every=1000")
+    training = make("run", "train.checkpoint_every=1000")
     saved: list[int] = []
-    save = run.save
+    save = training.run.save
 
     def _save() -> None:
-        saved.append(run.step)
+        saved.append(training.run.step)
         save()
 
-    run.save = _save  # type: ignore[method-assign]
-    assert run.fit()
+    training.run.save = _save  # type: ignore[method-assign]
+    assert training.fit()
     assert saved == [2, 8]
 
 
@@ -605,13 +629,13 @@ def test_a_clock_that_is_set_back_changes_nothing(
         now[0] -= 1000
         return now[0]
 
-    run = make("run")
+    training = make("run")
     with monkeypatch.context() as patch:
         patch.setattr("time.time", backwards)
         patch.setattr("tqdm.std.time", backwards)
-        assert run.fit()
-    assert run.seconds > 0
-    assert run.monitor.bar.last_print_n > 0  # it was drawn while the run went on
+        assert training.fit()
+    assert training.run.seconds > 0
+    assert training.monitor.bar.last_print_n > 0  # it was drawn while the run went on
     assert_same_state(tmp_path / "straight", tmp_path / "run")
 
 
@@ -620,29 +644,29 @@ def test_previews_of_a_large_bank_show_its_newest_styles(
 ) -> None:
     monkeypatch.setattr("stylebank.training.trainer.PREVIEW_STYLES", 3)
     many = paint(tmp_path / "many", *(f"s{i}" for i in range(5)))
-    run = make("run", "data.held_out=1", "train.steps=1", paintings=many)
-    assert run.fit()
+    training = make("run", "data.held_out=1", "train.steps=1", paintings=many)
+    assert training.fit()
     height, width, _ = pixels(tmp_path / "run" / "previews" / "0000001.jpg").shape
     cell = GAP + round(96 / 80 * (height - CAPTION - 2 * GAP))
     assert width == GAP + 5 * cell  # photograph, reconstruction, and three of five styles
 
 
-def _no_photographs(run: Trainer, patch: pytest.MonkeyPatch) -> None:
-    shutil.rmtree(run.config.data.content)
+def _no_photographs(training: Trainer, patch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(training.run.config.data.content)
 
 
-def _not_finite(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+def _not_finite(training: Trainer, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "stylebank.losses.objective.identity_loss", lambda images, outputs: outputs.mean((1, 2, 3)) * float("nan")
+        "stylebank.losses.terms.identity_loss", lambda images, outputs: outputs.mean((1, 2, 3)) * float("nan")
     )
 
 
-def _interrupts(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+def _interrupts(training: Trainer, patch: pytest.MonkeyPatch) -> None:
     signal_at(patch, 0)
     signal_at(patch, 0)
 
 
-def _interrupt_while_waiting(run: Trainer, patch: pytest.MonkeyPatch) -> None:
+def _interrupt_while_waiting(training: Trainer, patch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -656,11 +680,11 @@ def test_no_process_is_left_behind(
     disaster: Callable[[Trainer, pytest.MonkeyPatch], None],
 ) -> None:
     """They ignore signals, so that Python would wait for them for ever when it ends."""
-    run = make("run", "data.workers=1")
+    training = make("run", "data.workers=1")
     with monkeypatch.context() as patch:
-        disaster(run, patch)
+        disaster(training, patch)
         with pytest.raises((TrainingError, KeyboardInterrupt)) as caught:
-            run.fit()
+            training.fit()
     assert caught.tb is not None  # the traceback holds on to what the loop had
     assert not multiprocessing.active_children()
 
@@ -674,10 +698,10 @@ def bank(tmp_path: Path) -> Path:
 
 
 def test_nothing_but_new_filters_gets_a_gradient(make: Callable[..., Trainer], bank: Path) -> None:
-    run = make("run", "train.steps=3", bank=bank)
-    frozen = [*run.model.autoencoder_parameters(), *run.model.filters[:2].parameters()]
+    training = make("run", "train.steps=3", bank=bank)
+    frozen = [*training.run.model.autoencoder_parameters(), *training.run.model.filters[:2].parameters()]
     before = copies(frozen)
-    encode, update = run.model.encode, run._update
+    encode = training.run.model.encode
     steps: list[int] = []
 
     def _encode(images: Tensor) -> Tensor:
@@ -686,20 +710,19 @@ def test_nothing_but_new_filters_gets_a_gradient(make: Callable[..., Trainer], b
         assert features.grad_fn is None
         return features
 
-    def _update(identity: bool, lr: float) -> None:
+    def update_begins(run: TrainingRun, identity: bool) -> None:
         assert not identity
         assert all(parameter.grad is None for parameter in frozen)
         assert any(parameter.grad is not None for parameter in run.model.filters[2:].parameters())
-        update(identity, lr)
         steps.append(run.step)
 
-    run.model.encode = _encode  # type: ignore[method-assign]
-    run._update = _update  # type: ignore[method-assign]
-    assert run.fit()
+    training.run.model.encode = _encode  # type: ignore[method-assign]
+    training.hooks.update_begins = update_begins  # type: ignore[method-assign]
+    assert training.fit()
     assert steps == [0, 1, 2]
     assert same(before, frozen)
     assert not any(parameter.requires_grad for parameter in frozen)
-    assert {id(p) for p in run.trainable} == {id(p) for p in run.model.filters[2:].parameters()}
+    assert {id(p) for p in training.run.trainable} == {id(p) for p in training.run.model.filters[2:].parameters()}
 
 
 def test_new_styles_do_not_affect_each_other(make: Callable[..., Trainer], bank: Path, tmp_path: Path) -> None:
@@ -722,16 +745,16 @@ KEPT = ("train.steps=7", "train.kept_batches=2", "train.small_crop_steps=3", "tr
 
 
 def test_kept_batches_are_encoded_once(make: Callable[..., Trainer], bank: Path) -> None:
-    run = make("run", *KEPT, bank=bank)
-    encode = run.model.encode
+    training = make("run", *KEPT, bank=bank)
+    encode = training.run.model.encode
     sides: list[int] = []
 
     def _encode(images: Tensor) -> Tensor:
         sides.append(images.shape[3])
         return encode(images)
 
-    run.model.encode = _encode  # type: ignore[method-assign]
-    assert run.fit()
+    training.run.model.encode = _encode  # type: ignore[method-assign]
+    assert training.fit()
     assert sides == [24, 24, 48, 48]
 
 
@@ -742,7 +765,7 @@ def test_keeping_batches_in_memory_changes_nothing(make: Callable[..., Trainer],
 
     make("keeping", *KEPT, bank=bank).fit()
     other = make("computing", *KEPT, bank=bank)
-    other.kept = Forgetful()
+    other.branches.kept = Forgetful()
     other.fit()
     assert_same_state(tmp_path / "keeping", tmp_path / "computing")
 
@@ -756,7 +779,7 @@ def test_a_run_with_kept_batches_resumes_with_the_same_bits(
         signal_at(patch, stop)
         assert not make("run", *KEPT, bank=bank).fit()
     second = make("run", *KEPT, bank=bank)
-    second.resume()
+    second.run.resume()
     assert second.fit()
     assert_same_state(tmp_path / "straight", tmp_path / "run")
 

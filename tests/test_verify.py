@@ -22,7 +22,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, _photos: Path, random_vgg_
     paintings = paint(place / "styles", "calm", "storm")
     whole = trainer(place / "content", paintings, random_vgg_weights, place / "run", "data.held_out=2")
     whole.fit()
-    whole.measure()
+    whole.run.measure()
     assert run("bank", "pack", place / "run", "--out", place / "bank") == 0
     return place
 

@@ -253,7 +253,7 @@ def test_one_set_of_loss_weights_fits_every_vgg_file(random_vgg_weights: Path, s
     for each in (network, rescaled(network, [30.0, 500.0, 0.2, 90.0])):
         outputs = (images.flip(3) * 0.8).requires_grad_()
         objective = Objective(each, style_grams(each, sources, LOSS.style_layers, 48), LOSS)
-        terms = objective.stylizing_terms(outputs, [2, 0], objective.content_of(images))
+        terms = objective.stylizing_terms(images, outputs, [2, 0], objective.content_of(images))
         objective.total(terms).backward()
         results.append((terms, outputs.grad))
     (before, gradient), (after, other_gradient) = results
@@ -293,9 +293,10 @@ def test_each_output_is_held_against_its_own_style_and_photograph(random_vgg_wei
     network = load_loss_network("vgg16", [*LOSS.style_layers], weights=random_vgg_weights)
     objective = Objective(network, style_grams(network, find_styles([style_images]), LOSS.style_layers, 48), LOSS)
     images, outputs = random_images(3), random_images(3).flip(2)
-    together = objective.stylizing_terms(outputs, [1, 2, 0], objective.content_of(images))
+    together = objective.stylizing_terms(images, outputs, [1, 2, 0], objective.content_of(images))
     for i, style in enumerate([1, 2, 0]):
-        alone = objective.stylizing_terms(outputs[i : i + 1], [style], objective.content_of(images[i : i + 1]))
+        one = images[i : i + 1]
+        alone = objective.stylizing_terms(one, outputs[i : i + 1], [style], objective.content_of(one))
         for name, value in alone.items():
             assert torch.allclose(together[name][i : i + 1], value, rtol=1e-4), name
 

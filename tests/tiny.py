@@ -17,13 +17,15 @@ from torch import Tensor
 from stylebank.bank.io import save_bank
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import Architecture, Config, ModelConfig, dump_config, load_config
+from stylebank.config import Architecture, Config, ModelConfig, dump_config, load_config, parse_overrides
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
+from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.state import load_training_state
 from stylebank.training.task import more_styles, new_bank
 from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
 
 CHANNELS = (8, 8, 16)
 TREE: dict[str, dict[str, Any]] = {
@@ -46,7 +48,7 @@ TREE: dict[str, dict[str, Any]] = {
 
 def config(*overrides: str) -> Config:
     """A run of eight steps: identity, identity, then the cycle stylizing, stylizing, identity twice."""
-    return load_config(None, overrides, base=TREE)
+    return load_config(None, parse_overrides(overrides), base=TREE)
 
 
 def config_file(path: Path, *overrides: str) -> Path:
@@ -89,7 +91,7 @@ def trainer(
     settings = config(f"data.content={content.as_posix()!r}", *overrides)
     sources = find_styles([styles])
     task = more_styles(bank, settings, sources) if bank else new_bank(settings, sources)
-    return Trainer(settings, task, RunFolder(out), torch.device("cpu"), weights, **options)
+    return Trainer(TrainingRun(settings, task, RunFolder(out), torch.device("cpu"), weights, **options))
 
 
 # ------------------------------------------------------------------------------------------------ looking at
@@ -158,11 +160,11 @@ def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Seque
 
 def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals = signal.SIGINT) -> None:
     """Sends this process a signal in the middle of one training step (counted from 0)."""
-    update = Trainer._update
+    update_begins = Hooks.update_begins
 
-    def _update(self: Trainer, identity: bool, lr: float) -> None:
-        if self.step == step:
+    def _update_begins(self: Hooks, run: TrainingRun, identity: bool) -> None:
+        if run.step == step:
             signal.raise_signal(number)
-        update(self, identity, lr)
+        update_begins(self, run, identity)
 
-    monkeypatch.setattr(Trainer, "_update", _update)
+    monkeypatch.setattr(Hooks, "update_begins", _update_begins)

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
         arguments: as on the command line, `sys.argv[1:]` if None.
         prog: name of the program if it stands for one command (`train.py`, `infer.py`).
     """
-    options = _parser(prog).parse_args(arguments, argparse.Namespace(verbose=False, max_megapixels=None))
+    options = parser(prog).parse_args(arguments, argparse.Namespace(verbose=False, max_megapixels=None))
     keep_freed_memory()
     with messages.tracebacks(options.verbose):
         return _run(options)
@@ -76,17 +76,18 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _parser(prog: str | None) -> argparse.ArgumentParser:
+def parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, or that of `train.py` or `infer.py`."""
     single = {"train.py": train, "infer.py": stylize}.get(prog or "")
     if single:
-        parser = _command_parser(_Parser(prog=prog, description=_summary(single)), single)
+        made = _command_parser(_Parser(prog=prog, description=_summary(single)), single)
     else:
-        parser = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
-        commands = parser.add_subparsers(required=True, metavar="COMMAND")
+        made = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
+        commands = made.add_subparsers(required=True, metavar="COMMAND")
         for name, module in COMMANDS.items():
             _command_parser(commands.add_parser(name, help=_summary(module), description=_summary(module)), module)
-    parser.add_argument("--version", action="version", version=f"stylebank {__version__}")
-    return parser
+    made.add_argument("--version", action="version", version=f"stylebank {__version__}")
+    return made
 
 
 def _command_parser(parser: argparse.ArgumentParser, module: object) -> argparse.ArgumentParser:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stylebank.config import parse_overrides
 
 
 def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callable[[str], int]:
@@ -22,3 +26,17 @@ def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callabl
         return number
 
     return whole_number
+
+
+def config_overrides(texts: Sequence[str], content: Path | None, styles: Sequence[Path] | None) -> dict[str, Any]:
+    """What the command line says of configuration keys: `--set`, then the options that stand for some.
+
+    Raises:
+        ConfigError: a text is not `section.key=value`.
+    """
+    tree = parse_overrides(texts)
+    given = {"content": content, "styles": None if styles is None else tuple(styles)}
+    for key, value in given.items():
+        if value is not None:
+            tree.setdefault("data", {})[key] = value
+    return tree

@@ -6,12 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from stylebank.cli.training_plan import overrides
-from stylebank.device import resolve_device
-from stylebank.errors import ConfigError
-from stylebank.images import load_picture
+from stylebank.cli.arguments import at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
-from stylebank.sweeps import JSON, PICTURE, TABLE, Study, check, draw_grid, make_grid, run_study, write_table
+from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE,...",
         help="config keys and their values (YAML); every combination is a run",
     )
-    group.add_argument("--seeds", type=_seed, nargs="+", metavar="N", help="train each combination with these seeds")
+    group.add_argument(
+        "--seeds", type=at_least(0), nargs="+", metavar="N", help="train each combination with these seeds"
+    )
     group = parser.add_argument_group("what all runs have in common")
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration, see configs/study.yaml")
     group.add_argument("--content", type=Path, metavar="DIR", help="photographs, a folder tree (data.content)")
@@ -52,44 +51,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the study; 0 also when stopped by a signal, 1 if a run failed."""
-    if not options.vary and not options.seeds:
-        raise ConfigError("There is nothing to vary; give --vary KEY=VALUE,... or --seeds.")
+    request = request_of(options)
     with leaving_on_sigterm():
         try:
-            return _run(options)
+            result = carry_out(request, _say)
         except SystemExit:
             print("Stopped; the same command goes on.", file=sys.stderr)
             raise
-
-
-def _run(options: argparse.Namespace) -> int:
-    cells = make_grid(options.config, overrides(options), options.vary, options.seeds)
-    study, device = Study(options.out, cells), resolve_device(options.device)
-    if options.photograph:
-        load_picture(options.photograph)  # or it would be missed only after the last run
-    todo = sum(study.entries[cell.name].state != "done" for cell in cells)
-    if todo:
-        check(cells, options.loss_weights)
-    _say(f"{len(cells)} runs, {len(cells) - todo} of them done already; {device}.")
-    finished = run_study(study, cells, device, options.loss_weights, _say)
-    if not finished:
+    if not result.finished:
         print("Stopped; the same command goes on.")
         return 0
-    write_table(study)
-    picture = draw_grid(study, options.device, options.photograph)
-    failed = [cell.name for cell in cells if study.entries[cell.name].state == "failed"]
-    files = f"{options.out / TABLE}, {JSON}" + (f" and {PICTURE}" if picture else "")
-    print(f"{len(cells) - len(failed)} of {len(cells)} runs are done. Wrote {files}.")
-    if failed:
-        print(f"{len(failed)} failed, the reasons are in {TABLE}; the same command tries them again.", file=sys.stderr)
-    return 1 if failed else 0
+    files = f"{request.out / TABLE}, {JSON}" + (f" and {PICTURE}" if result.picture else "")
+    print(f"{result.runs - len(result.failed)} of {result.runs} runs are done. Wrote {files}.")
+    if count := len(result.failed):
+        print(f"{count} failed, the reasons are in {TABLE}; the same command tries them again.", file=sys.stderr)
+    return 1 if result.failed else 0
+
+
+def request_of(options: argparse.Namespace) -> StudyRequest:
+    """What the arguments ask for.
+
+    Raises:
+        ConfigError: a --set is not of the right form.
+    """
+    return StudyRequest(
+        out=options.out,
+        vary=tuple(options.vary),
+        seeds=tuple(options.seeds or ()),
+        config=options.config,
+        overrides=config_overrides(options.set, options.content, options.styles),
+        photograph=options.photograph,
+        device=options.device,
+        loss_weights=options.loss_weights,
+    )
 
 
 def _say(text: str) -> None:
     print(text, flush=True)  # into a log file, too, as it happens
-
-
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
-    return int(text)

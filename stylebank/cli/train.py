@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-import torch
-
-from stylebank.bank.operations import copy_bank
-from stylebank.cli.training_plan import TrainingPlan, plan_of, task_of
-from stylebank.distributed import Processes, SaidElsewhere, join
-from stylebank.errors import StyleBankError
-from stylebank.signals import leaving_on_sigterm
-from stylebank.training.trainer import Trainer
+from stylebank.cli.arguments import at_least, config_overrides
+from stylebank.distributed import SaidElsewhere
+from stylebank.training.plan import TrainRequest
+from stylebank.training.run import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
     group.add_argument(
         "--skip-nonfinite",
-        type=_count,
+        type=at_least(0),
         default=0,
         metavar="K",
         help="leave out up to K steps of a run whose loss or gradient is not finite, instead of stopping at the first",
@@ -64,81 +59,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
-    with leaving_on_sigterm(), join(options.device) as (processes, device):
-        try:
-            return _run(options, processes, device)
-        except SystemExit:
-            print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
-            raise
-        except SaidElsewhere:
-            time.sleep(1)  # torchrun ends the others with the first that fails: let the one speak that has to
-            return 1
-        except StyleBankError as error:
-            if processes.is_main:
-                raise
-            raise type(error)(f"Process {processes.rank}: {error}") from error
-
-
-def _run(options: argparse.Namespace, processes: Processes, device: torch.device) -> int:
-    plan = processes.from_main(lambda: plan_of(options, processes.restarted))
-    with processes.together():
-        task = task_of(plan)
-        trainer = Trainer(
-            plan.config, task, plan.folder, device, options.loss_weights, processes, options.skip_nonfinite
-        )
-    if plan.saved:
-        trainer.resume()
-    processes.from_main(lambda: _prepare_folder(plan, trainer))
-    trainer.write_report()
-    if processes.is_main:
-        _introduce(trainer)
-    finished = trainer.fit()
-    if finished:
-        processes.from_main(lambda: _finish(plan, trainer))
-    report = trainer.write_report()
-    if processes.is_main:
-        if finished:
-            print(f"Done: the bank is in {plan.out if plan.in_place else plan.folder.bank}, the report in {report}.")
-        else:
-            of = plan.config.train.steps
-            print(f"Stopped after step {trainer.step} of {of}; the same command with --resume goes on.")
+    try:
+        result = train(request_of(options), say=print)
+    except SystemExit:
+        print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
+        raise
+    except SaidElsewhere:
+        return 1
+    if result.report_file is None:  # another process speaks
+        return 0
+    if result.finished:
+        print(f"Done: the bank is in {result.bank}, the report in {result.report_file}.")
+    else:
+        print(f"Stopped after step {result.step} of {result.steps}; the same command with --resume goes on.")
     return 0
 
 
-def _prepare_folder(plan: TrainingPlan, trainer: Trainer) -> None:
-    if plan.resume:
-        plan.folder.clear()
-        plan.folder.write_config(plan.config)
-        trainer.issues.go_on_from(plan.folder.last_report(), again=trainer.step < plan.config.train.steps)
-        return
-    if plan.in_place:
-        trainer.task.bank = plan.asked["bank"]
-    plan.folder.create(plan.config, plan.asked)
-    if plan.in_place:
-        copy_bank(plan.out, plan.asked["bank"])
+def request_of(options: argparse.Namespace) -> TrainRequest:
+    """What the arguments ask for.
 
-
-def _finish(plan: TrainingPlan, trainer: Trainer) -> None:
-    if plan.in_place:
-        copy_bank(plan.folder.bank, plan.out)
-    trainer.measure()
-
-
-def _introduce(trainer: Trainer) -> None:
-    found = trainer.photographs
-    names = ", ".join(source.name for source in trainer.task.sources)
-    several = f" x {trainer.processes.world_size} processes" if trainer.processes.world_size > 1 else ""
-    print(
-        f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
-        f"styles {names}; {trainer.device}{several}, {str(trainer.dtype).removeprefix('torch.')}."
+    Raises:
+        ConfigError: a --set is not of the right form.
+    """
+    return TrainRequest(
+        out=options.out,
+        config=options.config,
+        overrides=config_overrides(options.set, options.content, options.styles),
+        start_from=options.start_from,
+        bank=options.bank,
+        add_style=tuple(options.add_style or ()),
+        names=tuple(options.name or ()),
+        in_place=options.in_place,
+        resume=options.resume,
+        device=options.device,
+        loss_weights=options.loss_weights,
+        skip_nonfinite=options.skip_nonfinite,
     )
-    for text in found.skipped[:10]:
-        print(f"Skipped: {text}")
-    if len(found.skipped) > 10:
-        print(f"... and {len(found.skipped) - 10} more, all named in report.json.")
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
-    return int(text)

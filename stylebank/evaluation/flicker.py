@@ -49,7 +49,7 @@ def frames_of(reader: FrameReader, short_side: int | None = None) -> Iterator[Te
 def measure_flicker(
     stylizer: Stylizer,
     frames: Iterable[Tensor],
-    paintings: Mapping[str, dict[str, Tensor]],
+    paintings: Mapping[str, Mapping[str, Tensor]],
     style_metrics: StyleMetrics,
     methods: Sequence[StabilizeMethod] = METHODS,
 ) -> dict[str, Any]:

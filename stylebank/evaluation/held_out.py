@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def preview(
 def measure(
     model: StyleBank,
     files: Iterable[Path],
-    styles: dict[int, dict[str, Tensor]],
+    styles: Mapping[int, Mapping[str, Tensor]],
     style_metrics: StyleMetrics,
     device: torch.device,
     dtype: torch.dtype,

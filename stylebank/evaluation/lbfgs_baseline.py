@@ -146,7 +146,7 @@ def _objective(photo_metrics: PhotoMetrics, style: Style, dtype: torch.dtype) ->
 
     def terms(output: Tensor) -> Terms:
         with autocast(photo_metrics.photo.device, dtype):
-            return style.objective.stylizing_terms(output.clamp(0, 1), [0], known)
+            return style.objective.stylizing_terms(photo_metrics.photo, output.clamp(0, 1), [0], known)
 
     return terms
 

@@ -12,7 +12,7 @@ from stylebank.evaluation.fidelity import Fidelity
 from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.targets import Style
 from stylebank.losses.functional import total_variation
-from stylebank.losses.objective import Features
+from stylebank.losses.terms import Features
 from stylebank.losses.vgg import LossNetwork
 
 Row = dict[str, float]
@@ -56,7 +56,7 @@ class PhotoMetrics:
         output = output.detach().clamp(0, 1).float()
         others = [other.grams for other in self.styles if other is not style]
         with torch.no_grad():
-            terms = style.objective.stylizing_terms(output, [0], self.content_of(style))
+            terms = style.objective.stylizing_terms(self.photo, output, [0], self.content_of(style))
         return {
             **self._style_metrics.compare(output, self._activations, style.grams, others),
             "total_variation": total_variation(output).item(),

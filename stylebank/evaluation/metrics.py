@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -40,16 +40,16 @@ class StyleMetrics:
         return {name: gram(activations[name]) for name in STYLE_LAYERS}
 
     @staticmethod
-    def style_distance(grams: dict[str, Tensor], style: dict[str, Tensor]) -> float:
+    def style_distance(grams: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> float:
         """d: mean over the style layers of ||G - G_s||_F / ||G_s||_F."""
         return sum(style_distance(grams[n], style[n]).item() for n in STYLE_LAYERS) / len(STYLE_LAYERS)
 
     def compare(
         self,
         output: Tensor,
-        photo: dict[str, Tensor],
-        style: dict[str, Tensor],
-        others: Sequence[dict[str, Tensor]] = (),
+        photo: Mapping[str, Tensor],
+        style: Mapping[str, Tensor],
+        others: Sequence[Mapping[str, Tensor]] = (),
     ) -> dict[str, float]:
         """Share of the style gap closed, 1 - d(output, style) / d(photo, style), and relative content distance.
 

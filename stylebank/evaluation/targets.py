@@ -16,7 +16,8 @@ from stylebank.errors import BankError, ConfigError
 from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.inference.stylizer import Stylizer
-from stylebank.losses.objective import Grams, Objective, style_grams
+from stylebank.losses.objective import Objective, style_grams
+from stylebank.losses.terms import Grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 

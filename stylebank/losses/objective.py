@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from stylebank.config import LossConfig
 from stylebank.images import load_picture, resize_short_side, to_tensor
-from stylebank.losses.functional import content_loss, gram, identity_loss, style_loss, total_variation
+from stylebank.losses import terms
+from stylebank.losses.functional import gram
+from stylebank.losses.terms import Features, Grams, Made, Term
 from stylebank.losses.vgg import LossNetwork
 from stylebank.styles import StyleSource
 
-Grams = dict[str, Tensor]  # layer -> (styles, C, C)
-Features = dict[str, Tensor]  # layer -> (B, C, h, w)
-Terms = dict[str, Tensor]  # term -> (B,), not yet weighted
+Values = Mapping[str, Tensor]
+"""Name of a term -> its value for each image, (B,), not yet weighted."""
 
 
 def style_grams(network: LossNetwork, sources: Sequence[StyleSource], layers: Sequence[str], size: int) -> Grams:
@@ -33,6 +34,14 @@ def style_grams(network: LossNetwork, sources: Sequence[StyleSource], layers: Se
         for per_style in [[_grams_of(network, source, layers, size) for source in sources]]
         for name in layers
     }
+
+
+def grams_by_style(
+    network: LossNetwork, sources: Sequence[StyleSource], layers: Sequence[str], size: int
+) -> list[Grams]:
+    """As `style_grams`, but for each style by itself: layer -> (1, C, C)."""
+    stacks = style_grams(network, sources, layers, size)
+    return [{name: stack[i : i + 1] for name, stack in stacks.items()} for i in range(len(sources))]
 
 
 @torch.no_grad()
@@ -55,6 +64,20 @@ class Objective:
     config: LossConfig
     style_weights: Tensor | None = None
     """(styles,): that of every style of `grams`, where they have strengths of their own; else `config.style_weight`."""
+    stylizing: tuple[Term, ...] = field(init=False)
+    """The terms of the stylizing branch, in the order in which they are summed."""
+    identity: tuple[Term, ...] = field(init=False)
+    """Those of the identity branch."""
+
+    def __post_init__(self) -> None:
+        for branch, factories in (("stylizing", terms.STYLIZING), ("identity", terms.IDENTITY)):
+            made = tuple(factory(self.config, self.grams, self.style_weights) for factory in factories)
+            object.__setattr__(self, branch, made)  # the one way to set a field of a frozen dataclass
+
+    @property
+    def terms(self) -> dict[str, Term]:
+        """Every term of both branches by its name."""
+        return {term.name: term for term in (*self.stylizing, *self.identity)}
 
     def content_of(self, images: Tensor) -> Features:
         """What is kept of photographs (B, 3, H, W) to compare outputs with: content layer -> (B, C, h, w)."""
@@ -62,37 +85,26 @@ class Objective:
             wanted = self.network(images)
         return {name: wanted[name] for name in self.config.content_layers}
 
-    def stylizing_terms(self, outputs: Tensor, styles: Sequence[int], photograph: Features) -> Terms:
-        """Content, style and total variation of outputs (B, 3, H, W), each against its style and its photograph.
+    def stylizing_terms(self, images: Tensor, outputs: Tensor, styles: Sequence[int], photograph: Features) -> Values:
+        """The stylizing branch's terms of outputs (B, 3, H, W), each against its style and its photograph.
 
         Args:
+            images: the photographs, (B, 3, H, W) in [0, 1].
             photograph: `content_of` the photographs.
         """
-        features = self.network(outputs)
-        index = torch.as_tensor(styles, device=outputs.device)
-        targets = {name: self.grams[name][index] for name in self.config.style_layers}
-        return {
-            "content": content_loss(features, photograph, self.config.content_layers),
-            "style": style_loss(features, targets),
-            "tv": total_variation(outputs),
-        }
+        made = Made(outputs, images, self.network(outputs), photograph, styles)
+        return {term.name: term(made) for term in self.stylizing}
 
-    def identity_terms(self, images: Tensor, outputs: Tensor) -> Terms:
-        """Reconstruction error of outputs (B, 3, H, W)."""
-        return {"identity": identity_loss(images, outputs)}
+    def identity_terms(self, images: Tensor, outputs: Tensor) -> Values:
+        """The identity branch's terms of outputs (B, 3, H, W)."""
+        made = Made(outputs, images, {}, {}, ())
+        return {term.name: term(made) for term in self.identity}
 
-    def total(self, terms: Terms, styles: Sequence[int] = ()) -> Tensor:
-        """The weighted sum, averaged over the batch. The identity term has weight 1: lambda acts on its gradient.
+    def total(self, values: Values, styles: Sequence[int] = ()) -> Tensor:
+        """The weighted sum, averaged over the batch.
 
         Args:
             styles: each image's style, where styles may have strengths of their own.
         """
-        weights: dict[str, float | Tensor] = {
-            "content": self.config.content_weight,
-            "style": self.config.style_weight,
-            "tv": self.config.tv_weight,
-            "identity": 1.0,
-        }
-        if self.style_weights is not None and styles:
-            weights["style"] = self.style_weights[list(styles)]
-        return torch.stack([weights[name] * value for name, value in terms.items()]).sum(0).mean()
+        known = self.terms
+        return torch.stack([known[name].weights(styles) * value for name, value in values.items()]).sum(0).mean()

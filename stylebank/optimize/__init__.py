@@ -4,7 +4,7 @@
 picture, the bank's training objective for one:
 
     content = objective.content_of(photo)
-    minimize(photo, lambda x: objective.stylizing_terms(x, [0], content), LBFGS(), 500, total=objective.total)
+    minimize(photo, lambda x: objective.stylizing_terms(photo, x, [0], content), LBFGS(), 500, total=objective.total)
 """
 
 from stylebank.optimize.minimize import LossPoint, MinimizeProgress, Minimum, minimize

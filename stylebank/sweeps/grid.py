@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.config import Config, load_config
+from stylebank.config import Config, Overrides, load_config, parse_overrides
 from stylebank.errors import ConfigError
 
 SEED = "train.seed"
@@ -43,35 +43,38 @@ class Cell:
 
 
 def make_grid(
-    path: Path | None, overrides: Sequence[str], vary: Sequence[str], seeds: Sequence[int] | None = None
+    path: Path | None, overrides: Overrides, vary: Sequence[str], seeds: Sequence[int] | None = None
 ) -> list[Cell]:
     """Every combination, the last key changing fastest; the seed is always among the keys, last unless `vary` has it.
 
     Args:
         path: the YAML file that holds for every run.
-        overrides: `section.key=value`, on top of it.
+        overrides: values on top of it, by section and key.
         vary: `section.key=value,value,...`; the values are YAML, so `[0.6, 1],[1, 1]` are two lists.
         seeds: values of train.seed, else the configuration's one.
 
     Raises:
         ConfigError: a value is missing or refused; all refused combinations are named together.
     """
-    axes = dict(_axes(vary))
-    common = load_config(path, overrides)
+    axes, common = dict(_axes(vary)), load_config(path, overrides)
     if SEED not in axes:
-        axes[SEED] = [str(seed) for seed in seeds or [common.train.seed]]
+        axes[SEED] = [(str(seed), seed) for seed in seeds or [common.train.seed]]
     elif seeds:
         raise ConfigError(f"--seeds and --vary {SEED} say the same; give one of them.")
     cells: dict[str, Cell] = {}
     problems: dict[str, list[str]] = {}  # problem -> the combinations that have it
-    for values in itertools.product(*axes.values()):
-        texts = [f"{key}={value}" for key, value in zip(axes, values, strict=True)]
+    for combination in itertools.product(*axes.values()):
+        tree: Tree = {section: dict(values) for section, values in overrides.items()}
+        for key, (_, value) in zip(axes, combination, strict=True):
+            section, name = key.split(".")
+            tree.setdefault(section, {})[name] = value
         try:
-            cell = _cell(load_config(path, [*overrides, *texts]), list(axes))
+            cell = _cell(load_config(path, tree), list(axes))
             cells.setdefault(cell.name, cell)
         except ConfigError as error:
+            said = " ".join(f"{key}={text}" for key, (text, _) in zip(axes, combination, strict=True))
             for line in str(error).split("\n")[1:]:
-                problems.setdefault(line.strip().replace("--set ", "--vary ", 1), []).append(" ".join(texts))
+                problems.setdefault(line.strip(), []).append(said)
     if problems:
         lines = [f"{line} ({_some(combinations)})" for line, combinations in problems.items()]
         raise ConfigError("\n  ".join(["The study has combinations that cannot be trained:", *lines]))
@@ -92,8 +95,9 @@ def show_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _axes(vary: Sequence[str]) -> list[tuple[str, list[str]]]:
-    axes: list[tuple[str, list[str]]] = []
+def _axes(vary: Sequence[str]) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """Every key with its values, as written and as understood."""
+    axes: list[tuple[str, list[tuple[str, Any]]]] = []
     for text in vary:
         key, equals, rest = (part.strip() for part in text.partition("="))
         # Up to each comma outside of brackets and quotes.
@@ -103,8 +107,13 @@ def _axes(vary: Sequence[str]) -> list[tuple[str, list[str]]]:
             raise ConfigError(f"--vary {text}: write section.key=value,value,... as in train.steps_per_cycle=1,2,4.")
         if key in dict(axes):
             raise ConfigError(f"--vary gives {key} twice; put all its values into one list.")
-        axes.append((key, values))
+        axes.append((key, [(value, _value(key, value)) for value in values]))
     return axes
+
+
+def _value(key: str, text: str) -> Any:
+    section, name = key.split(".")
+    return parse_overrides([f"{key}={text}"], "--vary")[section][name]
 
 
 def _cell(config: Config, keys: Sequence[str]) -> Cell:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from stylebank.config import Config
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import find_styles
@@ -17,9 +16,8 @@ from stylebank.sweeps.log import log_runs
 from stylebank.sweeps.record import Study
 from stylebank.sweeps.table import write_table
 from stylebank.training.data import find_photographs
-from stylebank.training.run_folder import RunFolder
-from stylebank.training.task import new_bank
-from stylebank.training.trainer import Trainer
+from stylebank.training.plan import plan_in
+from stylebank.training.run import carry_out
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +63,8 @@ def run_study(
             continue
         say(f"Run {number} of {len(cells)}: {cell.name}")
         try:
-            finished, error = train(cell.config, study.run_folder(cell.name), device, loss_weights), ""
+            plan = plan_in(study.run_folder(cell.name), cell.config)
+            finished, error = carry_out(plan, device, loss_weights).finished, ""
         except Exception as failure:  # whatever it is, the other runs are worth their hours
             finished, error = True, _reason(failure)
             _logger.debug("Where it was raised:", exc_info=failure)
@@ -78,23 +77,6 @@ def run_study(
         if not finished:
             return False
     return True
-
-
-def train(config: Config, folder: RunFolder, device: torch.device, loss_weights: Path | None) -> bool:
-    """One run, from its start or its last checkpoint, measured at its end; False if it was stopped before."""
-    trainer = Trainer(config, new_bank(config, find_styles(config.data.styles)), folder, device, loss_weights)
-    if folder.begun:
-        if folder.saved:
-            trainer.resume()
-        folder.clear()
-        trainer.issues.go_on_from(folder.last_report(), again=trainer.step < config.train.steps)
-    else:
-        folder.create(config, {"bank": None, "add_style": None, "names": None})
-    finished = trainer.fit()
-    if finished:
-        trainer.measure()
-    trainer.write_report()
-    return finished
 
 
 def _reason(error: Exception) -> str:

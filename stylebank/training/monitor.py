@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -16,7 +17,10 @@ from tqdm import tqdm
 
 from stylebank.distributed import Processes
 from stylebank.images import save_picture, to_tensor
+from stylebank.losses.objective import Values
+from stylebank.losses.terms import Term
 
+BRANCHES = ("stylizing", "identity")
 ROOM = 4 * 2**20  # bytes free below which nothing is logged: TensorBoard's thread does not survive a full disk
 
 
@@ -43,35 +47,37 @@ class Means:
 
 
 class Monitor:
-    """Progress bar and TensorBoard log of one run; of several processes only the first one shows and writes."""
+    """Progress bar and TensorBoard log of one run; of several processes only the first one shows and writes.
+
+    Args:
+        folder: the run's.
+        steps: the one that the run is at, and the last.
+        terms: of the loss: their names are those of the log.
+        styles: names, in order.
+        latest: kept up to date with what is logged.
+    """
 
     def __init__(
         self,
         folder: Path,
-        first_step: int,
-        steps: int,
+        steps: tuple[int, int],
+        terms: Iterable[Term],
         styles: Sequence[str],
         device: torch.device,
         latest: dict[str, float],
         processes: Processes,
     ) -> None:
         self.folder, self.processes = folder, processes
-        self.latest = latest  # kept up to date with what is logged
-        terms = [
-            "loss/content",
-            "loss/style",
-            "loss/tv",
-            "loss/identity",
-            "gradient/stylizing",
-            "gradient/identity",
-        ]
-        self.means = Means([*terms, *(f"style/{name}" for name in styles)], device)
-        self.styles = list(styles)
+        self.latest = latest
+        terms, (first_step, last_step) = list(terms), steps
+        self.by_style = {term.name: [f"{term.by_style}/{name}" for name in styles] for term in terms if term.by_style}
+        names = [*(f"loss/{term.name}" for term in terms), *(f"gradient/{branch}" for branch in BRANCHES)]
+        self.means = Means([*names, *chain.from_iterable(self.by_style.values())], device)
         self.writer: SummaryWriter | None = None
         # What was logged after the checkpoint is done again; what was logged at it stays.
         self.purge_step = first_step + 1 if first_step else None
         self.bar = tqdm(
-            total=steps,
+            total=last_step,
             initial=first_step,
             unit="it",
             dynamic_ncols=True,
@@ -83,17 +89,19 @@ class Monitor:
         self.bar._time = time.monotonic  # type: ignore[attr-defined]
         self.bar.start_t = self.bar.last_print_t = time.monotonic()
 
-    def add_terms(self, terms: dict[str, Tensor], styles: Sequence[int] | None, weight: float = 1.0) -> None:
-        """Notes the loss terms (B,) of one step and the style term for each style, and moves the bar on.
+    def add_values(self, values: Values, styles: Sequence[int], weight: float = 1.0) -> None:
+        """Notes the loss terms (B,) of one step, those that are logged by style for each style, and moves the bar on.
 
         Args:
+            styles: each image's style; none on the identity branch.
             weight: the share of the step's images that these are.
         """
         self.bar.update()
-        means = torch.stack([value.mean() for value in terms.values()])
-        self.means.add([f"loss/{name}" for name in terms], means, weight)
-        if styles is not None:
-            self.means.add([f"style/{self.styles[i]}" for i in styles], terms["style"])
+        means = torch.stack([value.mean() for value in values.values()])
+        self.means.add([f"loss/{name}" for name in values], means, weight)
+        for term, names in self.by_style.items():
+            if styles and term in values:
+                self.means.add([names[i] for i in styles], values[term])
 
     def add_gradient(self, branch: str, norm: Tensor) -> None:
         """Notes the norm of a branch's gradient over the auto-encoder: `stylizing` or `identity`."""

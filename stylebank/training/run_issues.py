@@ -22,10 +22,10 @@ class RunIssues:
         self._said: set[str] = set()
         self._named = 0
 
-    def once(self, text: str) -> None:
-        """Says something that was not said yet."""
-        if text not in self._said:
-            self._said.add(text)
+    def once(self, text: str, kind: str = "") -> None:
+        """Says something that was not said yet; nor anything else of its kind, where one is given."""
+        if (kind or text) not in self._said:
+            self._said.add(kind or text)
             self.say(text)
 
     def skip(self, reasons: Iterable[str]) -> None:

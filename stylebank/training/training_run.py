@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
-from stylebank.losses.objective import Features, Objective, style_grams
+from stylebank.losses.objective import Objective, grams_by_style, style_grams
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
-from stylebank.training.data import find_photographs, readable
+from stylebank.training.data import find_photographs, readable, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
@@ -30,7 +31,7 @@ from stylebank.training.task import Task
 
 
 class TrainingRun:
-    """All that a run needs and has; `Trainer` adds the loop.
+    """All that a run needs and has, at one of its steps; `Trainer` takes it from step to step.
 
     Raises:
         TrainingError: there are more processes than photographs in a batch.
@@ -58,7 +59,6 @@ class TrainingRun:
         self.part = processes.part(train.batch_size)  # this process's places in every batch
         if task.joint and train.kept_batches:
             raise ConfigError("train.kept_batches is for adding styles; an auto-encoder that trains needs fresh crops.")
-        self.kept: dict[int, tuple[Tensor, Features]] = {}  # by the batch's number, see `train.kept_batches`
         self.step = 0
         self.saved_step = -1  # of the last checkpoint
         self.nonfinite_steps = 0  # left out so far
@@ -66,6 +66,7 @@ class TrainingRun:
         self.hashes = {source.name: source.sha256() for source in task.sources}  # paintings may go away meanwhile
         self.losses: dict[str, float] = {}  # as last logged
         self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
+        self.last_report: dict[str, Any] = {}  # as last written
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
         self.issues = RunIssues(self.photographs.skipped)
@@ -101,6 +102,39 @@ class TrainingRun:
         loss = self.config.loss
         network = load_loss_network(loss.network, layers, loss.pooling, self.loss_weights, padding)
         return place(network, self.device)
+
+    def begin_alike(self) -> None:
+        """Every process must know the same photographs and paintings; weights are those of the first one.
+
+        Raises:
+            TrainingError: a process sees others.
+        """
+        names = "\n".join(path.name for path in self.photographs.train)
+        known = (len(self.photographs.train), hashlib.sha256(names.encode()).hexdigest(), self.hashes)
+        first, *others = self.processes.gather(known)
+        for rank, other in enumerate(others, 1):
+            if other != first:
+                text = (
+                    f"Process {rank} sees other photographs or paintings ({other[0]} photographs) than the first one "
+                    f"({first[0]}); they must be the same on every machine."
+                )
+                raise self.processes.shared(TrainingError(text))
+        self.processes.broadcast(list(self.model.parameters()))
+
+    def styles_of_step(self) -> list[int]:
+        """The styles of this step's whole batch, of all processes."""
+        number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
+        return styles_for_batch(number, train.batch_size, len(self.task.sources), train.seed)
+
+    def touched(self, identity: bool) -> list[nn.Parameter]:
+        """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
+        styles = [] if identity else sorted(set(self.styles_of_step()))
+        return self.shared + [p for i in styles for p in self.model.filters[self.task.first_style + i].parameters()]
+
+    def forget_gradient(self) -> None:
+        """Removes every gradient; to None, as Adam then leaves filters alone that are not in a batch."""
+        for parameter in self.trainable:
+            parameter.grad = None
 
     def save(self) -> None:
         """Writes the training state and, from it, a complete bank.
@@ -187,11 +221,8 @@ class TrainingRun:
         if not self.processes.is_main or not (files := self.held_out()):
             return
         network = self._loss_network(STYLE_LAYERS)
-        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
-        styles = {
-            self.task.first_style + i: {name: stack[i : i + 1] for name, stack in grams.items()}
-            for i in range(len(self.task.sources))
-        }
+        grams = grams_by_style(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        styles = dict(enumerate(grams, self.task.first_style))
         self.metrics = {
             "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
             "styles": measure(self.model, files, styles, StyleMetrics(network), self.device, self.dtype),
@@ -201,8 +232,8 @@ class TrainingRun:
 
     def write_report(self) -> Path | None:
         """Writes `report.json` in the first process and returns its path; to be called by all processes."""
-        report = self.report()
-        return self.folder.write_report(report) if self.processes.is_main else None
+        self.last_report = self.report()
+        return self.folder.write_report(self.last_report) if self.processes.is_main else None
 
     def report(self) -> dict[str, Any]:
         """What the run came to: steps, time, losses, metrics if measured, and what went wrong on the way.

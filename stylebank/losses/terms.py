@@ -1,0 +1,126 @@
+"""The loss terms by name and weight. A new one is a class here and its weight in `config.LossConfig`; nothing else.
+
+Chen et al. 2017, equations 3 and 4: L_K = alpha L_content + beta L_style + gamma L_tv on the stylizing branch, L_I on
+the identity branch. The formulas, and why they differ from the paper's, are in `functional`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylebank.config import LossConfig
+from stylebank.losses.functional import content_loss, identity_loss, style_loss, total_variation
+
+Grams = Mapping[str, Tensor]
+"""Layer -> the Gram matrices of every style, (styles, C, C)."""
+Features = Mapping[str, Tensor]
+"""Layer -> activations of the loss network, (B, C, h, w)."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a branch made of a batch, and all that terms may compare it with."""
+
+    outputs: Tensor
+    """(B, 3, H, W), nominally in [0, 1]."""
+    images: Tensor
+    """(B, 3, H, W) in [0, 1]: the photographs."""
+    features: Features
+    """The outputs' activations; none on the identity branch."""
+    photograph: Features
+    """The photographs' activations at the content layers; none on the identity branch."""
+    styles: Sequence[int]
+    """Each image's style; none on the identity branch."""
+
+
+class Term(ABC):
+    """One term of a branch's loss."""
+
+    name: str
+    """In logs, progress bar and reports: `loss/NAME`."""
+    by_style: str | None = None
+    """Where its values are logged for every style too: `BY_STYLE/style`; None where they are not."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    @abstractmethod
+    def __call__(self, made: Made) -> Tensor:
+        """The term of each image, not yet weighted: (B,), float32 at least."""
+
+    def weights(self, styles: Sequence[int]) -> float | Tensor:
+        """What each image's term is multiplied by: one number, or (B,) where it depends on the image's style."""
+        return self.weight
+
+
+class ContentLoss(Term):
+    """How far an output is from its photograph at the content layers."""
+
+    name = "content"
+
+    def __init__(self, weight: float, layers: Sequence[str]) -> None:
+        super().__init__(weight)
+        self.layers = tuple(layers)
+
+    def __call__(self, made: Made) -> Tensor:
+        return content_loss(made.features, made.photograph, self.layers)
+
+
+class StyleLoss(Term):
+    """How far an output is from its painting at the style layers.
+
+    Args:
+        strengths: (styles,): the weight of every style, where they have weights of their own.
+    """
+
+    name = "style"
+    by_style = "style"
+
+    def __init__(self, weight: float, layers: Sequence[str], grams: Grams, strengths: Tensor | None = None) -> None:
+        super().__init__(weight)
+        self.layers, self.grams, self.strengths = tuple(layers), grams, strengths
+
+    def __call__(self, made: Made) -> Tensor:
+        index = torch.as_tensor(made.styles, device=made.outputs.device)
+        return style_loss(made.features, {name: self.grams[name][index] for name in self.layers})
+
+    def weights(self, styles: Sequence[int]) -> float | Tensor:
+        return self.weight if self.strengths is None or not styles else self.strengths[list(styles)]
+
+
+class TotalVariation(Term):
+    """How rough an output is."""
+
+    name = "tv"
+
+    def __call__(self, made: Made) -> Tensor:
+        return total_variation(made.outputs)
+
+
+class IdentityLoss(Term):
+    """How far the auto-encoder's output is from its input."""
+
+    name = "identity"
+
+    def __call__(self, made: Made) -> Tensor:
+        return identity_loss(made.images, made.outputs)
+
+
+TermFactory = Callable[[LossConfig, Grams, Tensor | None], Term]
+"""Makes a term of the configuration, the paintings' Grams, and the style weight of every style, (styles,) or None."""
+
+STYLIZING: list[TermFactory] = [
+    lambda config, grams, strengths: ContentLoss(config.content_weight, config.content_layers),
+    lambda config, grams, strengths: StyleLoss(config.style_weight, config.style_layers, grams, strengths),
+    lambda config, grams, strengths: TotalVariation(config.tv_weight),
+]
+"""The terms of the stylizing branch, in the order in which they are summed."""
+IDENTITY: list[TermFactory] = [
+    lambda config, grams, strengths: IdentityLoss(1.0),  # lambda acts on its gradient
+]
+"""Those of the identity branch."""

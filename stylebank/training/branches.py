@@ -1,0 +1,48 @@
+"""The two ways of a batch through the network (Chen et al. 2017, figure 2): from photographs to loss terms."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylebank.device import autocast
+from stylebank.losses.objective import Values
+from stylebank.losses.terms import Features
+from stylebank.training.training_run import TrainingRun
+
+
+class Branches:
+    """The forward passes of a run."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        self.run = run
+        self.kept: dict[int, tuple[Tensor, Features]] = {}
+        """By the batch's number, see `train.kept_batches`."""
+
+    def identity(self, images: Tensor) -> Values:
+        """The auto-encoder branch: I -> E -> D -> I'. Images are (B, 3, H, W) in [0, 1]."""
+        run = self.run
+        with autocast(run.device, run.dtype):
+            return run.objective.identity_terms(images, run.model.reconstruct(images))
+
+    def stylize(self, images: Tensor, styles: list[int]) -> Values:
+        """The stylizing branch: I -> E -> K_i -> D -> O_i, each image (B, 3, H, W) with its own style i."""
+        run = self.run
+        with autocast(run.device, run.dtype):
+            features, photograph = self._constants(images)
+            filtered = run.model.apply_filters(features, [run.task.first_style + i for i in styles])
+            outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
+            return run.objective.stylizing_terms(images, outputs, styles, photograph)
+
+    def _constants(self, images: Tensor) -> tuple[Tensor, Features]:
+        """The encoder's features (constant while it is frozen), and what the outputs' content is compared with."""
+        run = self.run
+        number = run.schedule.batch_number(run.step)
+        if number in self.kept:
+            return self.kept[number]
+        with torch.set_grad_enabled(run.task.joint):  # a frozen encoder builds no graph
+            features = run.model.encode(images)
+        constants = features, run.objective.content_of(images)
+        if run.config.train.kept_batches:
+            self.kept[number] = constants
+        return constants

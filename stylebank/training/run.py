@@ -1,0 +1,174 @@
+"""A whole run, from the request to the measured bank: the function behind `train.py`, studies and notebooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylebank.bank.operations import copy_bank
+from stylebank.config import Overrides
+from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
+from stylebank.errors import StyleBankError
+from stylebank.signals import leaving_on_sigterm
+from stylebank.training.hooks import Hooks
+from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
+from stylebank.training.trainer import Trainer
+from stylebank.training.training_run import TrainingRun
+
+Say = Callable[[str], None]
+"""Called with every sentence that a person should read."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to."""
+
+    finished: bool
+    """False if it was asked to stop (SIGTERM, Ctrl-C) before its last step; it can be resumed."""
+    step: int
+    steps: int
+    bank: Path
+    """The bank, complete and as of the last step."""
+    report: dict[str, Any]
+    """The contents of `report.json`: time, losses, metrics on held-out photographs, what went wrong on the way."""
+    report_file: Path | None
+    """None in all processes but the first."""
+
+
+def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None = None) -> TrainResult:
+    """Trains a bank, adds styles to one, or goes on with a run, as asked.
+
+    A progress bar goes to stderr. Files appear whole, and Ctrl-C and SIGTERM (in the main thread) end the run after
+    saving it. Started by torchrun, this is one of several processes of the run.
+
+    Args:
+        say: called with what a person should read: what was found, what is skipped.
+        hooks: called in every step, see `Hooks`.
+
+    Raises:
+        ConfigError: the configuration or the request is wrong.
+        ImageError: photographs or paintings are missing.
+        BankError: the bank to add to or to start from cannot be used.
+        WeightsError: the loss network's weights are missing or do not fit.
+        TrainingError: the folders do not allow it, or a loss is not finite.
+        SystemExit: SIGTERM came before or after the training itself; all there was to save is on disk.
+    """
+    with leaving_on_sigterm(), join(request.device) as (processes, device):
+        try:
+            plan = processes.from_main(lambda: plan_of(request, processes.restarted))
+            return carry_out(
+                plan, device, request.loss_weights, processes, request.skip_nonfinite, say=say, hooks=hooks
+            )
+        except SaidElsewhere:
+            time.sleep(1)  # torchrun ends the others with the first that fails: let the one speak that has to
+            raise
+        except StyleBankError as error:
+            if processes.is_main:
+                raise
+            raise type(error)(f"Process {processes.rank}: {error}") from error
+
+
+def add_style(
+    bank: str | Path,
+    paintings: Sequence[str | Path],
+    content: str | Path,
+    out: str | Path,
+    *,
+    names: Sequence[str] = (),
+    overrides: Overrides | None = None,
+    device: str = "auto",
+    loss_weights: str | Path | None = None,
+    say: Say | None = None,
+    hooks: Hooks | None = None,
+) -> TrainResult:
+    """Adds paintings to a bank as new styles; the old bank, and every byte of its styles in the new one, stay.
+
+    Args:
+        bank: the bank to add to.
+        paintings: files or folders, each one style (see `styles.find_styles`).
+        content: a folder of photographs.
+        out: folder of the new bank; the run's own folder lies beside it.
+        names: the styles' names, else those of the files.
+        overrides: configuration values that differ from those the bank was trained with, by section and key.
+
+    Raises:
+        StyleBankError: as `train`.
+    """
+    values = {section: dict(keys) for section, keys in (overrides or {}).items()}
+    values.setdefault("data", {})["content"] = Path(content)
+    request = TrainRequest(
+        out=Path(out),
+        overrides=values,
+        bank=Path(bank),
+        add_style=tuple(map(Path, paintings)),
+        names=tuple(names),
+        device=device,
+        loss_weights=Path(loss_weights) if loss_weights else None,
+    )
+    return train(request, say=say, hooks=hooks)
+
+
+def carry_out(
+    plan: TrainingPlan,
+    device: torch.device,
+    loss_weights: Path | None = None,
+    processes: Processes = ALONE,
+    skip_nonfinite: int = 0,
+    *,
+    say: Say | None = None,
+    hooks: Hooks | None = None,
+) -> TrainResult:
+    """Begins a plan's run or goes on with it, trains it to its end and measures it there. Raises as `train` does."""
+    with processes.together():
+        run = TrainingRun(plan.config, task_of(plan), plan.folder, device, loss_weights, processes, skip_nonfinite)
+    if plan.saved:
+        run.resume()
+    processes.from_main(lambda: _prepare_folder(plan, run))
+    run.write_report()
+    if say and processes.is_main:
+        introduce(run, say)
+    finished = Trainer(run, hooks=hooks).fit()
+    if finished:
+        processes.from_main(lambda: _finish(plan, run))
+    file = run.write_report()
+    bank = plan.out if plan.in_place else plan.folder.bank
+    return TrainResult(finished, run.step, plan.config.train.steps, bank, run.last_report, file)
+
+
+def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:
+    if plan.resume:
+        plan.folder.clear()
+        plan.folder.write_config(plan.config)
+        run.issues.go_on_from(plan.folder.last_report(), again=run.step < plan.config.train.steps)
+        return
+    if plan.in_place:
+        run.task.bank = plan.asked["bank"]
+    plan.folder.create(plan.config, plan.asked)
+    if plan.in_place:
+        copy_bank(plan.out, plan.asked["bank"])
+
+
+def _finish(plan: TrainingPlan, run: TrainingRun) -> None:
+    if plan.in_place:
+        copy_bank(plan.folder.bank, plan.out)
+    run.measure()
+
+
+def introduce(run: TrainingRun, say: Say) -> None:
+    """Says what a run has found and where it trains."""
+    found = run.photographs
+    names = ", ".join(source.name for source in run.task.sources)
+    several = f" x {run.processes.world_size} processes" if run.processes.world_size > 1 else ""
+    say(
+        f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
+        f"styles {names}; {run.device}{several}, {str(run.dtype).removeprefix('torch.')}."
+    )
+    for text in found.skipped[:10]:
+        say(f"Skipped: {text}")
+    if len(found.skipped) > 10:
+        say(f"... and {len(found.skipped) - 10} more, all named in report.json.")
