@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
-from stylebank.cli.stylize.command import DEFAULT_BANK
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor

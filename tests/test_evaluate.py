@@ -18,7 +18,8 @@ from tiny import config, paint
 from torch import Tensor
 
 from stylebank.errors import MissingExtraError
-from stylebank.evaluation import Clock, Design, Fidelity, Style, lbfgs_baseline, load_styles
+from stylebank.evaluation import lbfgs_baseline
+from stylebank.evaluation.clock import Clock
 from stylebank.evaluation.equivalent_iterations import (
     EquivalentIterations,
     by_objective,
@@ -28,9 +29,12 @@ from stylebank.evaluation.equivalent_iterations import (
     summary,
     summary_of_ratios,
 )
+from stylebank.evaluation.evaluation import Design
+from stylebank.evaluation.fidelity import Fidelity
 from stylebank.evaluation.held_out import photograph
 from stylebank.evaluation.lbfgs_baseline import BaselineSettings, Course, CoursePoint
 from stylebank.evaluation.measures import PhotoMetrics
+from stylebank.evaluation.targets import Style, load_styles
 from stylebank.styles import find_styles
 
 CPU = torch.device("cpu")

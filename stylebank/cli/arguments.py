@@ -9,6 +9,9 @@ from typing import Any
 
 from stylebank.config import parse_overrides
 
+DEFAULT_BANK = Path("checkpoints/stylebank-14")
+"""The bank that comes with the program."""
+
 
 def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callable[[str], int]:
     """A type for argparse: whole numbers from `lowest` up, or up to `highest`.

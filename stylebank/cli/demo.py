@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from stylebank.cli.stylize.command import DEFAULT_BANK
+from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.images import resize_short_side, save_picture
 from stylebank.images.contact_sheet import folded_sheet
 from stylebank.inference.stylizer import Stylizer

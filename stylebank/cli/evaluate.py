@@ -4,41 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import islice
 from pathlib import Path
 
-from tqdm import tqdm
-
-from stylebank.cli.stylize.command import DEFAULT_BANK
-from stylebank.device import compute_dtype, resolve_device
+from stylebank.cli.arguments import DEFAULT_BANK, at_least
 from stylebank.errors import ConfigError
-from stylebank.evaluation import (
-    BankPainter,
-    Clock,
-    Design,
-    Evaluation,
-    Fidelity,
-    FolderPainter,
-    Painter,
-    Style,
-    load_styles,
-    settings_of,
-    write_report,
-)
-from stylebank.evaluation.flicker import flicker_table, frames_of, measure_flicker
-from stylebank.evaluation.metrics import StyleMetrics
-from stylebank.evaluation.photographs import check_names, held_out_by
-from stylebank.evaluation.targets import of_bank, remarks
-from stylebank.evaluation.write import FIGURE, JSON, REPORT, check_new
-from stylebank.images import find_images
-from stylebank.inference.stylizer import Stylizer
-from stylebank.styles import StyleSource, find_styles
-from stylebank.video import open_reader
-
-SIZES = {256: 10, 512: 5}
-ITERATIONS = [50, 100, 300, 500]
-COURSES = "optimised"
-"""Subfolder of --out for what is kept of optimisations."""
+from stylebank.evaluation.flicker import flicker_table
+from stylebank.evaluation.run import ITERATIONS, EvaluationRequest, FilmRequest, evaluate, evaluate_film
+from stylebank.evaluation.write import FIGURE, JSON, REPORT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pictures.add_argument("--content", nargs="+", metavar="PATH", help="photographs: files, folders, glob patterns")
     pictures.add_argument("--held-out-of", type=Path, metavar="RUN", help="the photographs this run held out")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="take the first N photographs (or frames) only")
+    parser.add_argument("--limit", type=at_least(1), metavar="N", help="take the first N photographs (or frames) only")
     parser.add_argument(
         "--styles", type=Path, nargs="+", required=True, metavar="PATH", help="paintings named like the styles"
     )
     parser.add_argument(
-        "--style-size", type=_positive, metavar="N", help="short side of the paintings, else as trained"
+        "--style-size", type=at_least(1), metavar="N", help="short side of the paintings, else as trained"
     )
     parser.add_argument(
         "--sizes",
@@ -80,114 +52,102 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("the optimisation that outputs are compared with")
     group.add_argument(
-        "--iterations", type=_positive, nargs="+", default=ITERATIONS, metavar="N", help="what it is measured after"
+        "--iterations",
+        type=at_least(1),
+        nargs="+",
+        default=list(ITERATIONS),
+        metavar="N",
+        help="what it is measured after",
     )
     group.add_argument(
         "--no-optimization", "--no-optimisation", action="store_true", help="leave it out; it takes nearly all the time"
     )
     group.add_argument(
-        "--pairs-per-photograph", type=_positive, metavar="N", help="in N styles each, dealt round, else in all"
+        "--pairs-per-photograph", type=at_least(1), metavar="N", help="in N styles each, dealt round, else in all"
     )
     group.add_argument(
-        "--long-pairs", type=_count, metavar="N", help="only N pairs of a size go on after the first of --iterations"
+        "--long-pairs",
+        type=at_least(0),
+        metavar="N",
+        help="only N pairs of a size go on after the first of --iterations",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
-    _check(options)
-    device = resolve_device(options.device)
-    stylizer = None if options.outputs else Stylizer.load(options.bank, options.device, options.precision)
-    sources = find_styles(options.styles)
-    if stylizer:
-        sources = of_bank(stylizer, sources)
-    notes = remarks(stylizer, sources) if stylizer else []
-    for note in notes:
-        print(note, file=sys.stderr)
-    configs = settings_of(stylizer, [source.name for source in sources], options.network)
-    files = [] if options.video else _photographs(options)
-    painter = _painter(stylizer, sources, files, options)
-    styles = load_styles(sources, configs, options.loss_weights, device, options.style_size)
-    if stylizer and options.video:
-        _print_flicker(stylizer, styles, options)
+    if options.video:
+        print(flicker_table(evaluate_film(film_of(options), say=_remark)))
         return 0
-    fidelity = Fidelity(device, options.lpips)
-    dtype = compute_dtype(device, options.precision)
-    evaluation = Evaluation(
-        painter, files, styles, _design(options), fidelity, options.out / COURSES, device, dtype, Clock(device)
-    )
-    result = evaluation.run()
-    name = (options.outputs or options.bank).resolve().name
-    text = write_report(name, evaluation, result, [*notes, fidelity.note], options.out)
-    print(text.split("## Every measure", 1)[0].rstrip())
-    print(f"\nWrote {options.out / REPORT}, {JSON}" + (f" and {FIGURE}." if result.courses else "."))
+    result = evaluate(request_of(options), say=_remark)
+    print(result.text.split("## Every measure", 1)[0].rstrip())
+    print(f"\nWrote {options.out / REPORT}, {JSON}" + (f" and {FIGURE}." if result.has_figure else "."))
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
-    if options.outputs and options.sizes:
-        raise ConfigError("--sizes is for banks; --outputs are measured at the size they have.")
-    if not options.outputs and options.network:
-        raise ConfigError("--network is for --outputs; a bank is measured with the network it was trained on.")
-    if options.video:
-        if options.outputs:
-            raise ConfigError("--video is for banks; it cannot be measured with --outputs.")
-        if options.sizes and len(options.sizes) > 1:
-            raise ConfigError("A film is measured at one size; give --sizes one number, or leave it out.")
-        return
+def request_of(options: argparse.Namespace) -> EvaluationRequest:
+    """What the arguments ask for.
+
+    Raises:
+        ConfigError: --out is missing.
+    """
     if not options.out:
         raise ConfigError("--out is missing.")
-    check_new(options.out, options.overwrite)
-
-
-def _design(options: argparse.Namespace) -> Design:
-    sizes: dict[int | None, int | None] = dict(options.sizes or SIZES.items())
-    return Design(
-        {None: None} if options.outputs else sizes,
-        () if options.no_optimization else tuple(sorted(set(options.iterations))),
-        options.pairs_per_photograph,
-        options.long_pairs,
+    return EvaluationRequest(
+        styles=tuple(options.styles),
+        out=options.out,
+        bank=None if options.outputs else options.bank,
+        outputs=options.outputs,
+        content=tuple(options.content or ()),
+        held_out_of=options.held_out_of,
+        limit=options.limit,
+        sizes=dict(options.sizes) if options.sizes else None,
+        style_size=options.style_size,
+        network=options.network,
+        loss_weights=options.loss_weights,
+        lpips=options.lpips,
+        iterations=() if options.no_optimization else tuple(options.iterations),
+        pairs_per_photograph=options.pairs_per_photograph,
+        long_pairs=options.long_pairs,
+        overwrite=options.overwrite,
+        device=options.device,
+        precision=options.precision,
     )
 
 
-def _photographs(options: argparse.Namespace) -> list[Path]:
-    """The photographs asked for: named, or those a run held out from its training."""
-    found = held_out_by(options.held_out_of) if options.held_out_of else find_images(options.content)
-    files = found[: options.limit]
-    check_names(files)
-    return files
+def film_of(options: argparse.Namespace) -> FilmRequest:
+    """What the arguments ask for with --video.
+
+    Raises:
+        ConfigError: options that do not go with a film.
+    """
+    if options.outputs:
+        raise ConfigError("--video is for banks; it cannot be measured with --outputs.")
+    if options.network:
+        raise ConfigError("--network is for --outputs; a bank is measured with the network it was trained on.")
+    if options.sizes and len(options.sizes) > 1:
+        raise ConfigError("A film is measured at one size; give --sizes one number, or leave it out.")
+    return FilmRequest(
+        bank=options.bank,
+        video=options.video,
+        styles=tuple(options.styles),
+        size=options.sizes[0][0] if options.sizes else None,
+        limit=options.limit,
+        style_size=options.style_size,
+        loss_weights=options.loss_weights,
+        device=options.device,
+        precision=options.precision,
+    )
 
 
-def _painter(
-    stylizer: Stylizer | None, sources: list[StyleSource], files: list[Path], options: argparse.Namespace
-) -> Painter:
-    if stylizer:
-        return BankPainter(stylizer)
-    return FolderPainter(options.outputs, files, [source.name for source in sources])
-
-
-def _print_flicker(stylizer: Stylizer, styles: list[Style], options: argparse.Namespace) -> None:
-    size = options.sizes[0][0] if options.sizes else None
-    frames = islice(frames_of(open_reader(options.video), size), options.limit)
-    bar = tqdm(frames, options.video.name, unit="frame", disable=None)
-    paintings = {style.name: style.grams for style in styles}
-    print(flicker_table(measure_flicker(stylizer, bar, paintings, StyleMetrics(styles[0].objective.network))))
+def _remark(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _size(text: str) -> tuple[int, int | None]:
     side, colon, count = text.partition(":")
-    if not side.isdigit() or int(side) < 16 or (colon and not (count.isdigit() and int(count))):
-        raise argparse.ArgumentTypeError(f"{text} is not N or N:COUNT, a short side from 16 up and a number from 1 up")
-    return int(side), int(count) if colon else None
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
-    return int(text)
+    try:
+        return at_least(16, "pixels")(side), at_least(1)(count) if colon else None
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not N or N:COUNT, a short side from 16 up and a number from 1 up"
+        ) from error

@@ -46,13 +46,21 @@ class Design:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What is computed on, and how its time is told. `dtype` is that of the optimisation's convolutions."""
+
+    device: torch.device
+    dtype: torch.dtype
+    clock: Clock
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Evaluates outputs of a painter.
 
     Args:
         files: photographs.
         folder: where courses of optimisations are kept.
-        dtype: of the optimisation's convolutions.
     """
 
     painter: Painter
@@ -61,9 +69,7 @@ class Evaluation:
     design: Design
     fidelity: Fidelity
     folder: Path
-    device: torch.device
-    dtype: torch.dtype
-    clock: Clock
+    machine: Machine
 
     def run(self) -> Result:
         """Measures everything; the optimisations come last, so that what is quick is known to work before them.
@@ -89,7 +95,7 @@ class Evaluation:
                 yield size, number, file
 
     def _photo_metrics(self, file: Path, size: int | None) -> PhotoMetrics:
-        return PhotoMetrics(self.painter.photograph(file, size, self.device), file, self.styles, self.fidelity)
+        return PhotoMetrics(self.painter.photograph(file, size, self.machine.device), file, self.styles, self.fidelity)
 
     def _measure(self, photo_metrics: PhotoMetrics, result: Result) -> None:
         """The outputs in every style, the baselines that cost nothing, and the auto-encoder alone."""
@@ -109,7 +115,7 @@ class Evaluation:
             kinds["painting"].append(photo_metrics.all(style.tiled((photo.shape[2], photo.shape[3])), style))
 
     def _seconds(self, photo: Tensor, file: Path, style: Style) -> float:
-        return self.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
+        return self.machine.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
 
     def _length(self, pair: int) -> int:
         """How many iterations pair number `pair` of a size gets."""
@@ -125,7 +131,7 @@ class Evaluation:
     def _optimize(self, photo_metrics: PhotoMetrics, style: Style, length: int, result: Result, bar: tqdm[Any]) -> None:
         before, size = bar.n, side(photo_metrics.photo)
         bar.set_postfix_str(f"{size} px, {style.name}")
-        plan = BaselineSettings(self.design.table, length, self.dtype, self.clock)
+        plan = BaselineSettings(self.design.table, length, self.machine.dtype, self.machine.clock)
         course = lbfgs_baseline.course(self.folder, photo_metrics, style, plan, bar.update)
         bar.update(before + length - bar.n)  # those read from a file, or not needed
         result.courses[size, style.name, photo_metrics.file.name] = course

@@ -26,8 +26,10 @@ def check_new(folder: Path, overwrite: bool) -> None:
         raise ConfigError(f"{folder / REPORT} exists; pass --overwrite to replace it, or choose another --out.")
 
 
-def write_report(name: str, evaluation: Evaluation, result: Result, notes: Sequence[str], folder: Path) -> str:
-    """Writes everything to a folder and returns the Markdown.
+def write_report(
+    name: str, evaluation: Evaluation, result: Result, notes: Sequence[str], folder: Path
+) -> tuple[str, dict[str, Any]]:
+    """Writes everything to a folder and returns the Markdown, and what the JSON says.
 
     Args:
         name: what the outputs' maker is called.
@@ -38,21 +40,21 @@ def write_report(name: str, evaluation: Evaluation, result: Result, notes: Seque
     report = {"about": about(name, evaluation, notes), **result.as_json()}
     text = markdown(report)
     if result.courses:
-        draw(result, evaluation.clock.name, folder / FIGURE)
+        draw(result, evaluation.machine.clock.name, folder / FIGURE)
     with new_file(folder / JSON) as temporary:
         temporary.write_text(json.dumps(_plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     with new_file(folder / REPORT) as temporary:  # last: where it is, everything is
         temporary.write_text(text, encoding="utf-8")
-    return text
+    return text, report
 
 
 def about(name: str, evaluation: Evaluation, notes: Sequence[str]) -> dict[str, Any]:
     """What was evaluated, how, and on what."""
-    clock, styles, design = evaluation.clock, evaluation.styles, evaluation.design
+    clock, styles, design = evaluation.machine.clock, evaluation.styles, evaluation.design
     paintings = ", ".join(str(size) for size in sorted({style.size for style in styles}))
     summary = (
         f"Paintings at short side {paintings}, {styles[0].objective.config.network.upper()}; "
-        f"{str(evaluation.dtype).removeprefix('torch.')} on {evaluation.device}, times in {clock.name}."
+        f"{str(evaluation.machine.dtype).removeprefix('torch.')} on {evaluation.machine.device}, times in {clock.name}."
     )
     return {
         "name": name,

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from stylebank.bank.io import find_bank, load_bank
+from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.cli.stylize import films, looks, webcam
 from stylebank.cli.stylize.bulk import INTERRUPTED, stylize_all, summary
 from stylebank.cli.stylize.images import show_regions
@@ -21,7 +22,6 @@ from stylebank.errors import ConfigError
 from stylebank.images import SAVE_FORMATS
 from stylebank.inference.stylizer import Stylizer
 
-DEFAULT_BANK = Path("checkpoints/stylebank-14")
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
 
 
