@@ -271,7 +271,7 @@ def test_flicker_is_measured_in_every_style_and_by_every_method(
             assert row["milliseconds"] > 0
     table = flicker_table(result)
     assert "9 frames at 96x64" in table
-    assert table.count("\n| ") == 1 + 3 * (len(STYLES) + 1)
+    assert table.count("\n| ") == 2 + 3 * (len(STYLES) + 1)
     assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.evaluation.markdown import table
 from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.warping_error import WarpingError
 from stylebank.films.stabilize import METHODS, StabilizeMethod, Stabilizer
@@ -109,26 +110,26 @@ def measure_flicker(
 def flicker_table(result: Mapping[str, Any]) -> str:
     """What `measure_flicker` returned as Markdown: a row per style and method, then the means over the styles."""
     width, height = result["size"]
-    lines = [
+    about = (
         f"{result['frames']} frames at {width}x{height}, one at a time; {result['counted_pixels']:.1%} of the pixels "
-        "were to be seen in the frame before, too. Errors are in units of 1e-4.",
-        "",
-        "| style | method | warping error | lower by | style gap closed | lost | still error | ms a frame |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
+        "were to be seen in the frame before, too. Errors are in units of 1e-4."
+    )
+    head = ["style", "method", "warping error", "lower by", "style gap closed", "lost", "still error", "ms a frame"]
     styles = dict(result["styles"])
     styles["**mean**"] = {
         name: {column: statistics.fmean(rows[name][column] for rows in result["styles"].values()) for column in row}
         for name, row in next(iter(result["styles"].values())).items()
     }
-    for style, methods in styles.items():
-        for name, row in methods.items():
-            plain = name == FRAME_BY_FRAME
-            lower, lost = ("", "") if plain else (f"{row['error_lower']:.0%}", f"{row['gap_lost']:.1%}")
-            error, still = (f"{row[column] * 1e4:.2f}" for column in ("warping_error", "still_error"))
-            cells = style, "frame by frame" if plain else name, error, lower, f"{row['style_gap_closed']:.3f}", lost
-            lines.append(f"| {' | '.join(cells)} | {still} | {row['milliseconds']:.0f} |")
-    return "\n".join(lines)
+    rows = [_flicker_row(style, name, row) for style, methods in styles.items() for name, row in methods.items()]
+    return f"{about}\n\n{table(head, rows, text=2)}"
+
+
+def _flicker_row(style: str, name: str, row: Mapping[str, float]) -> list[str]:
+    plain = name == FRAME_BY_FRAME
+    lower, lost = ("", "") if plain else (f"{row['error_lower']:.0%}", f"{row['gap_lost']:.1%}")
+    error, still = (f"{row[column] * 1e4:.2f}" for column in ("warping_error", "still_error"))
+    method, gap = "frame by frame" if plain else name, f"{row['style_gap_closed']:.3f}"
+    return [style, method, error, lower, gap, lost, still, f"{row['milliseconds']:.0f}"]
 
 
 class _Films:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from stylebank.evaluation.markdown import table
 from stylebank.evaluation.measures import COLUMNS, Row
 from stylebank.evaluation.result import ALL
 
@@ -71,7 +72,7 @@ def equivalent_iterations_table(report: Mapping[str, Any]) -> str:
             rows.append(cells)
     head = ["px", "style", "photographs", "iterations to the same objective", "iterations to the same style"]
     head += ["content at the same style", "s, one output", "s, optimisation to the same objective", "times as long"]
-    return _table(head, rows, text=2)
+    return table(head, rows, text=2)
 
 
 def identity_table(identity: Mapping[str, Row]) -> str:
@@ -79,7 +80,7 @@ def identity_table(identity: Mapping[str, Row]) -> str:
     names = {"photographs": "photographs", "psnr": "PSNR, dB", **COLUMNS}
     keys = [key for key in names if any(key in row for row in identity.values())]
     rows = [[size, *(_value(key, row) for key in keys)] for size, row in identity.items()]
-    return _table(["px", *(names[key] for key in keys)], rows, text=1)
+    return table(["px", *(names[key] for key in keys)], rows, text=1)
 
 
 def measure_table(styles: Mapping[str, Mapping[str, Row]], name: str) -> str:
@@ -93,13 +94,7 @@ def measure_table(styles: Mapping[str, Mapping[str, Row]], name: str) -> str:
         for kind, row in ordered:
             label = f"**{name}**" if kind == "output" else _NAMES.get(kind, kind)
             rows.append([_bold(style), label, *(_value(key, row) for key in keys)])
-    return _table(["style", "picture", *(names[key] for key in keys)], rows, text=2)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:
-    """A Markdown table, its first `text` columns to the left and the others to the right."""
-    lines = [head, ["---" if i < text else "--:" for i in range(len(head))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return table(["style", "picture", *(names[key] for key in keys)], rows, text=2)
 
 
 def _bold(style: str) -> str:

@@ -102,49 +102,82 @@ def minimize(
     Raises:
         TrainingError: already the loss of the start is not finite.
     """
-    function = _Function(image, objective, total)
-    optimizer, history, seconds = settings.optimizer(function.image), list[LossPoint](), 0.0
+    search = _Search(_Function(image, objective, total), settings, bounds)
     ended: Ended = "finished"
-    stuck = False
     for iteration in range(1, iterations + 1):
         if stop():
             ended = "stopped"
-            break
-        began = time.perf_counter()
-        start = function.image.detach().clone()
-        try:
-            history.append(function.point(iteration - 1))
-            optimizer.step(function)
-        except FloatingPointError:
+        elif not search.step(iteration):
             ended = "not finite"
+        else:
+            if callback:
+                callback(search.progress(iteration))
+            if search.has_converged():
+                ended = "converged"
+        if ended != "finished":
             break
-        if bounds:
-            function.image.data.clamp_(*bounds)
-        seconds += time.perf_counter() - began
-        if callback:
-            callback(
-                MinimizeProgress(
-                    iteration, function.count, seconds, function.image.detach(), function.best, history[-1]
-                )
-            )
-        moved = not torch.equal(function.image, start)
-        if stuck and not moved:
-            ended = "converged"
-            break
-        if (
-            not moved
-        ):  # a line search found nothing lower; its memory may mislead it: once more, from the gradient alone
-            optimizer = settings.optimizer(function.image)
-        stuck = not moved
-    began = time.perf_counter()
-    if ended != "not finite":
+    return search.minimum(ended)
+
+
+class _Search:
+    """A minimisation between two of its iterations."""
+
+    def __init__(self, function: _Function, settings: Settings, bounds: tuple[float, float] | None) -> None:
+        self.function, self.settings, self.bounds = function, settings, bounds
+        self.optimizer, self.seconds = settings.optimizer(function.image), 0.0
+        self.history: list[LossPoint] = []
+        self.start = function.image.detach().clone()
+        self.stuck = False
+
+    def step(self, iteration: int) -> bool:
+        """One iteration; False if the loss is not finite any more."""
+        began, self.start = time.perf_counter(), self.function.image.detach().clone()
         try:
-            history.append(function.point(len(history)))
+            self.history.append(self.function.point(iteration - 1))
+            self.optimizer.step(self.function)
         except FloatingPointError:
-            ended = "not finite"
-    seconds += time.perf_counter() - began
-    last = function.image.detach()
-    return Minimum(last, function.best, function.best_point, history, ended, len(history) - 1, function.count, seconds)
+            return False
+        if self.bounds:
+            self.function.image.data.clamp_(*self.bounds)
+        self.seconds += time.perf_counter() - began
+        return True
+
+    def progress(self, iteration: int) -> MinimizeProgress:
+        """Where it stands after an iteration."""
+        function, image = self.function, self.function.image.detach()
+        return MinimizeProgress(iteration, function.count, self.seconds, image, function.best, self.history[-1])
+
+    def has_converged(self) -> bool:
+        """Whether neither of the last two iterations moved the picture."""
+        moved = not torch.equal(self.function.image, self.start)
+        if self.stuck and not moved:
+            return True
+        if not moved:
+            # A line search found nothing lower; its memory may mislead it: once more, from the gradient alone.
+            self.optimizer = self.settings.optimizer(self.function.image)
+        self.stuck = not moved
+        return False
+
+    def minimum(self, ended: Ended) -> Minimum:
+        """What came of it, with the losses of the last picture."""
+        began, function = time.perf_counter(), self.function
+        if ended != "not finite":
+            try:
+                self.history.append(function.point(len(self.history)))
+            except FloatingPointError:
+                ended = "not finite"
+        seconds = self.seconds + time.perf_counter() - began
+        done = len(self.history) - 1
+        return Minimum(
+            image=function.image.detach(),
+            best=function.best,
+            best_point=function.best_point,
+            history=self.history,
+            ended=ended,
+            iterations=done,
+            evaluations=function.count,
+            seconds=seconds,
+        )
 
 
 class _Function:

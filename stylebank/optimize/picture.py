@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor
 from stylebank.device import place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import to_image
+from stylebank.inference.blending import Recipe
 from stylebank.inference.colors import preserve_colors
-from stylebank.losses.vgg import load_loss_network
+from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.minimize import Ended, LossPoint, MinimizeProgress, Minimum, minimize
 from stylebank.optimize.objective import PictureObjective
@@ -104,48 +106,82 @@ def optimize_image(
     """
     preset = find_preset(preset) if isinstance(preset, str) else preset
     sizes = sizes_of(content.size, scales)
-    counts = iterations_of(preset.iterations, len(sizes))
-    recipe = recipe_of(paintings)
-    check_size(sizes[0])
-    target = resolve_device(device)
-    network = place(
-        load_loss_network(preset.network, [*preset.content_layers, *preset.style_layers], preset.pooling, weights),
-        target,
+    work = _Work(
+        content,
+        paintings,
+        preset,
+        dict(zip(sizes, iterations_of(preset.iterations, len(sizes)), strict=True)),
+        recipe_of(paintings),
+        colors,
+        callback,
     )
-    to_oxford_scale(network)
-    start = pixels_of(initial or content, sizes[0], target)
+    check_size(sizes[0])
+    network = _network(preset, weights, resolve_device(device))
+    start = pixels_of(initial or content, sizes[0], network.mean.device)
     image = preset.start.picture(start, network.mean * 255, seed)
-    minima: list[Minimum] = []
-
-    def finish(image: Tensor) -> Image.Image:
-        full = _resized(image, content.size)
-        return preserve_colors(to_image(full / 255), content, colors)
-
-    def report(progress: MinimizeProgress) -> None:
-        if callback is not None:
-            wanted = progress.best if preset.keep_best else progress.image
-            done = sum(minimum.iterations for minimum in minima)
-            callback(Step(done + progress.iteration, sum(counts), size, progress.point, lambda: finish(wanted.clone())))
-
     with StopRequest() as request, torch.backends.cudnn.flags(benchmark=False, deterministic=True):
-        for size, count in zip(sizes, counts, strict=True):
-            grams = grams_of(network, paintings, preset, size, size[0] / content.size[0])
-            objective = PictureObjective(preset, network, pixels_of(content, size, target), grams, recipe)
-            minimum = minimize(
-                _resized(image, size),
-                objective,
-                preset.settings,
-                count,
-                total=objective.total,
-                callback=report,
-                stop=lambda: request.requested,
-                bounds=preset.bounds,
-            )
-            minima.append(minimum)
-            image = minimum.best if preset.keep_best or minimum.ended == "not finite" else minimum.image
+        return work.optimize(image, network, lambda: request.requested)
+
+
+def _network(preset: Preset, weights: Path | None, device: torch.device) -> LossNetwork:
+    layers = [*preset.content_layers, *preset.style_layers]
+    network = place(load_loss_network(preset.network, layers, preset.pooling, weights), device)
+    to_oxford_scale(network)
+    return network
+
+
+@dataclass
+class _Work:
+    """A picture on its way through the sizes."""
+
+    content: Image.Image
+    paintings: Sequence[Painting]
+    preset: Preset
+    iterations: Mapping[tuple[int, int], int]
+    """(width, height), coarse to fine -> how many iterations at most."""
+    recipe: Recipe
+    colors: str
+    callback: Callable[[Step], None] | None
+    minima: list[Minimum] = field(default_factory=list)
+
+    def optimize(self, image: Tensor, network: LossNetwork, stop: Callable[[], bool]) -> Optimized:
+        """From the start (1, 3, H, W) of 0 to 255 at the first size to the finished picture."""
+        for size in self.iterations:
+            minimum = self._at(size, _resized(image, size), network, stop)
+            self.minima.append(minimum)
+            image = minimum.best if self.preset.keep_best or minimum.ended == "not finite" else minimum.image
             if minimum.ended in ("stopped", "not finite"):
                 break
-    return Optimized(finish(image), minima)
+        return Optimized(self._finished(image), self.minima)
+
+    def _at(self, size: tuple[int, int], image: Tensor, network: LossNetwork, stop: Callable[[], bool]) -> Minimum:
+        preset, device = self.preset, network.mean.device
+        grams = grams_of(network, self.paintings, preset, size, size[0] / self.content.size[0])
+        content = pixels_of(self.content, size, device)
+        objective = PictureObjective(preset, network, content, grams, self.recipe)
+        return minimize(
+            image,
+            objective,
+            preset.settings,
+            self.iterations[size],
+            total=objective.total,
+            callback=partial(self._report, size),
+            stop=stop,
+            bounds=preset.bounds,
+        )
+
+    def _report(self, size: tuple[int, int], progress: MinimizeProgress) -> None:
+        if self.callback is None:
+            return
+        wanted = progress.best if self.preset.keep_best else progress.image
+        done = sum(minimum.iterations for minimum in self.minima) + progress.iteration
+        total = sum(self.iterations.values())
+        self.callback(Step(done, total, size, progress.point, lambda: self._finished(wanted.clone())))
+
+    def _finished(self, image: Tensor) -> Image.Image:
+        """The picture at full size, in the colours asked for."""
+        full = _resized(image, self.content.size)
+        return preserve_colors(to_image(full / 255), self.content, self.colors)
 
 
 def find_preset(name: str) -> Preset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from stylebank.evaluation.markdown import table
 from stylebank.files import new_file
 from stylebank.sweeps.grid import SEED, short_names, show_value
 from stylebank.sweeps.record import MEASURES, Entry, Study
@@ -43,14 +44,14 @@ def markdown(study: Study) -> str:
     short = short_names(study.keys)
     varied = [key for key in study.keys if key != SEED]
     parts = [f"# Study of {', '.join(short[key] for key in varied) or 'seeds'}", _common(study)]
-    parts.append(_table([*(short[key] for key in study.keys), *TITLES.values()], _rows(study, entries), study.keys))
+    parts.append(table([*(short[key] for key in study.keys), *TITLES.values()], _rows(study, entries), len(study.keys)))
     if failed := [entry for entry in entries if entry.state == "failed"]:
         parts += ["## Failed", "\n".join(f"- `{entry.name}`: {entry.error}" for entry in failed)]
     seeds = _over_seeds(done, varied)
     if any(len(group) > 1 for group in seeds.values()):
         parts += ["## Over seeds", "Mean (lowest to highest) over the seeds that are done."]
         rows = [[*key, str(len(group)), *_spread(group)] for key, group in seeds.items()]
-        parts.append(_table([*(short[key] for key in varied), "seeds", *TITLES.values()], rows, varied))
+        parts.append(table([*(short[key] for key in varied), "seeds", *TITLES.values()], rows, len(varied)))
     return "\n\n".join([*parts, "## What the columns mean", DEFINITIONS]) + "\n"
 
 
@@ -113,9 +114,3 @@ def _spread(group: Sequence[Entry]) -> list[str]:
         mean, lowest, highest = (_number(name, f) for f in (sum(values) / len(values), min(values), max(values)))
         cells.append(f"{mean} ({lowest} to {highest})" if len(group) > 1 else mean)
     return cells
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[str]) -> str:
-    """A Markdown table; the columns after the first `len(text)` are numbers, aligned to the right."""
-    lines = [head, ["---" if i < len(text) else "--:" for i in range(len(head))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
