@@ -622,6 +622,71 @@ def test_clear_margins_stay_clear(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
+def test_what_is_clear_may_move_and_return(tmp_path: Path, suffix: str) -> None:
+    reader = Listed(6)
+    alphas = [np.full((48, 64), 255, np.uint8) for _ in range(6)]
+    for index, alpha in enumerate(alphas[:4]):  # clear, opaque again, and then nothing is clear any more
+        alpha[10:30, 10 * index : 10 * index + 20] = 0
+    quality = 100 if suffix == ".webp" else None
+    with AnimationWriter(tmp_path / f"a{suffix}", reader, quality=quality) as writer:
+        for frame, alpha in zip(reader, alphas, strict=True):
+            writer.write(replace(frame, alpha=alpha))
+    again = list(AnimationReader(tmp_path / f"a{suffix}"))
+    assert len(again) == 6
+    for index, (frame, alpha) in enumerate(zip(again, alphas, strict=True)):
+        assert np.array_equal(alpha if frame.alpha is None else frame.alpha, alpha)
+        assert np.abs(frame.rgb[alpha > 0].astype(int) - (20 + 6 * index)).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
+@pytest.mark.parametrize("alike", [(0, 1), (2, 3), (0, 1, 2, 3), ()])
+def test_equal_frames_and_the_last_one_are_shown_as_long(tmp_path: Path, suffix: str, alike: tuple[int, ...]) -> None:
+    durations = [Fraction(d, 100) for d in (4, 11, 3, 250)]
+    reader = Listed(4)
+    with AnimationWriter(tmp_path / f"a{suffix}", reader, plays=2) as writer:
+        for frame, shown in zip(reader, durations, strict=True):
+            writer.write(replace(frame, rgb=gray(7) if frame.index in alike else frame.rgb, duration=shown))
+    again = AnimationReader(tmp_path / f"a{suffix}")
+    if len(alike) < 4 or suffix != ".webp":  # a still picture has no time
+        assert again.info.duration == sum(durations)
+        starts = {sum(durations[:i], Fraction(0)) for i in range(4)}
+        assert {frame.time for frame in again} <= starts
+        assert len(list(again)) >= 4 - max(0, len(alike) - 1)
+
+
+def test_odd_times_are_exact_in_an_apng(tmp_path: Path) -> None:
+    durations = [Fraction(1001, 30000), Fraction(1, 12800), Fraction(1, 3), Fraction(65535, 1)]
+    with AnimationWriter(tmp_path / "a.apng", reader := Listed(4)) as writer:
+        for frame, shown in zip(reader, durations, strict=True):
+            writer.write(replace(frame, duration=shown))
+    assert [shown for _, shown in times(AnimationReader(tmp_path / "a.apng"))] == durations
+
+
+def test_frames_too_short_for_a_gif_take_no_time_from_others(tmp_path: Path) -> None:
+    reader = AnimationReader(make_animation(tmp_path / "a.apng", [4] * 30))
+    assert reader.info.frames == 30
+    copy(reader, AnimationWriter(tmp_path / "b.gif", reader))
+    again = AnimationReader(tmp_path / "b.gif")
+    assert again.info.duration == Fraction(12, 100)
+    assert {frame.duration for frame in again} == {Fraction(1, 100)}
+    assert [number(replace(f, rgb=f.rgb[:8])) for f in again][:2] == [1, 3]  # those seen at 4 and 12 ms
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_an_animation_of_one_frame(tmp_path: Path, clear: bool) -> None:
+    alpha = np.full((48, 64), 255, np.uint8)
+    alpha[:9] = 0
+    for suffix in (".gif", ".webp", ".apng"):
+        reader = Listed(1)
+        with AnimationWriter(tmp_path / f"a{suffix}", reader) as writer:
+            for frame in reader:
+                writer.write(replace(frame, alpha=alpha if clear else None))
+        [frame] = AnimationReader(tmp_path / f"a{suffix}")
+        assert frame.alpha is None if not clear else np.array_equal(frame.alpha, alpha)
+        assert abs(int(frame.rgb[20, 20, 0]) - 20) <= 1
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
 def test_films_become_animations_without_drift(tmp_path: Path, suffix: str) -> None:
     ticks = [427 * i for i in range(30)]  # 29.98 frames a second, which hundredths cannot tell
     reader = VideoReader(make_film(tmp_path / "a.mp4", times=ticks))
