@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,24 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def why_unreadable(path: Path, wanted: str) -> str | None:
+    """Why `path` is no regular file with something in it, as in "is a folder, not a picture"; None if it is one.
+
+    Args:
+        wanted: what it should be, with its article.
+
+    Raises:
+        OSError: it does not exist, or may not be looked at.
+        ValueError: no file can have this name.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        return f"is a folder, not {wanted}"
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+        return "is not a regular file"
+    return None if status.st_size else f"is empty (0 bytes), not {wanted}"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from stylebank.errors import ImageError, StyleBankError
+from stylebank.files import why_unreadable
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.formats import READ_FORMATS
 from stylebank.images.limit import open_limited
@@ -96,12 +97,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _check_readable(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise ImageError(f"'{path}' is a folder, not a picture")
-        if path.stat().st_size == 0 and path.is_file():
-            raise ImageError(f"'{path}' is empty (0 bytes), not a picture")
-        if not path.is_file():  # a pipe would block for ever
-            raise ImageError(f"'{path}' is not a regular file")
+        if reason := why_unreadable(path, "a picture"):
+            raise ImageError(f"'{path}' {reason}")
     except (OSError, ValueError) as error:
         raise ImageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from stylebank.files import why_unreadable
 from stylebank.images import check_megapixels, max_megapixels
 from stylebank.video.frames import VideoError
 
@@ -96,13 +97,9 @@ def check_whole(container: InputContainer, path: Path) -> None:
 
 def _check_regular(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise VideoError(f"'{path}' is a folder, not a film.")
-        if not path.exists():
-            raise VideoError(f"'{path}' does not exist.")
-        if not path.is_file():  # a pipe would block for ever
-            raise VideoError(f"'{path}' is not a regular file.")
-        if path.stat().st_size == 0:
-            raise VideoError(f"'{path}' is empty (0 bytes), not a film.")
+        if reason := why_unreadable(path, "a film"):
+            raise VideoError(f"'{path}' {reason}.")
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise VideoError(f"'{path}' does not exist.") from error
     except OSError as error:
         raise VideoError(f"'{path}' cannot be read: {error.strerror or error}.") from error
