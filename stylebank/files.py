@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,23 +21,22 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_regular(path: Path, kind: str, error_type: type[StyleBankError]) -> None:
-    """Refuses, as `error_type`, what is not a file with something in it; `kind` is what it should be (`picture`).
+def why_unreadable(path: Path, wanted: str) -> str | None:
+    """Why `path` is no regular file with something in it, as in "is a folder, not a picture"; None if it is one.
 
-    Only regular files: a pipe would block for ever.
+    Args:
+        wanted: what it should be, with its article.
+
+    Raises:
+        OSError: it does not exist, or may not be looked at.
+        ValueError: no file can have this name.
     """
-    try:
-        if path.is_dir():
-            raise error_type(f"'{path}' is a folder, not a {kind}")
-        status = path.stat()
-        if not path.is_file():
-            raise error_type(f"'{path}' is not a regular file")
-        if status.st_size == 0:
-            raise error_type(f"'{path}' is empty (0 bytes), not a {kind}")
-    except FileNotFoundError as error:
-        raise error_type(f"'{path}' does not exist") from error
-    except (OSError, ValueError) as error:
-        raise error_type(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        return f"is a folder, not {wanted}"
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+        return "is not a regular file"
+    return None if status.st_size else f"is empty (0 bytes), not {wanted}"
 
 
 @contextmanager

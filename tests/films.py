@@ -9,8 +9,9 @@ from typing import Any
 import av
 import numpy as np
 
-from stylebank.video import Frame
+from stylebank.video import Frame, VideoInfo
 from stylebank.video.frames import Pixels
+from stylebank.video.probe import examine
 
 TICK = Fraction(1, 12800)
 
@@ -22,6 +23,10 @@ def gray(index: int, size: tuple[int, int] = (64, 48)) -> Pixels:
 
 def number(frame: Frame) -> int:
     return round((float(frame.rgb.mean()) - 20) / 6)
+
+
+def describe(path: Path) -> VideoInfo:
+    return examine(path).info
 
 
 def make_film(

@@ -428,7 +428,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     assert "empty" in refused(tmp_path / "zero.jpg")
     assert "valid formats are" in refused(tmp_path / "page.png")
     assert "folder" in refused(tmp_path)
-    assert "does not exist" in refused(tmp_path / "gone.png")
+    assert "No such file" in refused(tmp_path / "gone.png")
     for name in ("text.png", "zero.jpg", "gone.png", "."):
         with pytest.raises(ImageError):
             probe(tmp_path / name)

@@ -2,6 +2,11 @@
 
 Lucas and Kanade 1981, for a single window as large as the frame, from coarse to fine; what moves on its own counts
 little (iteratively reweighted least squares with the weights of Geman and McClure 1987).
+
+Phase correlation instead (`skimage.registration.phase_cross_correlation`, to a hundredth of a pixel, with and without
+window and normalization; short side 256, two styles) left a warping error 0.3 to 18 % larger on film from the hand, 12
+to 21 % where camera and figures move, 3 to 18 % in a live-action scene and the same where the camera stands, and took
+21 to 33 ms a frame instead of 1 to 4: it has one vote for all that moves, camera or not.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class FlowMotion:
     """Every pixel moves on its own."""
 
     flow: Tensor
-    """(1, 2, H, W), see `flow.optical_flow`."""
+    """(1, 2, H, W), see `optical_flow`."""
     visible: Tensor | None
 
     def carry(self, picture: Tensor) -> Tensor:

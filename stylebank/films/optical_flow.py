@@ -83,7 +83,8 @@ def load_opencv() -> Any:
 
 def _gray(picture: Tensor) -> np.ndarray:
     """(1, 3, H, W) in [0, 1] -> (H, W) uint8 luma (ITU-R BT.601)."""
-    red, green, blue = picture[0].float().clamp(0, 1)
-    luma = (0.299 * red + 0.587 * green + 0.114 * blue).mul(255).round().to(torch.uint8)
-    array: np.ndarray = luma.cpu().contiguous().numpy()
-    return array
+    cv2 = load_opencv()
+    channels = picture[0].float().clamp(0, 1).cpu().contiguous().numpy()
+    luma = cv2.cvtColor(cv2.merge(list(channels)), cv2.COLOR_RGB2GRAY)
+    gray: np.ndarray = cv2.convertScaleAbs(luma, alpha=255)
+    return gray

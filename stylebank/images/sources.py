@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stylebank.errors import ImageError
-from stylebank.files import check_regular
+from stylebank.files import why_unreadable
 
 PictureSource = str | Path | bytes | BinaryIO
 """A path, a file's bytes, or a file open for reading bytes: read from where it stands to its end, and left open."""
@@ -32,7 +32,11 @@ class Source:
         """
         if isinstance(given, str | Path):
             path = Path(given)
-            check_regular(path, "picture", ImageError)
+            try:
+                if reason := why_unreadable(path, "a picture"):
+                    raise ImageError(f"'{path}' {reason}")
+            except (OSError, ValueError) as error:
+                raise ImageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
             return cls(f"'{path}'", path)
         if isinstance(given, bytes | bytearray | memoryview):
             return cls._in_memory("the picture given as bytes", bytes(given))

@@ -16,7 +16,6 @@ from stylebank.video.color_space import ColorSpace
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, StreamInfo, VideoError, VideoInfo
 from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_writer
-from stylebank.video.probe import probe_video
 from stylebank.video.reader import VideoReader
 from stylebank.video.threads import ReadAhead, WriteBehind
 from stylebank.video.webcam import Webcam
@@ -47,5 +46,4 @@ __all__ = [
     "is_film",
     "open_reader",
     "open_writer",
-    "probe_video",
 ]

@@ -1,22 +1,23 @@
-"""Writing GIF, WebP and APNG: frames wait on disk as PNG, then Pillow makes one animation of them."""
+"""Writing GIF, WebP and APNG: frames wait on disk as PNG, then one animation is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 from PIL import Image
 
 from stylebank.files import new_file
 from stylebank.images import save_picture
 from stylebank.video.animation import ANIMATIONS
+from stylebank.video.animation_encoders import AnimationEncoder, Still, encode_apng, encode_gif, encode_webp
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError
 from stylebank.video.unfinished import UnfinishedWork, partial_path, work_folder
 
-_CLEAR = 255  # palette index of transparent pixels in a GIF
 _WEBP_QUALITY = 90
 _GIF_SHORTEST = Fraction(2, 100)  # viewers show anything shorter for a tenth of a second
 
@@ -26,8 +27,8 @@ class AnimationWriter(FrameWriter):
 
     GIF knows hundredths of a second, 256 colours a frame and pixels that are either there or not; WebP knows
     milliseconds; APNG keeps all. Rounding never adds up. Films of more than 50 frames a second lose frames in a GIF.
-    Equal frames in a row may become one that is shown for as long. Pillow keeps all frames of a GIF (one byte a
-    pixel) and of an APNG (three or four) in memory while it makes the file; for long films there are film formats.
+    Frames shorter than half of what the format can tell are left out, and equal frames in a row may become one that
+    is shown for as long.
     Interruption and `resume` work as in `VideoWriter`, with single frames in place of its parts.
 
     Args:
@@ -60,7 +61,9 @@ class AnimationWriter(FrameWriter):
             raise VideoError(f"Quality {quality} does not fit '{path}': only WebP takes one, from 1 to 100.")
         if self.path.exists() and like.info.path.exists() and self.path.samefile(like.info.path):
             raise VideoError(f"'{path}' is the animation being read; write to another file.")
-        self._quality = _WEBP_QUALITY if quality is None else quality
+        webp = partial(encode_webp, quality=_WEBP_QUALITY if quality is None else quality)
+        encoders: dict[str, AnimationEncoder] = {"GIF": encode_gif, "PNG": encode_apng, "WEBP": webp}
+        self._encode = encoders[self._kind]
         self._plays = like.info.plays if plays is None else plays
         self._shortest = _GIF_SHORTEST if self._kind == "GIF" and like.info.kind == "video" else Fraction(0)
         record = {**(settings or {}), **like.identity()}
@@ -99,100 +102,25 @@ class AnimationWriter(FrameWriter):
         if not stills:
             self._work.remove()
             return None
-        animation = _Animation([still.path for still in stills], palette=self._kind == "GIF")
         try:
             with new_file(path) as temporary:
-                animation.save(temporary, self._kind, save_all=True, **self._options(stills, animation))
-                if self._kind == "WEBP" and animation.has_alpha:
-                    _announce_alpha(temporary)
-        except (ValueError, EOFError, MemoryError, OverflowError) as error:
+                self._encode(temporary, stills, self._plays)
+        except (av.error.FFmpegError, ValueError, MemoryError, OverflowError) as error:
             raise VideoError(f"'{path}' cannot be made of {len(stills)} frames ({error}).") from error
         return path
 
-    def _options(self, stills: Sequence[_Still], animation: _Animation) -> dict[str, Any]:
-        if self._kind == "PNG":
-            durations: list[float] = [float(still.duration * 1000) for still in stills]
-            return {"duration": durations, "loop": self._plays}
-        tick = 10 if self._kind == "GIF" else 1  # milliseconds
-        ends = [round((still.time + still.duration) * 1000 / tick) * tick for still in stills]
-        whole = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-        if self._kind == "WEBP":
-            lossless = self._quality == 100
-            options = {"quality": self._quality, "lossless": lossless, "exact": True, "method": 4}
-            return {"duration": whole, "loop": self._plays, **options}
-        loop = {} if self._plays == 1 else {"loop": max(0, self._plays - 1)}
-        # Without disposal 2, what one frame leaves transparent would show the frame before it.
-        return {"duration": whole, **loop, **({"disposal": 2} if animation.has_alpha else {})}
 
-
-def _announce_alpha(path: Path) -> None:
-    """Sets a WebP's alpha flag, which libwebp forgets where cutting off clear margins left only solid rectangles."""
-    with path.open("r+b") as file:
-        head = file.read(21)
-        if head[12:16] == b"VP8X":
-            file.seek(20)
-            file.write(bytes([head[20] | 0x10]))
-
-
-@dataclass(frozen=True)
-class _Still:
-    path: Path
-    time: Fraction
-    duration: Fraction
-
-
-def _paced(paths: Sequence[Path], shortest: Fraction) -> list[_Still]:
+def _paced(paths: Sequence[Path], shortest: Fraction) -> list[Still]:
     """Stills with times from their names; one shown for less than `shortest` gives way to the one before it."""
-    stills: list[_Still] = []
+    stills: list[Still] = []
     time = Fraction(0)
     for path in paths:
         numerator, denominator = map(int, path.stem.split("_")[1:])
         duration = Fraction(numerator, denominator)
         if stills and stills[-1].duration < shortest:
             last = stills.pop()
-            stills.append(_Still(last.path, last.time, last.duration + duration))
+            stills.append(Still(last.path, last.time, last.duration + duration))
         else:
-            stills.append(_Still(path, time, duration))
+            stills.append(Still(path, time, duration))
         time += duration
     return stills
-
-
-class _Animation(Image.Image):
-    """Picture files as the frames of one image, read only when Pillow's writers seek to them."""
-
-    def __init__(self, paths: Sequence[Path], *, palette: bool) -> None:
-        super().__init__()
-        self._paths, self._palette, self._at = paths, palette, 0
-        self.n_frames, self.is_animated = len(paths), len(paths) > 1
-        self.has_alpha = False
-        for path in paths:
-            with Image.open(path) as still:
-                self.has_alpha = self.has_alpha or still.mode == "RGBA"
-        self.seek(0)
-
-    def seek(self, frame: int) -> None:
-        """Reads one picture. Raises EOFError behind the last, as Pillow expects."""
-        if not 0 <= frame < self.n_frames:
-            raise EOFError(f"there is no frame {frame}")
-        with Image.open(self._paths[frame]) as still:
-            image = still.convert("RGBA" if self.has_alpha else "RGB")
-        if self._palette:
-            image = _with_palette(image)
-        self.im, self._mode, self._size, self._at = image.im, image.mode, image.size, frame
-        self.palette, self.info = image.palette, dict(image.info)
-
-    def tell(self) -> int:
-        """The number of the current frame."""
-        return self._at
-
-
-def _with_palette(image: Image.Image) -> Image.Image:
-    """A frame in at most 256 colours, or in 255 and a transparent one."""
-    if image.mode == "RGB":
-        return image.quantize(256)
-    flat = image.convert("RGB").quantize(_CLEAR)
-    palette = (flat.getpalette() or []) + [0] * 768
-    flat.putpalette(palette[:768])
-    flat.paste(_CLEAR, mask=image.getchannel("A").point([255] * 128 + [0] * 128))
-    flat.info = {"transparency": _CLEAR}
-    return flat

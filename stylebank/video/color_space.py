@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-BT709, UNSPECIFIED, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020 = 1, 2, 4, 5, 6, 7, 9
+BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020 = 1, 4, 5, 6, 7, 9
 _RGB = 0
 _LIMITED, _FULL = 1, 2
 
@@ -34,7 +34,7 @@ _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """How a film stores colour: `matrix` is always one that can be converted; the tags may be UNSPECIFIED (2)."""
+    """How a film stores colour: `matrix` is always one that can be converted; the tags may be 2, unspecified."""
 
     matrix: int = BT709
     full_range: bool = False
@@ -70,12 +70,12 @@ class RgbDecoder:
     """Decoded frames to (H, W, 3) uint8, every one scaled to `size` (width, height) if it has another."""
 
     def __init__(self, color: ColorSpace, size: tuple[int, int]) -> None:
-        self._color_space, self._size = color, size
+        self._space, self._size = color, size
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         if not (frame.format.is_rgb or frame.format.has_palette):
-            frame.colorspace, frame.color_range = self._color_space.matrix, self._color_space.range_tag
+            frame.colorspace, frame.color_range = self._space.matrix, self._space.range_tag
         width, height = self._size
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", interpolation=_QUALITY, threads=1
@@ -87,7 +87,7 @@ class RgbEncoder:
     """(H, W, 3) uint8 to frames of `pixel_format`, ready for an encoder."""
 
     def __init__(self, color: ColorSpace, pixel_format: str) -> None:
-        self._color_space, self._format = color, pixel_format
+        self._space, self._format = color, pixel_format
         self._reformatter = VideoReformatter()
 
     def __call__(self, rgb: NDArray[np.uint8]) -> av.VideoFrame:
@@ -98,13 +98,13 @@ class RgbEncoder:
         yuv = self._reformatter.reformat(
             frame,
             format=self._format,
-            dst_colorspace=_SWSCALE[self._color_space.matrix],
-            dst_color_range=self._color_space.range_tag,
+            dst_colorspace=_SWSCALE[self._space.matrix],
+            dst_color_range=self._space.range_tag,
             interpolation=_QUALITY,
             threads=1,
         )
-        yuv.colorspace, yuv.color_range = self._color_space.matrix, self._color_space.range_tag
-        yuv.color_primaries, yuv.color_trc = self._color_space.primaries, self._color_space.transfer
+        yuv.colorspace, yuv.color_range = self._space.matrix, self._space.range_tag
+        yuv.color_primaries, yuv.color_trc = self._space.primaries, self._space.transfer
         return yuv
 
 

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from stylebank.files import check_regular
+from stylebank.files import why_unreadable
 from stylebank.images import check_megapixels, max_megapixels
 from stylebank.video.frames import VideoError
 
@@ -23,7 +23,7 @@ _REFUSED = ("hls", "dash", "concat", "tty", "image2", "imf", "ffmetadata", "lrc"
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """The opened film; every failure inside the `with` that FFmpeg reports becomes a VideoError."""
-    check_regular(path, "film", VideoError)
+    _check_regular(path)
     with ffmpeg_errors(path):
         # `file:` keeps a colon in a name from being taken for a protocol; the whitelist keeps films from naming URLs.
         container = av.open(
@@ -93,3 +93,13 @@ def check_whole(container: InputContainer, path: Path) -> None:
                 f"'{path}' is cut short: it has {container.size:,} bytes, its header speaks of at least "
                 f"{last.pos + last.size:,}; copy or download it again."
             )
+
+
+def _check_regular(path: Path) -> None:
+    try:
+        if reason := why_unreadable(path, "a film"):
+            raise VideoError(f"'{path}' {reason}.")
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise VideoError(f"'{path}' does not exist.") from error
+    except OSError as error:
+        raise VideoError(f"'{path}' cannot be read: {error.strerror or error}.") from error

@@ -109,11 +109,6 @@ class VideoInfo:
         """(width, height)."""
         return self.width, self.height
 
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is at least one audio stream."""
-        return any(stream.kind == "audio" for stream in self.streams)
-
     def __str__(self) -> str:
         parts = [f"{self.width}x{self.height}", f"{float(self.frame_rate):.6g} fps"]
         if self.duration is not None:

@@ -33,7 +33,7 @@ def join(
     segments: Sequence[Segment],
     target: Path,
     container: str,
-    picture: PictureEncoding,
+    encoding: PictureEncoding,
     source: Source | None = None,
     copied: Sequence[int] = (),
 ) -> None:
@@ -46,11 +46,11 @@ def join(
     with new_file(target) as path, ExitStack() as stack:
         try:
             film = stack.enter_context(opened(source.path)) if source else None
-            options = _muxer_options(container, picture, film, copied)
+            options = _muxer_options(container, encoding, film, copied)
             output = stack.enter_context(av.open(f"file:{path}", "w", format=container, container_options=options))
             output.flags |= _BITEXACT  # no random identifiers: equal work gives equal files
-            video, copies = _add_streams(output, segments[0], picture, film, source, copied)
-            streams = [_video_packets(segments, picture, video)]
+            video, copies = _add_streams(output, segments[0], encoding, film, source, copied)
+            streams = [_video_packets(segments, encoding, video)]
             if film is not None and source is not None:
                 output.metadata.update(clean_metadata(film.metadata))
                 output.set_chapters(moved_chapters(film, source))
@@ -65,12 +65,12 @@ def join(
 
 
 def _muxer_options(
-    container: str, picture: PictureEncoding, film: InputContainer | None, copied: Sequence[int]
+    container: str, encoding: PictureEncoding, film: InputContainer | None, copied: Sequence[int]
 ) -> dict[str, str]:
     if container not in ("mp4", "mov"):
         return {}
     # A stream's first time is stored in ticks of the whole file, by default milliseconds: take a tick that fits all.
-    own = picture.time_base.denominator
+    own = encoding.time_base.denominator
     ticks = [film.streams[index].time_base for index in copied] if film else []
     common = math.lcm(own, *(tick.denominator for tick in ticks if tick))
     return {"movflags": "+faststart", "movie_timescale": str(common if common <= _FINEST else own)}
@@ -79,18 +79,18 @@ def _muxer_options(
 def _add_streams(
     output: OutputContainer,
     segment: Segment,
-    picture: PictureEncoding,
+    encoding: PictureEncoding,
     film: InputContainer | None,
     source: Source | None,
     copied: Sequence[int],
 ) -> tuple[VideoStream, dict[int, Stream]]:
     """The new pictures' stream in the place of the old one, and the copies by the index of what they copy."""
     if film is None or source is None:
-        return _add_video(output, segment, picture, None), {}
+        return _add_video(output, segment, encoding, None), {}
     copies: dict[int, Stream] = {}
     for stream in film.streams:
         if stream.index == source.video:
-            video = _add_video(output, segment, picture, stream)
+            video = _add_video(output, segment, encoding, stream)
         elif stream.index in copied and is_cover(stream) and output.format.name == "matroska":
             add_cover(output, source.path, stream)
         elif stream.index in copied:
@@ -98,16 +98,18 @@ def _add_streams(
     return video, copies
 
 
-def _add_video(output: OutputContainer, segment: Segment, picture: PictureEncoding, like: Stream | None) -> VideoStream:
+def _add_video(
+    output: OutputContainer, segment: Segment, encoding: PictureEncoding, like: Stream | None
+) -> VideoStream:
     with opened(segment.path) as part:
         video = output.add_stream_from_template(part.streams.video[0], opaque=True)
     context = video.codec_context
-    context.framerate = picture.rate
-    context.sample_aspect_ratio = picture.pixel_aspect
-    tag_context(context, picture.color, rgb=picture.is_rgb)
-    if picture.codec.tag and output.format.name in ("mp4", "mov"):
-        context.codec_tag = picture.codec.tag
-    video.time_base = picture.time_base
+    context.framerate = encoding.rate
+    context.sample_aspect_ratio = encoding.pixel_aspect
+    tag_context(context, encoding.color, rgb=encoding.is_rgb)
+    if encoding.codec.tag and output.format.name in ("mp4", "mov"):
+        context.codec_tag = encoding.codec.tag
+    video.time_base = encoding.time_base
     if like is not None:
         video.disposition = like.disposition
         video.metadata.update(clean_metadata(like.metadata))
@@ -115,7 +117,7 @@ def _add_video(output: OutputContainer, segment: Segment, picture: PictureEncodi
 
 
 def _video_packets(
-    segments: Sequence[Segment], picture: PictureEncoding, video: VideoStream
+    segments: Sequence[Segment], encoding: PictureEncoding, video: VideoStream
 ) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """(seconds, packet) of all parts in decoding order.
 
@@ -125,24 +127,24 @@ def _video_packets(
     delay = max(segment.delay for segment in segments)
     lead: deque[int] = deque()
     for segment in segments:
-        stored = sorted(pts for pts, _ in _packets_of(segment, picture))
+        stored = sorted(pts for pts, _ in _packets_of(segment, encoding))
         moved = segment.start - stored[0]  # containers move parts whose decoding starts before zero
         shown = [pts + moved for pts in stored]
         durations = {pts: after - pts for pts, after in zip(shown, [*shown[1:], segment.end], strict=True)}
         if not lead:
             lead.extend(shown[0] - (delay - i) * durations[shown[0]] for i in range(delay))
         lead.extend(shown)
-        for pts, packet in _packets_of(segment, picture):
-            packet.time_base = picture.time_base
+        for pts, packet in _packets_of(segment, encoding):
+            packet.time_base = encoding.time_base
             packet.pts, packet.dts, packet.duration = pts + moved, lead.popleft(), durations[pts + moved]
             packet.stream = video
             assert packet.dts is not None
-            yield packet.dts * picture.time_base, packet
+            yield packet.dts * encoding.time_base, packet
 
 
-def _packets_of(segment: Segment, picture: PictureEncoding) -> Iterator[tuple[int, Packet[VideoStream]]]:
+def _packets_of(segment: Segment, encoding: PictureEncoding) -> Iterator[tuple[int, Packet[VideoStream]]]:
     """(timestamp in ticks of the film's time base, packet) in decoding order."""
     with opened(segment.path) as part:
         for packet in part.demux(part.streams.video[0]):
             if packet.size and packet.pts is not None:
-                yield round(packet.pts * packet.time_base / picture.time_base), packet
+                yield round(packet.pts * packet.time_base / encoding.time_base), packet

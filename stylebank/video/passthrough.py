@@ -37,14 +37,13 @@ class Source:
     end: Fraction | None = None
 
 
-def plan_streams(source: Source, container: str, target: Path, *, drop: bool = False) -> tuple[list[int], list[str]]:
-    """Which of the source's other streams can go into a `container`: (indices, descriptions of those that cannot).
+def plan_streams(source: Source, container: str, target: Path, *, drop: bool = False) -> list[int]:
+    """The indices of the source's other streams that can go into a `container`.
 
     Raises:
         VideoError: sound or subtitles cannot, unless `drop`. Data and covers that cannot are left out either way.
     """
     kept: list[int] = []
-    left_out: list[str] = []
     with opened(source.path) as film:
         has_chapters = bool(film.chapters())
         for stream in film.streams:
@@ -59,9 +58,7 @@ def plan_streams(source: Source, container: str, target: Path, *, drop: bool = F
                 raise VideoError(
                     f"'{target}' cannot hold the {info} of '{source.path}': write an .mkv, or leave such streams out."
                 )
-            else:
-                left_out.append(str(info))
-    return kept, left_out
+    return kept
 
 
 def add_copy(output: OutputContainer, stream: Stream) -> Stream:

@@ -38,18 +38,13 @@ class Probe:
     turn: Turn
 
 
-def probe_video(path: str | Path) -> VideoInfo:
-    """What the film at `path` is. Decodes its first picture.
+def examine(path: Path, *, strict: bool = True) -> Probe:
+    """What the film at `path` is. Decodes its first picture; a file seen to be cut short is refused if `strict`.
 
     Raises:
         VideoError: not a film, only sound, cut short, or without a single picture.
         ImageError: its frames are larger than pictures may be.
     """
-    return examine(Path(path)).info
-
-
-def examine(path: Path, *, strict: bool = True) -> Probe:
-    """`probe_video` with what readers need besides; a file seen to be cut short is refused if `strict`."""
     with opened(path) as container:
         stream = main_video(container, path)
         limit_frames(stream, path)
@@ -71,7 +66,7 @@ def examine(path: Path, *, strict: bool = True) -> Probe:
         )
 
 
-def frame_rate_of(stream: VideoStream) -> Fraction:
+def _frame_rate(stream: VideoStream) -> Fraction:
     """The average frame rate, or what FFmpeg guesses, or 25."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and _RATES[0] <= rate <= _RATES[1]:
@@ -79,7 +74,7 @@ def frame_rate_of(stream: VideoStream) -> Fraction:
     return _FALLBACK_RATE
 
 
-def duration_of(stream: VideoStream) -> Fraction | None:
+def _duration(stream: VideoStream) -> Fraction | None:
     """Seconds the header gives to this very stream, None if it does not say."""
     if stream.duration:
         return stream.duration * time_base_of(stream)
@@ -108,7 +103,7 @@ def _describe(
     path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, turn: Turn
 ) -> VideoInfo:
     width, height = turn.size(frame.width, frame.height)
-    rate, duration = frame_rate_of(stream), duration_of(stream)
+    rate, duration = _frame_rate(stream), _duration(stream)
     if duration is None and container.duration:
         duration = Fraction(container.duration, av.time_base)
     pixel_aspect = stream.sample_aspect_ratio or Fraction(1)

@@ -76,22 +76,22 @@ def find_segments(folder: Path) -> list[Segment]:
 class SegmentEncoder:
     """Encodes one part of a film into `folder`. `first` is the index of its first frame, `start` its timestamp."""
 
-    def __init__(self, folder: Path, picture: PictureEncoding, first: int, start: int) -> None:
-        self._folder, self._encoding_of = folder, picture
+    def __init__(self, folder: Path, encoding: PictureEncoding, first: int, start: int) -> None:
+        self._folder, self._encoding = folder, encoding
         self._first, self._start, self._end = first, start, start
         self.frames = 0
         """How many frames were taken so far."""
         self._decoded: list[int] = []
         self._path = folder / ".current.tmp"
-        self._to_frame = RgbEncoder(picture.color, picture.pixel_format)
-        with _encoding(picture, self._path):
-            self._container = av.open(f"file:{self._path}", "w", format=picture.codec.segment)
+        self._to_frame = RgbEncoder(encoding.color, encoding.pixel_format)
+        with _one_sentence(encoding, self._path):
+            self._container = av.open(f"file:{self._path}", "w", format=encoding.codec.segment)
             self._stream = self._add_stream()
 
     def write(self, rgb: Pixels, pts: int, end: int) -> None:
         """Takes a frame (H, W, 3) shown from `pts` to `end`. Raises VideoError."""
         frame = self._to_frame(rgb)
-        frame.pts, frame.time_base = pts - self._start, self._encoding_of.time_base
+        frame.pts, frame.time_base = pts - self._start, self._encoding.time_base
         frame.duration = end - pts
         self._mux(frame)
         self._end = end
@@ -100,7 +100,7 @@ class SegmentEncoder:
     def close(self) -> Segment | None:
         """Finishes the part; None if there is no frame in it. Raises VideoError."""
         self._mux(None)
-        with _encoding(self._encoding_of, self._path):
+        with _one_sentence(self._encoding, self._path):
             self._container.close()
         if not self._decoded:
             self._path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class SegmentEncoder:
         delay = max(number - rank[pts] for number, pts in enumerate(self._decoded))
         # Counted by what was encoded: Ctrl-C may fall between encoding a frame and taking note of it.
         frames, end = len(shown), max(self._end, self._start + shown[-1] + 1)
-        name = f"{self._first:08d}_{frames}_{self._start}_{end}_{delay}.{self._encoding_of.codec.segment}"
+        name = f"{self._first:08d}_{frames}_{self._start}_{end}_{delay}.{self._encoding.codec.segment}"
         try:
             os.replace(self._path, self._folder / name)
         except OSError as error:
@@ -124,35 +124,35 @@ class SegmentEncoder:
         self._path.unlink(missing_ok=True)
 
     def _add_stream(self) -> VideoStream:
-        picture = self._encoding_of
-        stream = self._container.add_stream(picture.codec.name, rate=picture.rate, options=dict(picture.options))
+        encoding = self._encoding
+        stream = self._container.add_stream(encoding.codec.name, rate=encoding.rate, options=dict(encoding.options))
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height = picture.size
-        stream.pix_fmt = picture.pixel_format
-        stream.time_base = picture.time_base
+        stream.width, stream.height = encoding.size
+        stream.pix_fmt = encoding.pixel_format
+        stream.time_base = encoding.time_base
         context = stream.codec_context
-        context.time_base = picture.time_base
-        context.sample_aspect_ratio = picture.pixel_aspect
-        tag_context(context, picture.color, rgb=picture.is_rgb)
+        context.time_base = encoding.time_base
+        context.sample_aspect_ratio = encoding.pixel_aspect
+        tag_context(context, encoding.color, rgb=encoding.is_rgb)
         return stream
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        with _encoding(self._encoding_of, self._path):
+        with _one_sentence(self._encoding, self._path):
             for packet in self._stream.encode(frame):
                 assert packet.pts is not None
-                self._decoded.append(int(packet.pts * packet.time_base / self._encoding_of.time_base))
+                self._decoded.append(int(packet.pts * packet.time_base / self._encoding.time_base))
                 self._container.mux(packet)
 
 
 @contextmanager
-def _encoding(picture: PictureEncoding, path: Path) -> Iterator[None]:
+def _one_sentence(encoding: PictureEncoding, path: Path) -> Iterator[None]:
     """Turns the encoder's and the disk's errors into one sentence."""
     try:
         yield
     except OSError as error:
         raise write_error(path, error) from error
     except (av.error.FFmpegError, ValueError) as error:
-        width, height = picture.size
+        width, height = encoding.size
         raise VideoError(
-            f"{picture.codec.name} cannot encode {width}x{height} pictures with {picture.options} ({error})."
+            f"{encoding.codec.name} cannot encode {width}x{height} pictures with {encoding.options} ({error})."
         ) from error

@@ -1,4 +1,4 @@
-"""Decoding ahead and encoding behind in threads of their own, with bounded queues and the time waited on each side.
+"""Decoding ahead and encoding behind in threads of their own, with bounded queues and the time waited for each.
 
 Both are context managers: leaving them ends their thread whatever happened. No wait is longer than a moment without
 a look at whether the other side is still there, so nothing hangs on an error or on Ctrl-C.
@@ -21,8 +21,8 @@ _NOBODY = Position()
 class ReadAhead:
     """Iterates over a reader's frames, up to `depth` of which are decoded, and `prepare`d, in advance.
 
-    `waited` is the seconds the user of the frames waited for decoding, `blocked` those that decoding waited for the
-    user. Errors of the reader are raised where the frame would have come.
+    `waited` is the seconds the user of the frames waited for decoding. Errors of the reader are raised where the frame
+    would have come.
     """
 
     def __init__(
@@ -33,7 +33,6 @@ class ReadAhead:
         prepare: Callable[[Frame], Frame] | None = None,
     ) -> None:
         self.waited = 0.0
-        self.blocked = 0.0
         self._reader, self._after, self._prepare = reader, after, prepare
         self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(max(1, depth))
         self._stop = threading.Event()
@@ -69,13 +68,11 @@ class ReadAhead:
             self._put(None)
 
     def _put(self, item: Frame | BaseException | None) -> bool:
-        began = time.perf_counter()
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=_MOMENT)
             except queue.Full:
                 continue
-            self.blocked += time.perf_counter() - began
             return True
         return False
 
@@ -85,14 +82,13 @@ class WriteBehind:
 
     What is handed over may also be a function that makes the frame: it then runs in the background, too.
 
-    `waited` is the seconds `write` had to wait for encoding, `idle` those that encoding waited for frames. An error
-    of the writer is raised by the next `write`, or on leaving. Frames already handed over are written even if the
-    `with` is left by an exception; finishing the writer is left to the writer's own `with`, around this one.
+    `waited` is the seconds `write` had to wait for encoding. An error of the writer is raised by the next `write`, or
+    on leaving. Frames already handed over are written even if the `with` is left by an exception; finishing the writer
+    is left to the writer's own `with`, around this one.
     """
 
     def __init__(self, writer: FrameWriter, depth: int = 4) -> None:
         self.waited = 0.0
-        self.idle = 0.0
         self._writer = writer
         self._queue: queue.Queue[Frame | Callable[[], Frame] | None] = queue.Queue(max(1, depth))
         self._error: BaseException | None = None
@@ -121,9 +117,7 @@ class WriteBehind:
     def _run(self) -> None:
         try:
             while True:
-                began = time.perf_counter()
                 frame = self._queue.get()
-                self.idle += time.perf_counter() - began
                 if frame is None:
                     return
                 self._writer.write(frame if isinstance(frame, Frame) else frame())

@@ -33,21 +33,20 @@ class UnfinishedWork:
     def __init__(
         self, target: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool, resume: bool
     ) -> None:
-        self.target, self.folder = target, folder
+        self.folder = folder
         record: dict[str, Any] = json.loads(json.dumps(settings))
         begun = _read(folder)
-        self.resumed = resume and begun is not None
-        """Whether the folder holds the work of an earlier run."""
+        resumed = resume and begun is not None
         if begun is not None and resume:
             _check_same(target, begun, record)
         elif begun is not None and not overwrite:
             raise VideoError(
                 f"'{target}' was begun and not finished: pass --resume to go on, or --overwrite to begin afresh."
             )
-        if _is_something(target) and not overwrite and not self.resumed:
+        if _is_something(target) and not overwrite and not resumed:
             raise VideoError(f"'{target}' exists; pass --overwrite to replace it.")
         try:
-            if not self.resumed:
+            if not resumed:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True, exist_ok=True)
                 with new_file(folder / _RECORD) as path:

@@ -83,13 +83,11 @@ class VideoWriter(FrameWriter):
         )
         self._source = _source(like)
         self._copied: list[int] = []
-        self.left_out: list[str] = []
-        """Streams of the source that the container cannot hold."""
         if self._source:
-            self._copied, self.left_out = plan_streams(self._source, self._container, self.path, drop=drop)
+            self._copied = plan_streams(self._source, self._container, self.path, drop=drop)
         self._each = segment_frames
-        picture = {"codec": chosen.name, **self._encoding.options, "size": list(self._encoding.size)}
-        record = {**(settings or {}), **like.identity(), **picture, "segment_frames": segment_frames}
+        stored = {"codec": chosen.name, **self._encoding.options, "size": list(self._encoding.size)}
+        record = {**(settings or {}), **like.identity(), **stored, "segment_frames": segment_frames}
         self._work = UnfinishedWork(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
         self._parts = self._whole_parts()
         self._current: SegmentEncoder | None = None
