@@ -14,7 +14,7 @@ from conftest import write_vgg
 from PIL import Image
 from tiny import fail, paint, pixels, run, succeed
 
-import stylebank.cli.optimize as command
+import stylebank.optimize.run as command
 from stylebank.cli import main
 from stylebank.errors import MissingExtraError
 from stylebank.optimize import LBFGS, Adam, Descent, Optimized, Painting, Preset, optimize_image

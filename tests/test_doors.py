@@ -1,0 +1,151 @@
+"""The front doors of the package, used as from a notebook or a service: no command line, no printing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import refused, write_vgg
+from PIL import Image
+from tiny import TREE, files_of, paint, write_bank
+
+import stylebank
+from stylebank.bank.io import load_bank
+from stylebank.errors import BankError, ConfigError, ImageError, StyleBankError
+from stylebank.evaluation.run import EvaluationRequest
+from stylebank.optimize import PRESETS, Painting
+from stylebank.training.hooks import Hooks
+from stylebank.training.plan import TrainRequest
+from stylebank.training.training_run import TrainingRun
+
+
+@pytest.fixture
+def request_to_train(photos: Path, tmp_path: Path, random_vgg_weights: Path) -> TrainRequest:
+    paintings = paint(tmp_path / "paintings", "calm", "storm")
+    values = {section: dict(keys) for section, keys in TREE.items()}
+    values["data"] |= {"content": photos, "styles": (paintings,), "held_out": 0}
+    return TrainRequest(out=tmp_path / "run", overrides=values, device="cpu", loss_weights=random_vgg_weights)
+
+
+def test_importing_the_package_is_quick_and_offers_the_doors() -> None:
+    """torch takes seconds to import, so nothing does before it is needed."""
+    code = "import sys, stylebank; print('torch' in sys.modules, *dir(stylebank))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert printed[0] == "False"
+    assert {"Stylizer", "train", "add_style", "evaluate", "optimize_image"} <= set(printed)
+    for name in stylebank.__all__:
+        assert getattr(stylebank, name)
+    with pytest.raises(AttributeError, match="no attribute 'stylise'"):
+        _ = stylebank.stylise
+
+
+def test_a_bank_is_trained_and_a_style_added_from_a_thread(
+    request_to_train: TrainRequest, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[int] = []
+    said: list[str] = []
+
+    class Progress(Hooks):
+        def step_ends(self, run: TrainingRun) -> None:
+            steps.append(run.step)
+
+    results = []
+
+    def work() -> None:
+        results.append(stylebank.train(request_to_train, say=said.append, hooks=Progress()))
+        added = stylebank.add_style(
+            tmp_path / "run",
+            [paint(tmp_path / "new", "dawn") / "dawn.png"],
+            photos,
+            tmp_path / "more",
+            names=["sunrise"],
+            overrides={"data": {"workers": 0, "held_out": 0}, "train": {"steps": 2, "crop_size": 32}},
+            device="cpu",
+            loss_weights=request_to_train.loss_weights,
+        )
+        results.append(added)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(120)
+    trained, added = results
+    assert trained.finished
+    assert steps == list(range(1, 9))
+    assert "8 photographs" in said[0]
+    assert trained.report["steps"] == trained.step == trained.steps == 8
+    assert load_bank(trained.bank).model.names == ["calm", "storm"]
+    assert added.bank == tmp_path / "more"
+    assert load_bank(added.bank).model.names == ["calm", "storm", "sunrise"]
+    old, new = files_of(trained.bank), files_of(added.bank)
+    assert all(new[name] == data for name, data in old.items() if name != "bank.json")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_goes_on_where_it_stopped(request_to_train: TrainRequest) -> None:
+    class Stop(Hooks):
+        def step_ends(self, run: TrainingRun) -> None:
+            if run.step == 4:
+                raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        stylebank.train(request_to_train, hooks=Stop())
+    again = TrainRequest(**{**vars(request_to_train), "resume": "auto"})
+    assert stylebank.train(again).finished
+    with refused(StyleBankError, "is not empty"):
+        stylebank.train(request_to_train)
+
+
+def test_what_is_wrong_is_one_error_of_ours(request_to_train: TrainRequest, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.stepz"):
+        stylebank.train(TrainRequest(out=tmp_path / "x", overrides={"train": {"stepz": 1}}))
+    with refused(ConfigError, "--out is missing"):
+        stylebank.train(TrainRequest())
+    with refused(BankError, "does not exist"):
+        stylebank.add_style(tmp_path / "none", [tmp_path / "a.png"], tmp_path, tmp_path / "out")
+    with refused(BankError, "is not a bank"):
+        stylebank.Stylizer.load(tmp_path)
+    with refused(ConfigError, "give one of them"):
+        stylebank.evaluate(EvaluationRequest(styles=[tmp_path], out=tmp_path / "report"))
+
+
+def test_a_bank_is_evaluated(photos: Path, tmp_path: Path, random_vgg_weights: Path) -> None:
+    bank, paintings = write_bank(tmp_path / "bank", "calm", "storm"), paint(tmp_path / "paintings", "calm", "storm")
+    said: list[str] = []
+    result = stylebank.evaluate(
+        EvaluationRequest(
+            styles=[paintings],
+            out=tmp_path / "report",
+            bank=bank,
+            content=[photos],
+            sizes={32: 2},
+            iterations=(),
+            loss_weights=random_vgg_weights,
+            device="cpu",
+        ),
+        say=said.append,
+    )
+    assert not result.has_figure
+    assert set(result.report["means"]["32"]["calm"]) == {"output", "photograph", "painting"}
+    assert (tmp_path / "report" / "report.md").read_text() == result.text
+    assert said == []
+
+
+def test_a_picture_is_optimised(tmp_path: Path) -> None:
+    weights = write_vgg(tmp_path / "vgg.safetensors", "vgg19", "relu5_1")
+    seen: list[int] = []
+    result = stylebank.optimize_image(
+        Image.new("RGB", (40, 32), "teal"),
+        [Painting(Image.effect_noise((48, 48), 60).convert("RGB"))],
+        replace(PRESETS["gatys"], iterations=3),
+        weights=weights,
+        device="cpu",
+        callback=lambda step: seen.append(step.iteration),
+    )
+    assert seen == [1, 2, 3]
+    assert result.picture.size == (40, 32)
+    with refused(ImageError, "too small"):
+        stylebank.optimize_image(Image.new("RGB", (8, 8)), [Painting(Image.new("RGB", (64, 64)))])
