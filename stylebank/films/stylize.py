@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError
 from stylebank.films.moving_masks import MovingMask
+from stylebank.films.profile import Profile
 from stylebank.films.stabilize import WARM_UP, StabilizeMethod, Stabilizer
 from stylebank.inference.blending import Recipe, Region, StyleWeights
 from stylebank.inference.colors import Mode, preserve_colors
@@ -38,36 +39,12 @@ FrameProgress = Callable[[int], object]
 
 
 @dataclass
-class Profile:
-    """Where the time went, in seconds."""
-
-    frames: int = 0
-    total: float = 0.0
-    network: float = 0.0
-    decoding: float = 0.0
-    """Waited for frames to be decoded."""
-    encoding: float = 0.0
-    """Waited for frames to be encoded."""
-
-    @property
-    def busy(self) -> float:
-        """The share of the time in which the network was at work."""
-        return self.network / self.total if self.total else 0.0
-
-    def __str__(self) -> str:
-        rate = self.frames / self.total if self.total else 0.0
-        rest = self.total - self.network - self.decoding - self.encoding
-        parts = {"waiting for decoding": self.decoding, "waiting for encoding": self.encoding, "other": rest}
-        shares = ", ".join(f"{name} {seconds / max(self.total, 1e-9):.1%}" for name, seconds in parts.items())
-        return f"{self.frames} frames in {self.total:.1f} s, {rate:.2f} a second: network {self.busy:.1%}, {shares}."
-
-
-@dataclass
 class FilmStylizer:
     """What is done with every frame of a film."""
 
     stylizer: Stylizer
     recipe: Recipe
+    _: KW_ONLY
     moving: Sequence[tuple[StyleWeights, MovingMask]] = ()
     """More regions, whose masks move."""
     size: tuple[int, int] | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tqdm import tqdm
@@ -13,6 +12,7 @@ from stylebank.cli.stylize.films import stylize_film
 from stylebank.cli.stylize.images import stylize_picture
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.looks import Looks
+from stylebank.cli.stylize.options import StylizeOptions
 from stylebank.errors import StyleBankError
 from stylebank.inference.stylizer import Stylizer
 from stylebank.signals import StopRequest
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def stylize_all(
-    stylizer: Stylizer, looks: Looks, jobs: Sequence[Job], options: argparse.Namespace, quiet: bool = False
+    stylizer: Stylizer, looks: Looks, jobs: Sequence[Job], options: StylizeOptions, quiet: bool = False
 ) -> Outcome:
     """Does every job; one that fails is noted and the rest go on."""
     outcome = Outcome()
@@ -44,7 +44,10 @@ def stylize_all(
             try:
                 if request.requested:
                     raise KeyboardInterrupt
-                _stylize_one(stylizer, looks, job, options, lambda: request.requested)
+                if job.film:
+                    stylize_film(stylizer, looks, job, options, lambda: request.requested)
+                else:
+                    stylize_picture(stylizer, looks, job, options)
                 outcome.done += 1
             except KeyboardInterrupt:
                 outcome.interrupted = True
@@ -79,12 +82,3 @@ def _bar(jobs: Sequence[Job], quiet: bool) -> tqdm[Job]:
     """Progress over pictures; films have bars of their own."""
     quiet = quiet or len(jobs) < 2 or any(job.film for job in jobs)
     return tqdm(jobs, unit="picture", disable=True if quiet else None)
-
-
-def _stylize_one(
-    stylizer: Stylizer, looks: Looks, job: Job, options: argparse.Namespace, stopped: Callable[[], bool]
-) -> None:
-    if job.film:
-        stylize_film(stylizer, looks, job, options, stopped)
-    else:
-        stylize_picture(stylizer, looks, job, options)

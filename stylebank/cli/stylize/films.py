@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,50 +10,24 @@ from PIL import Image
 from tqdm import tqdm
 
 from stylebank.cli.stylize.jobs import Job
-from stylebank.cli.stylize.looks import Looks, masked_weights
+from stylebank.cli.stylize.look_options import LookOptions
+from stylebank.cli.stylize.looks import Looks
+from stylebank.cli.stylize.options import StylizeOptions
 from stylebank.errors import ConfigError
 from stylebank.files import sha256_of
 from stylebank.films.moving_masks import MovingMask
-from stylebank.films.stabilize import METHODS
-from stylebank.films.stylize import FilmStylizer, Profile
+from stylebank.films.profile import Profile
+from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.strokes import work_size
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import FrameReader, VideoError, open_reader, open_writer
 
-DECISIVE = (
-    *("style", "raw_weights", "alpha", "outside", "feather", "preserve_colors", "stroke"),
-    *("size", "assign", "stabilize", "precision"),
-)
-"""The options that decide what frames look like."""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options that are for films alone."""
-    group = parser.add_argument_group("films, animations, folders of frames")
-    group.add_argument(
-        "--stabilize",
-        nargs="?",
-        const=METHODS[0],
-        choices=METHODS,
-        help=f"less flicker: {METHODS[0]} (quick) if no method is named, or flow (optical flow)",
-    )
-    group.add_argument("--start", type=float, metavar="SECONDS", help="begin here")
-    group.add_argument("--end", type=float, metavar="SECONDS", help="end here")
-    group.add_argument("--frames", action="store_true", help="folders are films' frames, and films become such folders")
-    group.add_argument("--fps", type=float, metavar="N", help="frames per second of a folder of frames, else 25")
-    group.add_argument("--codec", metavar="NAME", help="encoder, as FFmpeg calls it, else the container's usual one")
-    group.add_argument("--preset", metavar="NAME", help="of the encoder: speed against size")
-    group.add_argument("--batch", type=int, metavar="N", help="frames through the network at a time, else by size")
-    group.add_argument("--lenient", action="store_true", help="read damaged films as far as possible")
-    group.add_argument("--drop-streams", action="store_true", help="leave out sound and titles the output cannot hold")
-    group.add_argument("--profile", action="store_true", help="print where the time went")
-
-
-def check_options(options: argparse.Namespace) -> None:
+def check_films(looks: LookOptions) -> None:
     """Raises ConfigError for options that are for single pictures alone."""
-    if options.sweep:
+    if looks.sweep:
         raise ConfigError("--sweep makes a strip of one picture; it cannot be made of a film.")
-    if options.regions or options.show_regions:
+    if looks.regions.method or looks.regions.show:
         raise ConfigError(
             "--regions and --show-regions would find other regions in every frame of a film; give it masks or a "
             "--label-map."
@@ -62,7 +35,7 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def stylize_film(
-    stylizer: Stylizer, looks: Looks, job: Job, options: argparse.Namespace, stopped: Callable[[], bool]
+    stylizer: Stylizer, looks: Looks, job: Job, options: StylizeOptions, stopped: Callable[[], bool]
 ) -> None:
     """Writes one film in every look.
 
@@ -70,32 +43,29 @@ def stylize_film(
         StyleBankError: it cannot be read, stylized or written.
         KeyboardInterrupt: `stopped` said so; what is done is a film that can be played, and can be gone on with.
     """
-    fps = options.fps if job.source.is_dir() else None
-    reader = open_reader(job.source, options.start, options.end, fps=fps, strict=not options.lenient)
+    how = options.films
+    fps = how.fps if job.source.is_dir() else None
+    reader = open_reader(job.source, how.start, how.end, fps=fps, strict=not how.lenient)
     size = _size(reader, options.size)
-    work_size(size, options.stroke)
+    work_size(size, options.looks.stroke)
     first = Image.new("RGB", size)  # no recipe for films depends on what a frame shows
     for name, target in job.targets.items():
-        moving = [
-            (
-                masked_weights(text, options, stylizer),
-                MovingMask(path, reader, options.start, options.end, options.feather),
-            )
-            for text, path in looks.moving.items()
-        ]
         film = FilmStylizer(
             stylizer,
             looks.recipes(first)[name],
-            moving,
-            size,
-            options.stroke,
-            options.preserve_colors,
-            options.tile,
-            options.batch,
-            options.stabilize,
+            moving=[
+                (weights, MovingMask(mask.path, reader, how.start, how.end, options.looks.feather))
+                for weights, mask in looks.moving
+            ],
+            size=size,
+            stroke=options.looks.stroke,
+            colors=options.looks.colors,
+            tile=options.tile,
+            batch=how.batch,
+            stabilize=how.stabilize,
         )
-        profile = _run(film, reader, target, {"look": name, **_settings(stylizer, looks, options)}, options, stopped)
-        if options.profile:
+        profile = _run(film, reader, target, {"look": name, **decisive(stylizer, options)}, options, stopped)
+        if how.profile:
             tqdm.write(f"{target}: {profile}")
 
 
@@ -104,20 +74,20 @@ def _run(
     reader: FrameReader,
     target: Path,
     settings: dict[str, Any],
-    options: argparse.Namespace,
+    options: StylizeOptions,
     stopped: Callable[[], bool],
 ) -> Profile:
     writer = open_writer(
         target,
         reader,
         film.size,
-        codec=options.codec,
+        codec=options.films.codec,
         quality=options.quality,
-        preset=options.preset,
-        overwrite=options.overwrite,
-        resume=options.resume,
+        preset=options.films.preset,
+        overwrite=options.existing.overwrite,
+        resume=options.existing.resume,
         settings=settings,
-        drop=options.drop_streams,
+        drop=options.films.drop_streams,
     )
     done = writer.position.index
     with writer, tqdm(total=reader.expected, initial=done, unit="frame", desc=target.name, disable=None) as bar:
@@ -138,14 +108,27 @@ def _size(reader: FrameReader, short_side: int | None) -> tuple[int, int]:
     return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
-def _settings(stylizer: Stylizer, looks: Looks, options: argparse.Namespace) -> dict[str, Any]:
-    """All that decides what the frames look like, to be compared when a film is gone on with."""
-    files = [Path(text.partition("=")[2]) for text in options.mask] + ([options.label_map] if options.label_map else [])
-    manifest = stylizer.bank.manifest
+def decisive(stylizer: Stylizer, options: StylizeOptions) -> dict[str, Any]:
+    """All that decides what frames look like, to be compared when a film is gone on with.
+
+    Films that were begun hold it on disk: other keys or values, and they could no longer be gone on with.
+    """
+    looks, label_map = options.looks, options.looks.regions.label_map
+    files = [*(mask.path for mask in looks.masks), *([label_map] if label_map else [])]
     return {
-        **{name: getattr(options, name) for name in DECISIVE},
-        "mask": [str(text) for text in options.mask],
-        "label_map": options.label_map and str(options.label_map),
+        "style": [style.text for style in looks.styles],
+        "raw_weights": looks.raw_weights,
+        "alpha": looks.alpha,
+        "outside": looks.outside,
+        "feather": looks.feather,
+        "preserve_colors": looks.colors,
+        "stroke": looks.stroke,
+        "size": options.size,
+        "assign": looks.regions.assign,
+        "stabilize": options.films.stabilize,
+        "precision": options.precision,
+        "mask": [mask.text for mask in looks.masks],
+        "label_map": label_map and str(label_map),
         "files": [sha256_of(file) if file.is_file() else len(list(file.iterdir())) for file in files],
-        "bank": [manifest.autoencoder_sha256, *(record.sha256 for record in stylizer.bank.records.values())],
+        "bank": [stylizer.bank.manifest.autoencoder_sha256, *(each.sha256 for each in stylizer.bank.records.values())],
     }

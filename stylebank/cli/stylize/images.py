@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from PIL import Image
 
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.looks import Looks
+from stylebank.cli.stylize.options import StylizeOptions
 from stylebank.images import load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.colors import preserve_colors
@@ -20,7 +20,7 @@ DEFAULT_QUALITY = 95  # of JPEG and WebP
 STRIP_CELL = 480  # longest side in pixels of the pictures in a strip
 
 
-def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: argparse.Namespace) -> None:
+def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: StylizeOptions) -> None:
     """Writes one picture in every look, or a strip of them.
 
     Raises:
@@ -31,28 +31,28 @@ def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: argpars
     if options.size:
         rgb = resize_short_side(rgb, options.size)
         alpha = alpha.resize(rgb.size) if alpha else None
-    encoded = stylizer.encode(resize_to_work(rgb, options.stroke), options.tile)
+    encoded = stylizer.encode(resize_to_work(rgb, options.looks.stroke), options.tile)
     outputs = {}
     for name, recipe in looks.recipes(rgb).items():
-        outputs[name] = preserve_colors(restore_detail(encoded.stylize(recipe), rgb), rgb, options.preserve_colors)
+        outputs[name] = preserve_colors(restore_detail(encoded.stylize(recipe), rgb), rgb, options.looks.colors)
         if name in job.targets:  # at once: with many looks all of them would fill the memory
             _save(outputs.pop(name), job.targets[name], options, alpha)
-    if options.sweep:
+    if options.looks.sweep:
         (target,) = job.targets.values()
         _save(_strip(outputs), target, options)
 
 
-def show_regions(looks: Looks, source: Path, target: Path, options: argparse.Namespace) -> list[Path]:
+def show_regions(looks: Looks, source: Path, target: Path, options: StylizeOptions) -> list[Path]:
     """Writes a picture's label map and its key, and returns the files. Raises as `stylize_picture` does."""
     rgb = load_picture(source, draft_short_side=options.size).rgb
     if options.size:
         rgb = resize_short_side(rgb, options.size)
-    return save_label_map(looks.finder.full_size(rgb), target, overwrite=options.overwrite)
+    return save_label_map(looks.finder.full_size(rgb), target, overwrite=options.existing.overwrite)
 
 
-def _save(image: Image.Image, target: Path, options: argparse.Namespace, alpha: Image.Image | None = None) -> None:
+def _save(image: Image.Image, target: Path, options: StylizeOptions, alpha: Image.Image | None = None) -> None:
     quality = DEFAULT_QUALITY if options.quality is None else options.quality
-    save_picture(image, target, alpha=alpha, overwrite=options.overwrite, quality=quality)
+    save_picture(image, target, alpha=alpha, overwrite=options.existing.overwrite, quality=quality)
 
 
 def _strip(pictures: dict[str, Image.Image]) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from stylebank.cli.stylize.looks import Looks
+from stylebank.cli.stylize.options import WebcamOptions
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
-from stylebank.inference.blending import Recipe
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Webcam
 
@@ -22,40 +21,33 @@ if TYPE_CHECKING:
 
 DEFAULT_SIDE = 240  # short side in pixels, for a processor to keep up; --size says otherwise
 _NEXT, _LEAVE = ("n", "space", "Right"), ("q", "Escape")
-_REFUSED = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
 
 
-def run(options: argparse.Namespace) -> int:
+def show_camera(options: WebcamOptions) -> None:
     """Shows the camera's pictures in every look asked for.
 
     Raises:
-        ConfigError: options that say nothing about a camera, or contradict each other.
+        ConfigError: a mask moves, or no look is asked for.
         StyleBankError: as `show`.
     """
-    for name in _REFUSED:
-        if getattr(options, name):
-            raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
     stylizer = Stylizer.load(options.bank, options.device, options.precision)
-    wanted = Looks(options, stylizer)
-    if wanted.moving:
-        raise ConfigError(f"--mask {next(iter(wanted.moving))} moves; it takes a film to go with it.")
+    wanted = Looks(options.looks, stylizer)
+    wanted.check_still()
     if not wanted.names:
         raise ConfigError("--style is missing.")
     recipes = wanted.recipes(Image.new("RGB", (64, 64)))  # none depends on the picture
-    looks = {name: _film(stylizer, recipe, options) for name, recipe in recipes.items()}
-    show(options.webcam, looks, options.size or DEFAULT_SIDE)
-    return 0
-
-
-def _film(stylizer: Stylizer, recipe: Recipe, options: argparse.Namespace) -> FilmStylizer:
-    return FilmStylizer(
-        stylizer,
-        recipe,
-        stroke=options.stroke,
-        colors=options.preserve_colors,
-        tile=options.tile,
-        stabilize=options.stabilize,
-    )
+    looks = {
+        name: FilmStylizer(
+            stylizer,
+            recipe,
+            stroke=options.looks.stroke,
+            colors=options.looks.colors,
+            tile=options.tile,
+            stabilize=options.stabilize,
+        )
+        for name, recipe in recipes.items()
+    }
+    show(options.camera, looks, options.size or DEFAULT_SIDE)
 
 
 def show(camera: str, looks: Mapping[str, FilmStylizer], short_side: int) -> None:

@@ -1,0 +1,157 @@
+"""The options that say how pictures shall look, read into typed values."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stylebank.cli.arguments import at_least
+from stylebank.cli.stylize import region_options
+from stylebank.cli.stylize.region_options import RegionOptions, regions_of
+from stylebank.errors import ConfigError
+from stylebank.inference.colors import MODES, Mode
+from stylebank.inference.masks import check_feather
+from stylebank.inference.recipes import ORIGINAL
+from stylebank.inference.strokes import Stroke, parse_stroke
+from stylebank.styles import IDENTITY
+
+
+@dataclass(frozen=True)
+class StyleChoice:
+    """`NAME` or `NAME:WEIGHT`; the name may be `all`."""
+
+    text: str
+    """As it was written."""
+    name: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class MaskChoice:
+    """`NAME=FILE` or `NAME:ALPHA=FILE`: a style, its strength if it has one of its own, and where it goes."""
+
+    text: str
+    """As it was written."""
+    name: str
+    alpha: float | None
+    path: Path
+
+
+@dataclass(frozen=True)
+class LookOptions:
+    """How pictures shall look, before a bank has been asked whether it has those styles."""
+
+    styles: tuple[StyleChoice, ...] = ()
+    raw_weights: bool = False
+    sweep: int | None = None
+    """Mixtures in a strip that goes from one style to another."""
+    alpha: float = 1.0
+    masks: tuple[MaskChoice, ...] = ()
+    outside: str = IDENTITY
+    """What is where no mask is, without styles: `identity` or `original`."""
+    feather: float = 0.0
+    """Width of soft edges in pixels, see `masks.feather`."""
+    colors: Mode = "none"
+    stroke: Stroke = 1.0
+    regions: RegionOptions = field(default_factory=RegionOptions)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    group = parser.add_argument_group("looks")
+    group.add_argument(
+        "--style",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME[:WEIGHT]",
+        help="styles, 'all', or 'identity', each on its own; with weights one mixture of them",
+    )
+    group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
+    group.add_argument(
+        "--sweep", type=at_least(2, highest=64), metavar="N", help="a strip of N mixtures, from one style to another"
+    )
+    group.add_argument("--alpha", type=float, default=1.0, metavar="0..1", help="strength: 0 is the reconstruction")
+    group.add_argument(
+        "--mask",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME[:ALPHA]=FILE",
+        help="a style where a grey picture is white, --style elsewhere; for films a film or a folder, too",
+    )
+    group.add_argument(
+        "--outside",
+        choices=(IDENTITY, ORIGINAL),
+        default=IDENTITY,
+        help="where no mask is, without --style: the reconstruction, or the photograph untouched",
+    )
+    group.add_argument(
+        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+    )
+    group.add_argument(
+        "--preserve-colors",
+        choices=MODES,
+        default="none",
+        help="luma: the photograph's colours in their places; histogram: its palette",
+    )
+    group.add_argument(
+        "--stroke",
+        default="1",
+        metavar="0.5..4|auto",
+        help="width of strokes; size and edges stay. auto: alike in proportion whatever the size",
+    )
+    region_options.add_arguments(parser)
+
+
+def looks_of(options: argparse.Namespace) -> LookOptions:
+    """What the arguments ask for.
+
+    Raises:
+        ConfigError: a text cannot be read, a number is out of range, or options contradict each other.
+    """
+    if options.outside == ORIGINAL and (options.style or not (options.mask or options.assign)):
+        raise ConfigError("--outside original keeps the photograph where no mask is: give masks, and no --style.")
+    return LookOptions(
+        styles=tuple(parse_style(text) for text in options.style),
+        raw_weights=options.raw_weights,
+        sweep=options.sweep,
+        alpha=options.alpha,
+        masks=tuple(parse_mask(text) for text in options.mask),
+        outside=options.outside,
+        feather=check_feather(options.feather),
+        colors=options.preserve_colors,
+        stroke=parse_stroke(options.stroke),
+        regions=regions_of(options),
+    )
+
+
+def parse_style(text: str) -> StyleChoice:
+    """Reads `NAME` or `NAME:WEIGHT`.
+
+    Raises:
+        ConfigError: the weight is not a number.
+    """
+    name, colon, weight = text.partition(":")
+    return StyleChoice(text, name, _number(weight, f"--style {text}") if colon else None)
+
+
+def parse_mask(text: str) -> MaskChoice:
+    """Reads `NAME=FILE` or `NAME:ALPHA=FILE`.
+
+    Raises:
+        ConfigError: a part is missing, or the strength is not a number.
+    """
+    look, equals, file = text.partition("=")
+    name, colon, alpha = look.partition(":")
+    if not equals or not file or not name or (colon and not alpha):
+        raise ConfigError(f"--mask {text}: write NAME=FILE or NAME:ALPHA=FILE.")
+    return MaskChoice(text, name, _number(alpha, f"--mask {text}") if colon else None, Path(file))
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: '{text}' is not a number.") from error

@@ -1,0 +1,138 @@
+"""The command's arguments, and the typed requests that they become."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.stylize import film_options, look_options
+from stylebank.cli.stylize.film_options import FilmOptions, films_of
+from stylebank.cli.stylize.jobs import Existing
+from stylebank.cli.stylize.look_options import LookOptions, looks_of
+from stylebank.errors import ConfigError
+from stylebank.films.stabilize import StabilizeMethod
+
+_STILL = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
+"""Options that say nothing about a camera."""
+
+
+@dataclass(frozen=True)
+class StylizeOptions:
+    """What to stylize, how, and where to."""
+
+    bank: Path
+    inputs: tuple[Path, ...]
+    output: Path
+    """A file, or a folder; of no account if nothing but regions is shown."""
+    looks: LookOptions
+    films: FilmOptions = field(default_factory=FilmOptions)
+    existing: Existing = field(default_factory=Existing)
+    size: int | None = None
+    """Short side in pixels that everything is scaled to first."""
+    tile: int | None = None
+    """See `Stylizer.encode`."""
+    quality: int | None = None
+    """Of JPEG and WebP 1 to 100, of films the encoder's own."""
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class WebcamOptions:
+    """Which camera's pictures to show, and how."""
+
+    camera: str
+    bank: Path
+    looks: LookOptions
+    size: int | None = None
+    """Short side in pixels."""
+    tile: int | None = None
+    stabilize: StabilizeMethod | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument(
+        "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
+    )
+    parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="pictures and films: files, folders or glob patterns",
+    )
+    parser.add_argument(
+        "--webcam", nargs="?", const="0", metavar="N", help="show a camera's pictures in a window; several looks: key n"
+    )
+    parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
+    parser.add_argument(
+        "--size", type=at_least(16, "pixels"), metavar="N", help="scale to this short side in pixels first"
+    )
+    parser.add_argument(
+        "--tile", type=_tile, metavar="N|auto", help="work in tiles of N pixels: same result, less memory"
+    )
+    parser.add_argument(
+        "--quality", type=int, metavar="N", help="of JPEG and WebP 1 to 100 (best), else 95; of films the encoder's own"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
+    look_options.add_arguments(parser)
+    film_options.add_arguments(parser)
+
+
+def request_of(options: argparse.Namespace) -> StylizeOptions:
+    """What the arguments ask for.
+
+    Raises:
+        ConfigError: something is missing or cannot be read, is out of range, or contradicts something else.
+    """
+    only_regions = options.show_regions and not (options.assign or options.style or options.mask)
+    for name in ("input", *(() if only_regions else ("output",))):
+        if not getattr(options, name):
+            raise ConfigError(f"--{name} is missing.")
+    return StylizeOptions(
+        bank=options.bank,
+        inputs=tuple(options.input),
+        output=options.output or Path(),
+        looks=looks_of(options),
+        films=films_of(options),
+        existing=Existing(options.overwrite, options.resume),
+        size=options.size,
+        tile=options.tile,
+        quality=options.quality,
+        precision=options.precision,
+    )
+
+
+def webcam_of(options: argparse.Namespace) -> WebcamOptions:
+    """What the arguments ask for with --webcam.
+
+    Raises:
+        ConfigError: options that say nothing about a camera; otherwise as `request_of`.
+    """
+    for name in _STILL:
+        if getattr(options, name):
+            raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
+    return WebcamOptions(
+        camera=options.webcam,
+        bank=options.bank,
+        looks=looks_of(options),
+        size=options.size,
+        tile=options.tile,
+        stabilize=options.stabilize,
+        device=options.device,
+        precision=options.precision,
+    )
+
+
+def _tile(text: str) -> int | None:
+    return None if text == "auto" else at_least(16, "pixels")(text)  # None: tiles only where they are needed
