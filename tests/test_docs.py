@@ -28,8 +28,6 @@ from stylebank.styles import find_styles
 ROOT = Path(__file__).parents[1]
 MARKDOWN = ("*.md", "docs/*.md", "checkpoints/*.md", "data/*.md")
 PAGES = sorted(page for pattern in MARKDOWN for page in ROOT.glob(pattern))
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("checkpoints/*.md"), ROOT / "data/README.md"]
-)
 SCRIPTS = sorted([*(ROOT / "configs").iterdir(), *(ROOT / "benchmarks").glob("*.py")])
 PROGRAMS = {"train.py": "train.py", "infer.py": "infer.py", "stylebank": None}
 
