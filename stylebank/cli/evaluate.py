@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of the bank's and the optimisation's convolutions",
     )
-    group = parser.add_argument_group("the optimisation that outputs are compared with")
+    _add_baseline_arguments(parser.add_argument_group("the optimisation that outputs are compared with"))
+
+
+def _add_baseline_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--iterations",
         type=at_least(1),

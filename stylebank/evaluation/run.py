@@ -121,7 +121,9 @@ def evaluate(request: EvaluationRequest, *, say: Say | None = None) -> Evaluatio
     styles = load_styles(sources, configs, request.loss_weights, device, request.style_size)
     fidelity = Fidelity(device, request.lpips)
     machine = Machine(device, dtype, Clock(device))
-    evaluation = Evaluation(painter, files, styles, _design(request), fidelity, request.out / COURSES, machine)
+    evaluation = Evaluation(
+        painter, files, styles, _design(request), fidelity=fidelity, folder=request.out / COURSES, machine=machine
+    )
     result = evaluation.run()
     name = (request.outputs or request.bank or Path()).resolve().name
     text, report = write_report(name, evaluation, result, [*notes, fidelity.note], request.out)

@@ -110,10 +110,10 @@ def optimize_image(
         content,
         paintings,
         preset,
-        dict(zip(sizes, iterations_of(preset.iterations, len(sizes)), strict=True)),
-        recipe_of(paintings),
-        colors,
-        callback,
+        iterations=dict(zip(sizes, iterations_of(preset.iterations, len(sizes)), strict=True)),
+        recipe=recipe_of(paintings),
+        colors=colors,
+        callback=callback,
     )
     check_size(sizes[0])
     network = _network(preset, weights, resolve_device(device))

@@ -93,7 +93,7 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     bank, add_style, names = request.bank or request.start_from, tuple(request.add_style), tuple(request.names)
     if not resume:
         config = load_config(request.config, request.overrides, _settings_of(request))
-        return TrainingPlan(config, out, folder, False, False, request.in_place, bank, add_style, names)
+        return TrainingPlan(config, out, folder, in_place=request.in_place, bank=bank, add_style=add_style, names=names)
     wanted = folder.task()
     began = tuple(wanted["add_style"] or ())
     if automatic and began != tuple(map(str, add_style)):
@@ -101,7 +101,17 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     bank = Path(wanted["bank"]) if wanted["bank"] else None
     add_style, names = tuple(map(Path, began)), tuple(wanted["names"] or ())
     config = load_config(request.config or folder.config_file, request.overrides)
-    return TrainingPlan(config, out, folder, True, folder.saved, request.in_place, bank, add_style, names)
+    return TrainingPlan(
+        config,
+        out,
+        folder,
+        resume=True,
+        saved=folder.saved,
+        in_place=request.in_place,
+        bank=bank,
+        add_style=add_style,
+        names=names,
+    )
 
 
 def _begun(request: TrainRequest) -> bool:

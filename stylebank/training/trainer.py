@@ -100,11 +100,11 @@ class Trainer:
         self.monitor = Monitor(
             run.folder.path,
             (run.step, run.config.train.steps),
-            run.objective.terms.values(),
-            names,
-            run.device,
-            run.losses,
-            run.processes,
+            terms=run.objective.terms.values(),
+            styles=names,
+            device=run.device,
+            latest=run.losses,
+            processes=run.processes,
         )
         run.issues.say = self.monitor.say
         return self.monitor
