@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import av
@@ -12,6 +14,8 @@ from films import make_film, packets
 from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
+from stylebank.bank.io import load_bank
+from stylebank.files import sha256_of
 from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import open_reader, open_writer
@@ -46,6 +50,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 Stylize = Callable[..., Path]
+Interrupt = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -246,24 +251,35 @@ def test_a_folder_of_masks_needs_one_for_each_frame(
 # ------------------------------------------------------------------------------------- interruption, refusals
 
 
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """interrupt(n) -> a context in which Ctrl-C is pressed after n frames."""
+
+    @contextmanager
+    def _interrupt(after: int) -> Iterator[None]:
+        seen, stylize = 0, FilmStylizer._stylize
+
+        def _stop(self: FilmStylizer, frames: list, *rest: object) -> np.ndarray:
+            nonlocal seen
+            seen += len(frames)
+            if seen > after:
+                raise KeyboardInterrupt
+            return stylize(self, frames, *rest)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FilmStylizer, "_stylize", _stop)
+            yield
+
+    return _interrupt
+
+
 def test_an_interrupted_film_is_resumed_where_it_was(
-    bank: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bank: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], interrupt: Interrupt
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     options = ("--style", "calm", "--frames", "--batch", "2")
     succeed(capsys, *_command(bank, film, whole), *options)
-    seen = 0
-    stylize = FilmStylizer._stylize
-
-    def _stop(self: FilmStylizer, frames: list, *rest: object) -> np.ndarray:
-        nonlocal seen
-        seen += len(frames)
-        if seen > 4:
-            raise KeyboardInterrupt
-        return stylize(self, frames, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FilmStylizer, "_stylize", _stop)
+    with interrupt(4):
         assert run(*_command(bank, film, out), *options) == 130
     assert "--resume" in capsys.readouterr().err
     assert not out.exists()
@@ -273,6 +289,48 @@ def test_an_interrupted_film_is_resumed_where_it_was(
     succeed(capsys, *_command(bank, film, out), *options, "--resume")
     assert files_of(out) == files_of(whole)
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_what_is_kept_of_a_film_begun_is_what_earlier_versions_kept(
+    bank: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: Interrupt
+) -> None:
+    """Another key or value, and their films could no longer be gone on with."""
+    monkeypatch.chdir(tmp_path)
+    _columns(0, 32).save("mask.png")
+    Path("moving").mkdir()
+    for i in range(FRAMES):
+        _columns(8 * i, 8 * i + 16).save(f"moving/{i}.png")
+    Image.new("RGB", SIZE, (255, 0, 0)).save("map.png")  # label 0
+    looks = ("--style", "calm:1", "storm:3", "--raw-weights", "--alpha", "0.5", "--feather", "2", "--stroke", "1.5")
+    masks = ("--mask", "calm:0.25=mask.png", "storm=moving", "--label-map", "map.png", "--assign", "0=calm")
+    rest = ("--preserve-colors", "luma", "--size", "40", "--stabilize", "--frames", "--end", "9")
+    with interrupt(2):
+        assert run(*_command(bank, film, Path("out")), *looks, *masks, *rest) == 130
+    [record] = tmp_path.rglob(".job.json")
+    contents = load_bank(bank)
+    assert json.loads(record.read_text("utf-8")) == {
+        "alpha": 0.5,
+        "assign": "0=calm",
+        "bank": [contents.manifest.autoencoder_sha256, *(each.sha256 for each in contents.records.values())],
+        "end": "9.0",
+        "feather": 2.0,
+        "files": [sha256_of(Path("mask.png")), FRAMES, sha256_of(Path("map.png"))],
+        "label_map": "map.png",
+        "look": "calm+storm",
+        "mask": ["calm:0.25=mask.png", "storm=moving"],
+        "outside": "identity",
+        "precision": "float32",
+        "preserve_colors": "luma",
+        "raw_weights": True,
+        "size": 40,
+        "source": "walk.mkv",
+        "source_bytes": film.stat().st_size,
+        "source_changed": film.stat().st_mtime_ns,
+        "stabilize": "blend",
+        "start": None,
+        "stroke": 1.5,
+        "style": ["calm:1", "storm:3"],
+    }
 
 
 def test_resume_skips_what_is_there(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,6 +398,14 @@ def test_a_moving_mask_needs_a_film(bank: Path, film: Path, tmp_path: Path, caps
     photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
     options = ("--mask", f"calm={film}", "--style", "storm")
     fail(capsys, *_command(bank, photo, tmp_path / "out.png"), *options, mentions=["walk.mkv", "film"])
+
+
+def test_a_moving_mask_of_no_style_is_refused_before_anything_is_begun(
+    bank: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--mask", f"gone={film}", "--style", "storm")
+    fail(capsys, *_command(bank, film, tmp_path / "out.mkv"), *options, mentions=["no style 'gone'"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_still_picture_is_no_film(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

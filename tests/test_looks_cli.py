@@ -185,6 +185,7 @@ def test_a_sweep_is_a_strip_from_one_style_to_the_other(look: Callable[..., np.n
         (("--regions", "kmeans:3"), ["--assign is missing"]),
         (("--assign", "0=calm"), ["--assign needs"]),
         (("--show-regions", "map.png", "--style", "calm"), ["--show-regions needs"]),
+        (("--regions", "kmeans:3", "--show-regions", "map.png", "--sweep", "3"), ["two names", "[]"]),
         (("--regions", "kmeans:3", "--assign", "7=calm"), ["region 7", "0, 1, 2"]),
         (("--regions", "kmeans:3", "--assign", "0=gone"), ["gone", "calm, storm"]),
         (("--regions", "kmeans:3", "--label-map", "map.png", "--assign", "0=calm"), ["--label-map", "one of them"]),

@@ -246,6 +246,10 @@ def test_an_output_that_is_a_file_is_no_folder(
         (["--input", "P", "--output", "new"], ["--style is missing"]),
         (["--style", "calm", "--output", "new"], ["--input is missing"]),
         (["--style", "calm", "--input", "P"], ["--output is missing"]),
+        (
+            ["--style", "calm", "--input", "P", "--regions", "kmeans:3", "--show-regions", "new"],
+            ["--output is missing"],
+        ),
         (["--style", "calm", "--input", "P", "--output", "new", "--bank", "P"], ["is not a bank", "bank.json"]),
         (["--list", "--bank", "nowhere"], ["nowhere", "does not exist"]),
     ],

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from stylebank import __version__
 from stylebank.cli import bank, demo, evaluate, messages, optimize, study, train
@@ -18,7 +18,20 @@ from stylebank.errors import ConfigError
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.inference.memory import keep_freed_memory
 
-COMMANDS = {
+
+class Command(Protocol):
+    """What a command's module has; the first line of its docstring is its help."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declares the command's options."""
+
+    def run(self, options: argparse.Namespace, /) -> int:
+        """Runs the command and returns its exit code."""
+
+
+COMMANDS: dict[str, Command] = {
     "train": train,
     "stylize": stylize,
     "optimize": optimize,
@@ -27,6 +40,8 @@ COMMANDS = {
     "demo": demo,
     "study": study,
 }
+PROGRAMS: dict[str, Command] = {"train.py": train, "infer.py": stylize}
+"""Programs that are one command."""
 
 
 def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -78,21 +93,22 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:
     """The whole command line, or that of `train.py` or `infer.py`."""
-    single = {"train.py": train, "infer.py": stylize}.get(prog or "")
+    single = PROGRAMS.get(prog or "")
     if single:
         made = _command_parser(_Parser(prog=prog, description=_summary(single)), single)
     else:
         made = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
         commands = made.add_subparsers(required=True, metavar="COMMAND")
-        for name, module in COMMANDS.items():
-            _command_parser(commands.add_parser(name, help=_summary(module), description=_summary(module)), module)
+        for name, command in COMMANDS.items():
+            summary = _summary(command)
+            _command_parser(commands.add_parser(name, help=summary, description=summary), command)
     made.add_argument("--version", action="version", version=f"stylebank {__version__}")
     return made
 
 
-def _command_parser(parser: argparse.ArgumentParser, module: object) -> argparse.ArgumentParser:
-    module.add_arguments(parser)  # type: ignore[attr-defined]
-    parser.set_defaults(run=module.run)  # type: ignore[attr-defined]
+def _command_parser(parser: argparse.ArgumentParser, command: Command) -> argparse.ArgumentParser:
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
     return parser
 
 
@@ -103,5 +119,5 @@ def _megapixels(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _summary(module: object) -> str:
-    return (module.__doc__ or "").split("\n", 1)[0]
+def _summary(command: Command) -> str:
+    return (command.__doc__ or "").split("\n", 1)[0]

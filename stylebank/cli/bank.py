@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.bank.io import Bank, find_bank, load_bank
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     show = commands.add_parser("show", help="print what is in a bank; checks every hash")
     show.add_argument("bank", type=Path)
-    show.set_defaults(action=_show)
+    show.set_defaults(action=lambda given: _show(given.bank))
 
     extract = commands.add_parser("extract", help="copy one style's two files out of a bank")
     extract.add_argument("bank", type=Path)
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     extract.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for NAME.safetensors and NAME.json"
     )
-    extract.set_defaults(action=_extract)
+    extract.set_defaults(action=lambda given: _extract(given.bank, given.styles, given.out))
 
     merge = commands.add_parser("merge", help="a new bank: one bank plus styles of others with the same auto-encoder")
     merge.add_argument("bank", type=Path)
@@ -36,19 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "others", nargs="+", type=Path, metavar="OTHER", help="banks, or extracted NAME.safetensors files"
     )
     merge.add_argument("--out", type=Path, required=True, metavar="DIR")
-    merge.set_defaults(action=_merge)
+    merge.set_defaults(action=lambda given: _merge(given.bank, given.others, given.out))
 
     remove = commands.add_parser("remove", help="a new bank without some styles")
     remove.add_argument("bank", type=Path)
     remove.add_argument("styles", nargs="+", metavar="style")
     remove.add_argument("--out", type=Path, required=True, metavar="DIR")
-    remove.set_defaults(action=_remove)
+    remove.set_defaults(action=lambda given: _remove(given.bank, given.styles, given.out))
 
     pack = commands.add_parser("pack", help="a new bank with weights stored in half the space (float16)")
     pack.add_argument("bank", type=Path)
     pack.add_argument("--out", type=Path, required=True, metavar="DIR")
     pack.add_argument("--licence", metavar="TEXT", help="licence to write into the bank")
-    pack.set_defaults(action=_pack)
+    pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence))
 
     check = commands.add_parser("verify", help="check every hash, and with photographs and paintings every number")
     check.add_argument("bank", type=Path)
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--styles", type=Path, nargs="+", metavar="PATH", help="paintings named like the styles")
     check.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
     check.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    check.set_defaults(action=_verify)
+    check.set_defaults(action=lambda given: _verify(_check_of(given)))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     return int(options.action(options) or 0)
 
 
-def _show(options: argparse.Namespace) -> None:
-    folder = find_bank(options.bank)
+def _show(path: Path) -> None:
+    folder = find_bank(path)
     bank = load_bank(folder)
     model, form = bank.manifest.architecture.model, bank.manifest.architecture.bank
     print(f"{folder}: {len(bank.records)} style(s), format {bank.manifest.format}, {_megabytes(folder):.2f} MB")
@@ -84,16 +86,32 @@ def _show_style(bank: Bank, name: str) -> None:
     print(f"  {name:<28} {record.title:<28} {record.images} crops  {metrics}".rstrip())
 
 
-def _verify(options: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class BankCheck:
+    """What to check of a bank: its hashes, and if there are photographs and paintings every number in it."""
+
+    bank: Path
+    content: tuple[str, ...] = ()
+    styles: tuple[Path, ...] = ()
+    loss_weights: Path | None = None
+    device: str = "auto"
+
+
+def _check_of(options: argparse.Namespace) -> BankCheck:
     if bool(options.content) != bool(options.styles):
         raise ConfigError("To measure the bank again give both --content and --styles; neither checks the hashes.")
-    folder = find_bank(options.bank)
+    content, styles = tuple(options.content or ()), tuple(options.styles or ())
+    return BankCheck(options.bank, content, styles, options.loss_weights, options.device)
+
+
+def _verify(wanted: BankCheck) -> int:
+    folder = find_bank(wanted.bank)
     bank = load_bank(folder)
     print(f"{folder}: {len(bank.records)} style(s), every hash agrees.")
-    if not options.content:
+    if not wanted.content:
         return 0
-    files, paintings = find_images(options.content), find_styles(options.styles)
-    checks = verify(bank, files, paintings, resolve_device(options.device), loss_weights=options.loss_weights)
+    files, paintings = find_images(wanted.content), find_styles(wanted.styles)
+    checks = verify(bank, files, paintings, resolve_device(wanted.device), loss_weights=wanted.loss_weights)
     print(f"{'':<28} {'measure':<18} {'written':>9} {'now':>9}")
     for check in checks:
         remark = "" if check.agrees else "  differs"
@@ -105,24 +123,24 @@ def _verify(options: argparse.Namespace) -> int:
     return 0
 
 
-def _extract(options: argparse.Namespace) -> None:
-    for name in options.styles:
-        print(f"Wrote {extract_style(find_bank(options.bank), name, options.out)}")
+def _extract(bank: Path, styles: Sequence[str], out: Path) -> None:
+    for name in styles:
+        print(f"Wrote {extract_style(find_bank(bank), name, out)}")
 
 
-def _merge(options: argparse.Namespace) -> None:
-    names = merge_banks(find_bank(options.bank), options.others, options.out)
-    print(f"Wrote {options.out} with {', '.join(names)}.")
+def _merge(bank: Path, others: Sequence[Path], out: Path) -> None:
+    names = merge_banks(find_bank(bank), others, out)
+    print(f"Wrote {out} with {', '.join(names)}.")
 
 
-def _remove(options: argparse.Namespace) -> None:
-    names = remove_styles(find_bank(options.bank), options.styles, options.out)
-    print(f"Wrote {options.out} with {', '.join(names) or 'no style'}.")
+def _remove(bank: Path, styles: Sequence[str], out: Path) -> None:
+    names = remove_styles(find_bank(bank), styles, out)
+    print(f"Wrote {out} with {', '.join(names) or 'no style'}.")
 
 
-def _pack(options: argparse.Namespace) -> None:
-    rewrite_bank(find_bank(options.bank), options.out, "float16", options.licence)
-    print(f"Wrote {options.out}, {_megabytes(options.out):.2f} MB.")
+def _pack(bank: Path, out: Path, licence: str | None) -> None:
+    rewrite_bank(find_bank(bank), out, "float16", licence)
+    print(f"Wrote {out}, {_megabytes(out):.2f} MB.")
 
 
 def _megabytes(folder: Path) -> float:

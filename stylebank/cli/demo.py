@@ -26,21 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes every picture and one contact sheet, and says where."""
-    stylizer = Stylizer.load(options.bank)
+    demonstrate(options.bank, options.out, options.size)
+    return 0
+
+
+def demonstrate(bank: Path, out: Path, short_side: int) -> None:
+    """Stylizes the sample photographs, scaled to a short side in pixels, in every style of a bank.
+
+    Raises:
+        StyleBankError: the bank cannot be read, or a picture not be written.
+    """
+    stylizer = Stylizer.load(bank)
     rows, started = [], time.monotonic()
     for name in PHOTOGRAPHS:
-        photograph = resize_short_side(sample_photograph(name), options.size)
+        photograph = resize_short_side(sample_photograph(name), short_side)
         encoded = stylizer.encode(photograph)
         pictures = {style: encoded.stylize(style) for style in stylizer.styles}
         for style, picture in pictures.items():
-            save_picture(picture, options.out / style / f"{name}.png", overwrite=True)
+            save_picture(picture, out / style / f"{name}.png", overwrite=True)
         rows.append([photograph, *pictures.values()])
-    sheet = options.out / "contact_sheet.png"
+    sheet = out / "contact_sheet.png"
     save_picture(folded_sheet(rows, ["photograph", *stylizer.styles], COLUMNS), sheet, overwrite=True)
     count = len(PHOTOGRAPHS) * len(stylizer.styles)
     print(f"Stylized {count} pictures in {time.monotonic() - started:.1f} s on {stylizer.device}.")
-    print(f"Pictures: {options.out}/STYLE/NAME.png\nContact sheet: {sheet}")
-    return 0
+    print(f"Pictures: {out}/STYLE/NAME.png\nContact sheet: {sheet}")
 
 
 def sample_photograph(name: str) -> Image.Image:
