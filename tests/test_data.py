@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -214,6 +216,26 @@ def assert_same(left: list[ContentBatch], right: list[ContentBatch]) -> None:
 def test_workers_change_nothing(photos: Path) -> None:
     crops = crops_of(sorted(photos.iterdir()))
     assert_same(batches(crops, 0, 5), batches(crops, 0, 5, workers=2))
+
+
+class Cyclic:
+    itself: Cyclic
+
+
+def test_workers_inherit_no_garbage(photos: Path) -> None:
+    """A forked process that cleared it up might wait for threads that only its parent has."""
+    gc.collect()
+    gc.disable()
+    try:
+        cycle = Cyclic()
+        cycle.itself = cycle
+        left = weakref.ref(cycle)
+        del cycle
+        assert left() is not None
+        batches(crops_of(sorted(photos.glob("*.jpg"))), 0, 1, workers=1)
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_starting_at_a_step_equals_skipping_to_it(photos: Path) -> None:

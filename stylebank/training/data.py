@@ -6,6 +6,7 @@ run, any number of workers, and any number of processes see the same data.
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -242,6 +243,7 @@ def _without_signals(loader: DataLoader[Any]) -> Iterator[ContentBatch]:
     """
     guarded = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if guarded else None
+    gc.collect()  # else a forked process may clear up a film's decoder, and wait for threads that it does not have
     batches = iter(loader)
     if guarded and handler is not None:
         signal.signal(signal.SIGCHLD, handler)
