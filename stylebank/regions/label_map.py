@@ -71,17 +71,14 @@ def save_label_map(labels: np.ndarray, path: str | Path, *, overwrite: bool = Fa
     return [path, picture, text]
 
 
-def load_label_map(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
+def load_label_map(path: str | Path) -> np.ndarray:
     """Reads a label map, however it was saved.
 
     Where every colour is a label's, labels are exactly what the picture says. Otherwise soft edges and the traces of
     JPEG go to the nearest region, and areas less than 3 pixels wide may be lost.
 
-    Args:
-        size: (W, H) to scale to without new labels; None keeps the file's size.
-
     Returns:
-        (H, W) uint8.
+        (H, W) uint8, of the file's size.
 
     Raises:
         ImageError: the file cannot be read, is no label map, or an area has a colour that is no label's.
@@ -89,10 +86,7 @@ def load_label_map(path: str | Path, size: tuple[int, int] | None = None) -> np.
     picture = load_picture(path)
     if picture.alpha is not None and picture.alpha.getextrema() != (255, 255):
         raise ImageError(f"'{path}' is transparent in places; paint all of a label map in its labels' colours")
-    labels = _labels(np.asarray(picture.rgb), Path(path))
-    if size is None or size == picture.rgb.size:
-        return labels
-    return np.array(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    return _labels(np.asarray(picture.rgb), Path(path))
 
 
 def key_text(labels: np.ndarray) -> str:
