@@ -14,6 +14,8 @@ from pathlib import Path
 
 from stylebank.errors import StyleBankError
 
+_PREVIOUS = ".previous"
+
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
@@ -63,19 +65,20 @@ def new_file(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder to fill; on success it takes the place of `path`, on failure it is removed.
 
-    A folder cannot be replaced in one system call everywhere, so the old one is first moved to `PATH.previous`;
-    `settle_folder` finishes a swap that was cut short.
+    A folder cannot be replaced in one system call everywhere, so the old one is first moved to `.NAME.previous` beside
+    it. Whoever writes next finishes a swap that was cut short; whoever reads meanwhile takes `standing_folder`.
 
     Raises:
         StyleBankError: the disk is full, read-only, or the folder cannot be made.
     """
+    path = path.absolute()  # "." has no name
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.mkdir(parents=True)
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
-        settle_folder(path)
+        _settle(path)
         if path.exists():
             os.rename(path, _previous(path))
         os.rename(temporary, path)
@@ -90,8 +93,24 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def settle_folder(path: Path) -> None:
-    """Brings `path` back if a swap by `new_folder` was killed between its two renames."""
+def standing_folder(path: Path) -> Path:
+    """Where what stands under `path` can be read: there, or put aside by a swap that is not through. Changes nothing.
+
+    Given the folder that was put aside, it is the one that has taken its place, once there is one.
+    """
+    try:
+        if path.name.startswith(".") and path.name.endswith(_PREVIOUS):
+            path = path.with_name(path.name[1 : -len(_PREVIOUS)])
+        if path.exists():
+            return path
+        previous = _previous(path)
+        return previous if previous.is_dir() else path
+    except (OSError, ValueError):  # a name that is too long, or no name at all
+        return path
+
+
+def _settle(path: Path) -> None:
+    """Brings `path` back if a swap by `new_folder` was killed between its two renames. For writers alone."""
     previous = _previous(path)
     if not previous.exists():
         return
@@ -109,7 +128,8 @@ def write_error(path: Path, error: OSError) -> StyleBankError:
 
 
 def _previous(path: Path) -> Path:
-    return path.with_name(f".{path.name}.previous")
+    path = path.absolute()
+    return path.with_name(f".{path.name}{_PREVIOUS}")
 
 
 def _sync(path: Path) -> None:

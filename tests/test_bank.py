@@ -610,6 +610,46 @@ def test_killed_at_random_moments_a_whole_bank_remains(tmp_path: Path) -> None:
 
 
 @needs_fork
+def test_readers_never_hinder_a_writer(tmp_path: Path) -> None:
+    """Only writers settle a swap: a reader that did so between a writer's two renames would make it fail."""
+    folder = tmp_path / "bank"
+    save_bank(versioned(0), folder, {})
+
+    def save_often() -> None:
+        for version in range(1, 150):
+            save_bank(versioned(version), folder, {})
+
+    pid, read = in_child(save_often), 0
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        assert version_of(load_bank(find_bank(folder))) >= 0
+        read += 1
+    assert read > 5
+    assert version_of(load_bank(find_bank(folder))) == 149  # the writer came to its end
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_a_bank_put_aside_is_read_where_it_is_and_stays_there(tmp_path: Path) -> None:
+    folder = tmp_path / "bank"
+    save_bank(versioned(3), folder, {})
+    folder.rename(tmp_path / ".bank.previous")
+    (tmp_path / ".bank.previous").chmod(0o555)
+    assert version_of(load_bank(find_bank(folder))) == 3
+    assert [path.name for path in tmp_path.iterdir()] == [".bank.previous"]
+
+
+def test_a_bank_is_found_from_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_bank(versioned(3), tmp_path / "bank", {})
+    monkeypatch.chdir(tmp_path / "bank")
+    for name in (".", "", "../bank"):
+        assert version_of(load_bank(find_bank(Path(name)))) == 3
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for name in ("", "/", "x" * 300, "../bank/bank.json", "a\0b"):
+        with refused(BankError, "is not a bank"):
+            find_bank(Path(name))
+
+
+@needs_fork
 def test_a_disk_that_takes_no_more_is_one_sentence_and_keeps_the_old(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     bank, state = tmp_path / "bank", tmp_path / "state.pt"

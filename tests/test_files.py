@@ -12,7 +12,7 @@ import pytest
 from conftest import refused
 
 from stylebank.errors import StyleBankError
-from stylebank.files import new_file, new_folder, settle_folder, sha256_of
+from stylebank.files import new_file, new_folder, sha256_of, standing_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -144,8 +144,10 @@ def test_a_failed_rename_leaves_the_old_folder(tmp_path: Path, monkeypatch: pyte
     with refused(StyleBankError, tmp_path / "bank", "bad disk"), new_folder(tmp_path / "bank") as temporary:
         fill(temporary, "new")
     monkeypatch.undo()
-    settle_folder(tmp_path / "bank")
-    assert content(tmp_path / "bank") == ["old", "old"]
+    assert content(standing_folder(tmp_path / "bank")) == ["old", "old"]
+    with new_folder(tmp_path / "bank") as temporary:
+        fill(temporary, "next")
+    assert content(tmp_path / "bank") == ["next", "next"]
     assert names(tmp_path) == ["bank"]
 
 
@@ -170,11 +172,19 @@ def interrupted(tmp_path: Path) -> Path:
     return bank
 
 
-def test_a_swap_cut_short_is_undone(tmp_path: Path) -> None:
+def test_after_a_swap_cut_short_the_old_folder_is_read_and_nothing_moved(tmp_path: Path) -> None:
     bank = interrupted(tmp_path)
-    settle_folder(bank)
-    assert content(bank) == ["old", "old"]
-    assert names(tmp_path) == ["bank"]
+    before = sorted(tmp_path.rglob("*"))
+    assert content(standing_folder(bank)) == ["old", "old"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_was_put_aside_is_followed_back(tmp_path: Path) -> None:
+    bank = interrupted(tmp_path)
+    aside = standing_folder(bank)
+    assert standing_folder(aside) == aside != bank
+    fill(bank, "new")
+    assert standing_folder(aside) == bank
 
 
 @pytest.mark.parametrize("renamed", [True, False])
@@ -188,18 +198,25 @@ def test_a_swap_cut_short_does_not_hinder_the_next(renamed: bool, tmp_path: Path
     assert names(tmp_path) == ["bank"]
 
 
-def test_a_finished_swap_only_loses_what_was_put_aside(tmp_path: Path) -> None:
+def test_a_finished_swap_is_read_as_it_is(tmp_path: Path) -> None:
     bank = interrupted(tmp_path)
     fill(bank, "new")  # the second rename did happen
-    settle_folder(bank)
-    assert content(bank) == ["new", "new"]
-    assert names(tmp_path) == ["bank"]
+    assert standing_folder(bank) == bank
 
 
-def test_settling_leaves_everything_else_alone(tmp_path: Path) -> None:
+def test_reading_leaves_everything_alone(tmp_path: Path) -> None:
     fill(tmp_path / "bank", "old")
     shutil.copytree(tmp_path / "bank", tmp_path / "other")
-    settle_folder(tmp_path / "bank")
-    settle_folder(tmp_path / "none")
-    assert names(tmp_path) == ["bank", "other"]
-    assert content(tmp_path / "bank") == ["old", "old"]
+    shutil.copytree(tmp_path / "bank", tmp_path / ".bank.previous")
+    for name in ("bank", "none", ".", "x" * 300):
+        standing_folder(tmp_path / name)
+    assert standing_folder(Path()) == Path()
+    assert names(tmp_path) == [".bank.previous", "bank", "other"]
+
+
+def test_the_folder_one_stands_in_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "bank", "old")
+    monkeypatch.chdir(tmp_path / "bank")
+    with new_folder(Path()) as temporary:
+        fill(temporary, "new")
+    assert content(tmp_path / "bank") == ["new", "new"]

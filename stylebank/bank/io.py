@@ -39,7 +39,7 @@ from stylebank.bank.records import (
     write_manifest,
 )
 from stylebank.errors import BankError
-from stylebank.files import new_file, new_folder, settle_folder, sha256_of
+from stylebank.files import new_file, new_folder, sha256_of, standing_folder
 from stylebank.network.model import StyleBank
 
 Storage = Literal["float32", "float16"]
@@ -115,16 +115,20 @@ def write_style(
 
 
 def find_bank(path: Path) -> Path:
-    """The bank folder a user means: the folder itself, or the `bank` inside a run folder.
+    """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
+
+    While a writer replaces it, this may be where the old one was put aside; `load_bank` follows it from there.
 
     Raises:
         BankError: neither holds a bank.
     """
-    for folder in (path, path / "bank"):
-        settle_folder(folder)
-        if (folder / MANIFEST).is_file():
-            return folder
-    there = "holds no bank.json" if path.exists() else "does not exist"
+    try:
+        for folder in (path, path / "bank"):
+            if (found := standing_folder(folder) / MANIFEST).is_file():
+                return found.parent
+        there = "holds no bank.json" if path.exists() else "does not exist"
+    except (OSError, ValueError) as error:
+        there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
     raise BankError(f"{path} is not a bank: it {there}.")
 
 
@@ -135,11 +139,13 @@ def load_bank(folder: Path) -> Bank:
         BankError: something is missing, damaged, of a newer format, or belongs to another auto-encoder.
     """
     while True:
-        manifest = read_manifest(folder)
+        here, manifest = standing_folder(folder), None
         try:
-            return _load(folder, manifest)
+            manifest = read_manifest(here)
+            return _load(here, manifest)
         except BankError:
-            if read_manifest(folder) == manifest:
+            there = standing_folder(folder)
+            if there == here and (manifest is None or read_manifest(there) == manifest):
                 raise
 
 
