@@ -64,7 +64,7 @@ def run_study(
         say(f"Run {number} of {len(cells)}: {cell.name}")
         try:
             plan = plan_in(study.run_folder(cell.name), cell.config)
-            finished, error = carry_out(plan, device, loss_weights).finished, ""
+            finished, error = carry_out(plan, device, loss_weights, say=say).finished, ""
         except Exception as failure:  # whatever it is, the other runs are worth their hours
             finished, error = True, _reason(failure)
             _logger.debug("Where it was raised:", exc_info=failure)
