@@ -85,6 +85,22 @@ def test_a_bank_is_trained_and_a_style_added_from_a_thread(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("listening", [True, False])
+def test_what_a_run_says_on_the_way_goes_to_who_listens_and_nowhere_else(
+    request_to_train: TrainRequest, photos: Path, capsys: pytest.CaptureFixture[str], listening: bool
+) -> None:
+    class Vanish(Hooks):
+        def forward_begins(self, run: TrainingRun, identity: bool) -> None:
+            for file in run.photographs.train[:2]:
+                file.write_bytes(b"no longer a picture")
+
+    said: list[str] = []
+    result = stylebank.train(request_to_train, say=said.append if listening else None, hooks=Vanish())
+    assert result.report["counts"]["skipped_files"] == 2
+    assert sum(text.startswith("Skipped: ") for text in said) == (2 if listening else 0)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_run_goes_on_where_it_stopped(request_to_train: TrainRequest) -> None:
     class Stop(Hooks):
         def step_ends(self, run: TrainingRun) -> None:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from stylebank.cli.arguments import at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
 from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
@@ -87,4 +89,5 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # into a log file, too, as it happens
+    tqdm.write(text)  # above a run's progress bar
+    sys.stdout.flush()  # into a log file, too, as it happens

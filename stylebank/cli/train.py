@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from stylebank.cli.arguments import at_least, config_overrides
 from stylebank.distributed import SaidElsewhere
 from stylebank.training.plan import TrainRequest
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
     try:
-        result = train(request_of(options), say=print)
+        result = train(request_of(options), say=tqdm.write)  # above the bar
     except SystemExit:
         print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
         raise

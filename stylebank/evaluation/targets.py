@@ -17,7 +17,7 @@ from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.terms import Grams
+from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 
@@ -110,7 +110,7 @@ def load_styles(
         WeightsError: the loss network's weights are missing or do not fit.
     """
     losses = [configs[source.name].loss for source in sources]
-    layers = {*STYLE_LAYERS, CONTENT_LAYER, *(n for loss in losses for n in (*loss.style_layers, *loss.content_layers))}
+    layers = {*STYLE_LAYERS, CONTENT_LAYER, *(name for loss in losses for name in layers_of(loss))}
     paddings: list[Padding] = ["zeros", *(loss.padding for loss in losses)]
     networks = {
         padding: place(

@@ -111,6 +111,11 @@ class IdentityLoss(Term):
         return identity_loss(made.images, made.outputs)
 
 
+def layers_of(config: LossConfig) -> list[str]:
+    """The layers of the loss network that the terms look at."""
+    return list(dict.fromkeys((*config.content_layers, *config.style_layers)))
+
+
 TermFactory = Callable[[LossConfig, Grams, Tensor | None], Term]
 """Makes a term of the configuration, the paintings' Grams, and the style weight of every style, (styles,) or None."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.losses.terms import layers_of
 from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import find_styles
 from stylebank.sweeps.grid import Cell
@@ -35,7 +36,7 @@ def check(cells: Sequence[Cell], loss_weights: Path | None) -> None:
         find_styles(data.styles)
         find_photographs(data.content, data.min_side, data.held_out, seed=0)  # which are held out does not matter here
     losses = [cell.config.loss for cell in cells]
-    for network, pooling, layers in {(x.network, x.pooling, (*x.content_layers, *x.style_layers)) for x in losses}:
+    for network, pooling, layers in {(x.network, x.pooling, tuple(layers_of(x))) for x in losses}:
         load_loss_network(network, layers, pooling, loss_weights)
 
 
@@ -64,7 +65,7 @@ def run_study(
         say(f"Run {number} of {len(cells)}: {cell.name}")
         try:
             plan = plan_in(study.run_folder(cell.name), cell.config)
-            finished, error = carry_out(plan, device, loss_weights).finished, ""
+            finished, error = carry_out(plan, device, loss_weights, say=say).finished, ""
         except Exception as failure:  # whatever it is, the other runs are worth their hours
             finished, error = True, _reason(failure)
             _logger.debug("Where it was raised:", exc_info=failure)

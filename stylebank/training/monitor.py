@@ -1,4 +1,4 @@
-"""What a run says while it goes: progress bar, TensorBoard, preview grids. Reads values only every few steps."""
+"""What a run shows while it goes: progress bar, TensorBoard, preview grids. Reads values only every few steps."""
 
 from __future__ import annotations
 
@@ -122,10 +122,6 @@ class Monitor:
         """Saves a sheet of previews (mode RGB) and shows it in TensorBoard, with the identity PSNR in dB."""
         self._write({"identity_psnr": psnr, "preview": to_tensor(sheet)}, step)
         save_picture(sheet, self.folder / "previews" / f"{step:07d}.jpg", overwrite=True)
-
-    def say(self, text: str) -> None:
-        """Prints a line above the bar; every process may."""
-        self.bar.write(text if self.processes.is_main else f"Process {self.processes.rank}: {text}")
 
     def _write(self, values: Mapping[str, float | Tensor], step: int) -> None:
         """Adds numbers and pictures to the TensorBoard log; a full disk costs the run its entries, not the run."""

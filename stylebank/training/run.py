@@ -47,7 +47,8 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
     saving it. Started by torchrun, this is one of several processes of the run.
 
     Args:
-        say: called with what a person should read: what was found, what is skipped.
+        say: called with all that a person should read: what was found, what is skipped, what goes wrong on the way
+            without ending the run. Without it nothing is said; the report has all of it.
         hooks: called in every step, see `Hooks`.
 
     Raises:
@@ -62,7 +63,14 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
         try:
             plan = processes.from_main(lambda: plan_of(request, processes.restarted))
             return carry_out(
-                plan, device, request.loss_weights, processes, request.skip_nonfinite, say=say, hooks=hooks
+                plan,
+                device,
+                request.loss_weights,
+                processes,
+                request.skip_nonfinite,
+                say=say or _nobody,
+                hooks=hooks,
+                introduced=True,
             )
         except SaidElsewhere:
             time.sleep(1)  # torchrun ends the others with the first that fails: let the one speak that has to
@@ -120,19 +128,24 @@ def carry_out(
     processes: Processes = ALONE,
     skip_nonfinite: int = 0,
     *,
-    say: Say | None = None,
+    say: Say,
     hooks: Hooks | None = None,
+    introduced: bool = False,
 ) -> TrainResult:
-    """Begins a plan's run or goes on with it, trains it to its end and measures it there. Raises as `train` does."""
+    """Begins a plan's run or goes on with it, trains it to its end and measures it there. Raises as `train` does.
+
+    Args:
+        introduced: say first what was found and where the run trains.
+    """
     with processes.together():
         run = TrainingRun(plan.config, task_of(plan), plan.folder, device, loss_weights, processes, skip_nonfinite)
     if plan.saved:
         run.resume()
     processes.from_main(lambda: _prepare_folder(plan, run))
     run.write_report()
-    if say and processes.is_main:
+    if introduced and processes.is_main:
         introduce(run, say)
-    finished = Trainer(run, hooks=hooks).fit()
+    finished = Trainer(run, hooks=hooks, say=say).fit()
     if finished:
         processes.from_main(lambda: _finish(plan, run))
     file = run.write_report()
@@ -151,6 +164,10 @@ def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:
     plan.folder.create(plan.config, plan.asked)
     if plan.in_place:
         copy_bank(plan.out, plan.asked["bank"])
+
+
+def _nobody(text: str) -> None:
+    """Hears what a run says where nobody listens."""
 
 
 def _finish(plan: TrainingPlan, run: TrainingRun) -> None:

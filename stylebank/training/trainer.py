@@ -8,12 +8,13 @@ The branch of each step, its learning rate, crops and styles are pure functions 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.evaluation.held_out import identity_psnr, preview
@@ -35,10 +36,19 @@ class Trainer:
     Args:
         branches: the forward passes, by default the run's own.
         hooks: what watches the run.
+        say: called with what a person should read while the run goes; by default printed, above the progress bar.
     """
 
-    def __init__(self, run: TrainingRun, branches: Branches | None = None, hooks: Hooks | None = None) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        branches: Branches | None = None,
+        hooks: Hooks | None = None,
+        say: Callable[[str], None] = tqdm.write,
+    ) -> None:
         self.run, self.branches, self.hooks = run, branches or Branches(run), hooks or Hooks()
+        self._tell = say
+        run.issues.say = self._say
 
     def fit(self) -> bool:
         """Trains to the last step or until asked to stop; False if it was stopped before the end.
@@ -106,8 +116,12 @@ class Trainer:
             latest=run.losses,
             processes=run.processes,
         )
-        run.issues.say = self.monitor.say
         return self.monitor
+
+    def _say(self, text: str) -> None:
+        """Tells a person something; every process may."""
+        processes = self.run.processes
+        self._tell(text if processes.is_main else f"Process {processes.rank}: {text}")
 
     # ------------------------------------------------------------------------------------------- a step's gradient
 
@@ -171,7 +185,7 @@ class Trainer:
         problem = self._what_is_not_finite(values, styles, batch)
         if run.nonfinite_steps <= run.skip_nonfinite:
             if run.processes.is_main:
-                self.monitor.say(f"{problem} The step is left out, {run.nonfinite_steps} of {run.skip_nonfinite}.")
+                self._say(f"{problem} The step is left out, {run.nonfinite_steps} of {run.skip_nonfinite}.")
             return
         with suppress(StyleBankError):
             run.write_report()

@@ -19,6 +19,7 @@ from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
 from stylebank.losses.objective import Objective, grams_by_style, style_grams
+from stylebank.losses.terms import layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 from stylebank.training.data import find_photographs, readable, styles_for_batch
@@ -90,7 +91,7 @@ class TrainingRun:
 
     def _objective(self) -> Objective:
         loss = self.config.loss
-        network = self._loss_network([*loss.content_layers, *loss.style_layers], loss.padding)
+        network = self._loss_network(layers_of(loss), loss.padding)
         grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
