@@ -14,6 +14,10 @@ from stylebank.errors import ConfigError
 from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
+Width = Annotated[int, Field(gt=0, le=2**16)]
+"""Channels of a layer."""
+LARGEST_SIDE = 2**14
+"""Pixels along a side of whatever is trained on; more is a mistake, or meant to fill the memory."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Layers = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -28,6 +32,8 @@ Scale = Annotated[tuple[float, float], AfterValidator(_in_order)]
 Norm = Literal["instance", "pixel", "none"]
 
 
+MOST_PROBLEMS = 30  # that are shown at once
+
 # Cuts while it writes: aliases can make a value of a few lines endless.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
@@ -40,7 +46,7 @@ class _Section(BaseModel):
 class ModelConfig(_Section):
     """The shared auto-encoder. See `Architecture` before a key is added."""
 
-    channels: tuple[Positive, Positive, Positive] = (32, 64, 128)
+    channels: tuple[Width, Width, Width] = (32, 64, 128)
     """Widths of the encoder's three convolutions; the decoder mirrors them."""
     norm: Norm = "pixel"
     """Normalization after every convolution of encoder and decoder but the last (the paper: `instance`)."""
@@ -57,7 +63,7 @@ class BankConfig(_Section):
     """Side of the kernels."""
     depth: Annotated[int, Field(ge=1, le=4)] = 1
     """Convolutions per filter; 1 is the paper's linear filter, whose kernels may be summed."""
-    width: Positive = 128
+    width: Width = 128
     """Channels between the convolutions of deeper filters."""
     norm: Norm = "none"
     """Normalization between the convolutions of deeper filters."""
@@ -115,9 +121,9 @@ class DataConfig(_Section):
     """Folder tree of photographs."""
     styles: tuple[Path, ...] = (Path("data/styles"),)
     """Paintings: files, or folders of them (a subfolder is one style with several pictures)."""
-    style_size: Annotated[int, Field(ge=32)] = 384
+    style_size: Annotated[int, Field(ge=32, le=LARGEST_SIDE)] = 384
     """Short side in pixels at which a painting is seen: smaller means finer strokes."""
-    content_size: Annotated[int, Field(ge=16)] = 288
+    content_size: Annotated[int, Field(ge=16, le=LARGEST_SIDE)] = 288
     """Short side in pixels to which photographs are scaled before cropping."""
     scale: Scale = (0.6, 1.0)
     """Random factor on `content_size`, lowest and highest."""
@@ -127,7 +133,7 @@ class DataConfig(_Section):
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
     """Photographs kept from training, for previews and measurements."""
-    workers: Annotated[int, Field(ge=0)] = 2
+    workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
 
 
@@ -136,13 +142,13 @@ class TrainConfig(_Section):
 
     steps: Positive = 20000
     """Optimizer updates in all, identity steps included."""
-    batch_size: Positive = 4
+    batch_size: Annotated[int, Field(gt=0, le=2**16)] = 4
     """Photographs per step, over all processes; in a stylizing step each has its own style."""
-    crop_size: Annotated[int, Field(ge=16)] = 256
+    crop_size: Annotated[int, Field(ge=16, le=LARGEST_SIDE)] = 256
     """Side of the training crops in pixels."""
     small_crop_steps: Annotated[int, Field(ge=0)] = 0
     """Steps at the start whose crops have half that side: a quarter of the work."""
-    kept_batches: Annotated[int, Field(ge=0)] = 0
+    kept_batches: Annotated[int, Field(ge=0, le=2**24)] = 0
     """While styles are added: the same N batches of crops come again and again, and what the frozen encoder and the
     loss network make of them stays in memory; 0 draws fresh crops at every step."""
     optimizer: Literal["adam", "muon"] = "muon"
@@ -266,7 +272,9 @@ def parse_overrides(texts: Sequence[str], option: str = "--set") -> dict[str, di
 
 
 def _all_of(problems: Sequence[str], source: str) -> ConfigError:
-    return ConfigError("\n  ".join([f"{len(problems)} problem(s) in {source}:", *problems]))
+    more = len(problems) - MOST_PROBLEMS
+    shown = [*problems[:MOST_PROBLEMS], *([f"... and {more} more."] if more > 0 else [])]
+    return ConfigError("\n  ".join([f"{len(problems)} problem(s) in {source}:", *shown]))
 
 
 def dump_config(config: Config) -> str:
@@ -293,7 +301,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _describe(location: Sequence[int | str], detail: Any) -> str:
-    place = ".".join(str(part) for part in location) or "config"
+    place = ".".join(str(part)[:100] for part in location) or "config"
     if detail["type"] == "extra_forbidden":
         valid = ", ".join(_keys_at(location[:-1]))
         return f"{place}: unknown key; valid here: {valid}"

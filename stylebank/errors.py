@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
+
+
+def several(items: Collection[str], most: int = 20) -> str:
+    """A list for a message: all of them, or the first ones and how many more there are."""
+    more = len(items) - most
+    shown = ", ".join(item if len(item) <= 100 else f"{item[:100]}..." for item in islice(items, most))
+    return f"{shown} and {more} more" if more > 0 else shown
+
 
 class StyleBankError(Exception):
     """Base of every error a user can cause or mend; its text says what was wrong, where, and what is valid."""

@@ -446,3 +446,20 @@ def test_the_settings_of_a_style_are_the_start_of_another_run() -> None:
     assert again.loss == config.loss
     assert (again.data.style_size, again.train.crop_size) == (100, 64)
     assert again.train.lr == Config().train.lr
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["train.batch_size", "train.crop_size", "data.workers", "bank.width", "data.style_size", "data.content_size"],
+)
+def test_numbers_that_would_fill_the_memory_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=text.replace(".", r"\.")):
+        load_config(None, parse_overrides([f"{text}={10**9}"]))
+
+
+def test_of_many_mistakes_the_first_are_shown(file: Path) -> None:
+    file.write_text("model:\n" + "".join(f"  k{i}: 1\n" for i in range(200_000)))
+    with pytest.raises(ConfigError, match="200000 problem") as caught:
+        load_config(file)
+    assert len(str(caught.value)) < 10_000
+    assert str(caught.value).endswith("... and 199970 more.")

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ImageError, TrainingError
+from stylebank.training import data
 from stylebank.training.data import ContentBatch, Crops, content_loader, find_photographs, styles_for_batch
 
 
@@ -236,6 +237,21 @@ def test_workers_inherit_no_garbage(photos: Path) -> None:
         assert left() is None
     finally:
         gc.enable()
+
+
+def test_large_crops_are_cut_from_as_many_pixels_as_they_have(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding for a smaller content size than the crops' would only be enlarged again."""
+    asked: list[int | None] = []
+    load = data.load_picture
+
+    def _load(path: Path, draft_short_side: int | None = None) -> object:
+        asked.append(draft_short_side)
+        return load(path, draft_short_side=draft_short_side)
+
+    monkeypatch.setattr(data, "load_picture", _load)
+    crops = Crops(sorted(photos.iterdir()), 64, 24, (0.5, 1.5), False, 0)
+    assert crops[0][0].shape == (3, 64, 64)
+    assert asked == [64]
 
 
 def test_starting_at_a_step_equals_skipping_to_it(photos: Path) -> None:

@@ -192,7 +192,7 @@ def test_a_sweep_is_a_strip_from_one_style_to_the_other(look: Callable[..., np.n
         (("--style", "calm", "--outside", "original"), ["--outside original"]),
         (("--style", "calm", "--sweep", "3"), ["two names"]),
         (("--style", "calm", "calm", "--sweep", "3"), ["itself"]),
-        (("--style", "calm", "--feather", "-1"), ["-1", "0 or more"]),
+        (("--style", "calm", "--feather", "-1"), ["-1", "0 to 10000"]),
     ],
 )
 def test_regions_and_sweeps_that_cannot_be_are_refused_in_one_sentence(
@@ -203,3 +203,30 @@ def test_regions_and_sweeps_that_cannot_be_are_refused_in_one_sentence(
     out = tmp_path / "out"
     fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--style", "calm:1", "identity:-1", "--raw-weights"),
+        ("--style", "calm:-1", "--raw-weights", "--alpha", "0.5"),
+        ("--style", "calm:1", "storm:-1", "--raw-weights", "--alpha", "0.5"),
+        ("--style", "calm:0", "storm:0", "--raw-weights"),
+        ("--style", "calm:1e-30", "identity:1e30", "--raw-weights"),
+        ("--style", "calm:1e30", "storm:-1e30", "--raw-weights", "--alpha", "0.3"),
+        ("--style", "calm:0", "identity:0", "--raw-weights", "--alpha", "0"),
+    ],
+)
+def test_raw_weights_of_every_sign_and_size_give_a_picture(
+    options: tuple[str, ...], look: Callable[..., np.ndarray]
+) -> None:
+    assert look(*options).shape == (SIZE[1], SIZE[0], 3)
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0"])
+def test_weights_that_make_no_mixture_are_told(weight: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = write_bank(tmp_path / "bank", "calm", "storm")
+    photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
+    out = tmp_path / "out.png"
+    style = [f"calm:{weight}"]
+    fail(capsys, "stylize", "--bank", bank, "--input", photo, "--output", out, "--style", *style, mentions=["weights"])

@@ -134,5 +134,5 @@ def test_feather_leaves_its_input_alone() -> None:
 
 @pytest.mark.parametrize("pixels", [-1.0, float("nan"), float("inf")])
 def test_impossible_widths_are_refused(pixels: float) -> None:
-    with refused(ConfigError, f"{pixels:g}", "0 or more"):
+    with refused(ConfigError, f"{pixels:g}", "0 to 10000"):
         feather(half(), pixels)

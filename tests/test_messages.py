@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -123,3 +124,43 @@ def test_help_names_both_flags(capsys: pytest.CaptureFixture[str]) -> None:
         printed = capsys.readouterr().out
         assert "--verbose" in printed
         assert "--max-megapixels" in printed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--bank", "x" * 300],
+        ["--bank", "/"],
+        ["--input", "x" * 300],
+        ["--output", f"{'x' * 300}.png"],
+        ["--mask", f"calm={'x' * 300}.png"],
+        ["--regions", "kmeans:2", "--show-regions", f"{'x' * 300}.png"],
+        ["--label-map", f"{'x' * 300}.png", "--assign", "0=calm"],
+        ["--feather", "1e300", "--mask", "calm=mask.png"],
+        ["--tile", "0"],
+        ["--regions", "kmeans:2", "--assign", "0=calm", "--seed", "-1"],
+    ],
+)
+def test_ordinary_mistakes_are_no_bugs(
+    stylize: list[object], arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A later option stands in for an earlier one."""
+    try:
+        code = run(*stylize, *arguments)
+    except SystemExit as error:  # argparse's own
+        code = int(str(error.code))
+    error = capsys.readouterr().err
+    assert code in (1, 2)
+    assert messages.BUG not in error
+    assert "Traceback" not in error
+    assert len([line for line in error.splitlines() if "rror:" in line]) == 1
+    assert len(error) < 3000
+
+
+@pytest.mark.parametrize("key", ["data.content", "data.styles"])
+@pytest.mark.parametrize("name", ["x" * 300, "\udcff\udc80", "a/" * 3000])
+def test_names_that_no_file_can_have_are_told(key: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--out", "run", "--set", f"{key}={json.dumps(name)}") == 1
+    error = capsys.readouterr().err
+    assert messages.BUG not in error
+    assert error.count("Error:") == 1

@@ -539,6 +539,20 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_style_that_was_stopped_says_so_wherever_it_is_listed(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "train.steps=4", "--out", tmp_path / "run"]
+    with monkeypatch.context() as patch:
+        signal_at(patch, 1)
+        succeed(capsys, *options)
+    for command in (["bank", "show", tmp_path / "run"], ["stylize", "--bank", tmp_path / "run", "--list"]):
+        assert succeed(capsys, *command).count("unfinished (step 2 of 4)") == 2
+    succeed(capsys, *options, "--resume")
+    for command in (["bank", "show", tmp_path / "run"], ["stylize", "--bank", tmp_path / "run", "--list"]):
+        assert "unfinished" not in succeed(capsys, *command)
+
+
 def test_every_mistake_in_a_configuration_is_named(
     arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

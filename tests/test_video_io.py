@@ -39,6 +39,7 @@ from stylebank.video import (
 )
 from stylebank.video.codecs import is_available
 from stylebank.video.orientation import Turn, turn_of_matrix
+from stylebank.video.unfinished import partial_path
 
 LOSSLESS = {"codec": "libx264", "quality": 0, "preset": "ultrafast"}
 WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # of red and blue, by H.273 matrix
@@ -540,7 +541,7 @@ def test_folders_go_round(tmp_path: Path) -> None:
     assert [number(frame) for frame in reader] == [1, 2, 10]
     assert [frame.time for frame in reader] == [Fraction(2 * i, 25) for i in range(3)]
     copy(reader, open_writer(tmp_path / "out", reader))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shot1.png", "shot10.png", "shot2.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["shot1.png", "shot10.png", "shot2.png"]
     again = FolderReader(tmp_path / "out")
     for a, b in zip(reader, again, strict=True):
         assert np.array_equal(a.rgb, b.rgb)
@@ -572,7 +573,74 @@ def test_frame_folders_resume(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="exists"):
         FolderWriter(tmp_path / "out", reader)
     copy(reader, FolderWriter(tmp_path / "out", reader, overwrite=True))
-    assert len(list((tmp_path / "out").iterdir())) == 6
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 6
+
+
+def test_what_is_not_ours_is_neither_emptied_nor_replaced(tmp_path: Path) -> None:
+    """Whatever it is called, and even with `overwrite`: unfinished work carries a mark."""
+    reader = VideoReader(make_film(tmp_path / "a.mp4", 4))
+    for name, target in (
+        ("holiday.partial/mine.txt", "holiday"),
+        (".film.mp4.parts/mine.txt", "film.mp4"),
+        ("film.partial.mp4", "film.mp4"),
+        ("moving.partial.gif", "moving.gif"),
+        (".moving.gif.parts/mine.txt", "moving.gif"),
+    ):
+        file = tmp_path / "own" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+        for options in ({}, {"overwrite": True}, {"resume": True}):
+            with pytest.raises(VideoError, match="not of an earlier run"):
+                open_writer(tmp_path / "own" / target, reader, **options)
+        assert file.read_text() == "mine"
+        file.unlink()
+        copy(reader, open_writer(tmp_path / "own" / target, reader, overwrite=True))  # nothing is in its way now
+
+
+def test_ones_own_partial_film_is_written_again_and_removed_at_the_end(tmp_path: Path) -> None:
+    reader = VideoReader(make_film(tmp_path / "a.mp4", 6))
+    for name in ("b.mp4", "b.gif"):
+        copy_until(reader, open_writer(tmp_path / name, reader), 2)
+        copy_until(reader, open_writer(tmp_path / name, reader, resume=True), 4)
+        partial = partial_path(tmp_path / name)
+        assert partial.exists()
+        copy(reader, open_writer(tmp_path / name, reader, resume=True))
+        assert not partial.exists()
+        assert not list(tmp_path.glob(f".{name}*"))
+
+
+def test_a_partial_film_that_was_changed_meanwhile_stays(tmp_path: Path) -> None:
+    reader = VideoReader(make_film(tmp_path / "a.mp4", 6))
+    copy_until(reader, open_writer(tmp_path / "b.mp4", reader), 3)
+    partial = partial_path(tmp_path / "b.mp4")
+    partial.write_bytes(b"now it is mine")
+    copy(reader, open_writer(tmp_path / "b.mp4", reader, resume=True))
+    assert partial.read_bytes() == b"now it is mine"
+
+
+def test_overwriting_a_folder_of_frames_leaves_everything_else_in_it(tmp_path: Path) -> None:
+    long, short = (VideoReader(make_film(tmp_path / f"{n}.mp4", n)) for n in (6, 3))
+    out = tmp_path / "out"
+    copy(long, FolderWriter(out, long))
+    (out / "notes.txt").write_text("mine")
+    (out / "poster.png").write_bytes((out / "000000.png").read_bytes())
+    copy(short, FolderWriter(out, short, overwrite=True))
+    names = sorted(path.name for path in out.glob("[!.]*"))
+    assert names == [*(f"{i:06d}.png" for i in range(3)), "notes.txt", "poster.png"]  # frames of the longer film went
+    assert [number(frame) for frame in FolderReader(out)][:3] == [0, 1, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3.mp4", "6.mp4", "out"]
+
+
+def test_frames_that_were_edited_meanwhile_are_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(6):
+        Image.fromarray(gray(i)).save(tmp_path / "in" / f"{i}.png")
+    reader = FolderReader(tmp_path / "in")
+    copy_until(reader, open_writer(tmp_path / "b.mp4", reader), 3)
+    Image.fromarray(gray(9)).save(tmp_path / "in" / "4.png")
+    edited = FolderReader(tmp_path / "in")
+    with pytest.raises(VideoError, match="begun with frame_files"):
+        open_writer(tmp_path / "b.mp4", edited, resume=True)
 
 
 # ------------------------------------------------------------------------------------------------------ animations

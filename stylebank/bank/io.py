@@ -32,7 +32,7 @@ from stylebank.bank.records import (
     Manifest,
     StyleInfo,
     StyleRecord,
-    check_hash,
+    read_checked,
     read_manifest,
     read_style_record,
     write_json,
@@ -152,12 +152,11 @@ def load_bank(folder: Path) -> Bank:
 def _load(folder: Path, manifest: Manifest) -> Bank:
     with torch.device("meta"):  # no memory yet: sizes in a file prove nothing until the weights are read
         model = StyleBank(manifest.architecture, manifest.styles)
-    check_hash(folder / AUTOENCODER, manifest.autoencoder_sha256)
-    _fill(_AutoEncoder(model), folder / AUTOENCODER)
+    _fill(_AutoEncoder(model), folder / AUTOENCODER, manifest.autoencoder_sha256)
     records = {}
     for name, module in zip(manifest.styles, model.filters, strict=True):
         records[name] = read_style_record(folder, name, manifest.autoencoder_sha256)
-        _fill(module, folder / STYLES / f"{name}.safetensors")
+        _fill(module, folder / STYLES / f"{name}.safetensors", records[name].sha256)
     return Bank(model.eval(), manifest, records)
 
 
@@ -182,10 +181,11 @@ def _write_weights(state: Mapping[str, Tensor], path: Path, storage: Storage) ->
     return sha256_of(path)
 
 
-def _fill(module: nn.Module, path: Path) -> None:
-    """Loads a safetensors file into a module of exactly the same keys and shapes."""
+def _fill(module: nn.Module, path: Path, expected: str) -> None:
+    """Loads a safetensors file with this hash into a module of exactly the same keys and shapes."""
+    data = read_checked(path, expected)  # once: a writer may replace the file between two looks at it
     try:
-        state = {key: value.to(torch.float32, copy=True) for key, value in safetensors.torch.load_file(path).items()}
+        state = {key: value.to(torch.float32, copy=True) for key, value in safetensors.torch.load(data).items()}
         module.load_state_dict(state, assign=True)
     except SafetensorError as error:
         raise BankError(f"{path} is damaged: {error}.") from error

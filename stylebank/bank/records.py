@@ -5,6 +5,7 @@ The weights they describe are read and written by `io`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -54,6 +55,8 @@ class StyleInfo(_Record):
     """The parts of its training configuration that a style added later should share."""
     images: int = 0
     """Training crops this filter has seen."""
+    unfinished: str = ""
+    """How far the training came that was stopped before its end: `step 40 of 1000`; empty for a style that is done."""
     metrics: Annotated[dict[str, float], AfterValidator(todays_names)] = {}
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
@@ -68,6 +71,7 @@ class StyleRecord(StyleInfo):
     autoencoder_sha256: str
 
 
+LARGEST_RECORD = 64 * 2**20  # bytes; a hundred thousand styles take a tenth of it
 WIDEST = 2**16  # channels; more are a mistake, or meant to fill the memory
 _BANK_KEYS = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
 """Keys of format 1's architecture that belong to the section `bank`, and their names there; `model` has the others."""
@@ -180,19 +184,48 @@ def check_hash(path: Path, expected: str) -> None:
     """
     if not path.is_file():
         raise BankError(f"{path} is missing.")
-    if (found := sha256_of(path)) != expected:
-        raise BankError(f"{path} was changed or damaged: its hash is {found[:12]}..., expected {expected[:12]}...")
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise BankError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if found != expected:
+        raise _other_hash(path, found, expected)
+
+
+def read_checked(path: Path, expected: str) -> bytes:
+    """A file's bytes, which have the hash that is on record for them. Raises as `check_hash` does."""
+    if not path.is_file():
+        raise BankError(f"{path} is missing.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BankError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if (found := hashlib.sha256(data).hexdigest()) != expected:
+        raise _other_hash(path, found, expected)
+    return data
+
+
+def _other_hash(path: Path, found: str, expected: str) -> BankError:
+    return BankError(f"{path} was changed or damaged: its hash is {found[:12]}..., expected {expected[:12]}...")
 
 
 def _read_json(path: Path, kind: type[_R]) -> _R:
     try:
+        if path.exists() and not path.is_file():  # a pipe would block for ever
+            raise BankError(f"{path} is no regular file.")
+        if (size := path.stat().st_size) > LARGEST_RECORD:
+            raise BankError(f"{path} has {size:,} bytes; no record has more than {LARGEST_RECORD:,}.")
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise BankError(f"{path} is missing.") from error
-    except OSError as error:
-        raise BankError(f"{path} cannot be read ({error.strerror}).") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        problem = f"{place} {first['msg'].removeprefix('Value error, ').lower()}".strip()
-        raise BankError(f"{path} is damaged: {problem}.") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValidationError):
+            raise _damaged(path, error) from error
+        raise BankError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _damaged(path: Path, error: ValidationError) -> BankError:
+    first = error.errors()[0]
+    place = ".".join(str(part)[:100] for part in first["loc"])
+    problem = f"{place} {first['msg'].removeprefix('Value error, ').lower()}".strip()
+    return BankError(f"{path} is damaged: {problem}.")

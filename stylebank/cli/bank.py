@@ -83,7 +83,8 @@ def _show(path: Path) -> None:
 def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
-    print(f"  {name:<28} {record.title:<28} {record.images} crops  {metrics}".rstrip())
+    state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
+    print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
 @dataclass(frozen=True)

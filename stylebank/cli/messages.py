@@ -23,6 +23,10 @@ def sentence(error: BaseException) -> str:
         return str(error)
     if out_of_memory(error):
         return f"{_process()}Out of memory; lower train.batch_size, train.crop_size or --size."
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{_process()}'{str(error.filename)[:300]}' cannot be used: {error.strerror}."
+    if isinstance(error, UnicodeEncodeError):
+        return f"{_process()}A name holds characters that cannot be part of a file's name here: {error.object[:100]!r}."
     text = " ".join(str(error).split())[:300]
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{_process()}{BUG} {what}. --verbose shows where; please report it with that."

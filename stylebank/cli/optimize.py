@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the run")
     group.add_argument("--scales", type=int, metavar="N", help="sizes to go through, coarse to fine; 1 is none")
-    group.add_argument("--seed", type=int, default=0, help="of the starting noise")
+    group.add_argument("--seed", type=at_least(0), default=0, help="of the starting noise")
     group.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     group.add_argument(

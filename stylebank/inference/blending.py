@@ -119,7 +119,8 @@ def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWe
     if filters and identity:
         # Filters come out many times larger than the features: unequal, the larger would win at every strength. Both
         # are brought to a size that goes from the one's to the other's (geometrically) as the strength goes up.
-        strength = sum(shares) / (sum(shares) + identity)
+        size = sum(map(abs, shares))  # raw weights may be negative, and cancel
+        strength = size / (size + abs(identity))
         identity *= model.identity_gain**strength
         shares = [share * model.identity_gain ** (strength - 1) for share in shares]
     parts = [features * identity] if identity or not filters else []

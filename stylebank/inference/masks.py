@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture
+
+WIDEST_FEATHER = 10_000  # pixels
 
 
 def load_mask(path: str | Path) -> Tensor:
@@ -60,8 +61,8 @@ def check_feather(pixels: float) -> float:
     Raises:
         ConfigError: it is negative or not finite.
     """
-    if not (math.isfinite(pixels) and pixels >= 0):
-        raise ConfigError(f"Soft edges of {pixels:g} pixels are not possible; valid is 0 or more.")
+    if not 0 <= pixels <= WIDEST_FEATHER:
+        raise ConfigError(f"Soft edges of {pixels:g} pixels are not possible; valid is 0 to {WIDEST_FEATHER}.")
     return pixels
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 from torch import Tensor
 
-from stylebank.errors import BankError, ImageError
+from stylebank.errors import BankError, ImageError, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
 from stylebank.styles import IDENTITY
@@ -33,7 +33,7 @@ class RecipeBook:
             BankError: there is no such style.
         """
         if style != IDENTITY and style not in self.styles:
-            raise BankError(f"The bank has no style '{style}'; it has {', '.join(self.styles)} and {IDENTITY}.")
+            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.")
         return style
 
     def recipe(

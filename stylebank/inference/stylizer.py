@@ -125,8 +125,9 @@ class Stylizer:
         """
         source = checked(image)
         count = len(source) if isinstance(source, Tensor) else 1
-        tile = tile or tile_for(count, size_of(source), self.model.architecture, self.dtype, self.device)
-        if tile:
+        if tile is None:
+            tile = tile_for(count, size_of(source), self.model.architecture, self.dtype, self.device)
+        if tile is not None:
             return TiledPicture(self.model, self.recipes, source, tile, self.device, progress)
         try:
             return self.encode_whole(source)

@@ -161,7 +161,8 @@ class Crops(Dataset[tuple[Tensor, Path, list[str]]]):
         for offset in range(len(self.files)):
             path = self.files[(start + offset) % len(self.files)]
             try:
-                picture = load_picture(path, draft_short_side=round(self.content_size * self.scale[1]))
+                largest = max(round(self.content_size * self.scale[1]), self.crop_size)
+                picture = load_picture(path, draft_short_side=largest)
             except ImageError as error:
                 unreadable.append(str(error))  # the next photograph stands in for it
                 continue

@@ -183,6 +183,7 @@ class TrainingRun:
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
             measured_on=self.measured_on,
             images=seen // len(self.task.sources),
+            unfinished="" if self.step >= self.config.train.steps else f"step {self.step} of {self.config.train.steps}",
         )
 
     def resume(self) -> None:

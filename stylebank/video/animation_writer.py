@@ -67,7 +67,14 @@ class AnimationWriter(FrameWriter):
         self._plays = like.info.plays if plays is None else plays
         self._shortest = _GIF_SHORTEST if self._kind == "GIF" and like.info.kind == "video" else Fraction(0)
         record = {**(settings or {}), **like.identity()}
-        self._work = UnfinishedWork(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
+        self._work = UnfinishedWork(
+            self.path,
+            work_folder(self.path),
+            record,
+            overwrite=overwrite,
+            resume=resume,
+            partial=partial_path(self.path),
+        )
         self._done = len(self._stills())
 
     @property
@@ -87,12 +94,16 @@ class AnimationWriter(FrameWriter):
         if self._make(self.path) is None:
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
         self._work.remove()
-        partial_path(self.path).unlink(missing_ok=True)
         return self.path
 
     def finish_partial(self) -> Path | None:
         """Makes `NAME.partial.SUFFIX` of the frames so far, None if there are none; they stay for resuming."""
-        return self._make(partial_path(self.path))
+        if not self._work.may_write_partial():
+            return None
+        partial = self._make(partial_path(self.path))
+        if partial:
+            self._work.note_partial()
+        return partial
 
     def _stills(self) -> list[Path]:
         return sorted(self._work.folder.glob("[0-9]*.png"))

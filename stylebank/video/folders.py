@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from stylebank.files import new_folder
+from stylebank.files import fingerprint_of, new_file, write_error
 from stylebank.images import find_images, load_picture, save_picture
 from stylebank.images import probe as picture_size
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError, VideoInfo
 from stylebank.video.reader import START, Seconds, check_range, exactly
 from stylebank.video.unfinished import UnfinishedWork, partial_path
+
+_LIST = ".frames.json"
+"""In a finished folder: the names of the frames that were written, which alone another run may delete."""
 
 
 class FolderReader(FrameReader):
@@ -61,7 +67,13 @@ class FolderReader(FrameReader):
         """What must be the same for a later run to go on where this one stopped."""
         names = [self._files[0].name, self._files[-1].name]
         rate = str(self.info.frame_rate)
-        return {"source": self.path.resolve().name, "frames": self.expected, "between": names, "fps": rate}
+        return {
+            "source": self.path.resolve().name,
+            "frames": self.expected,
+            "between": names,
+            "frame_files": fingerprint_of(self._files),
+            "fps": rate,
+        }
 
     def frames(self, after: Position = START) -> Iterator[Frame]:
         """The frames from `after` on. Raises VideoError or ImageError."""
@@ -120,14 +132,34 @@ class FolderWriter(FrameWriter):
         save_picture(Image.fromarray(frame.rgb), path, alpha=alpha, overwrite=True)
 
     def finish(self) -> Path:
-        """Gives the folder its name. Raises VideoError if there are no frames."""
+        """Gives the folder its name. Raises VideoError if there are no frames.
+
+        In a folder that is there already, frames take the places of those written earlier; whatever else lies in it
+        stays.
+        """
         if self.finish_partial() is None:
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
-        self._work.forget()
-        with new_folder(self.path) as folder:
-            folder.rmdir()
-            self._folder.rename(folder)
+        frames = sorted(self._folder.glob("[!.]*.png"))
+        try:
+            if self.path.exists():
+                self._replace(frames)
+                self._work.remove()
+            else:
+                _write_list(self._folder, frames)
+                self._work.forget()
+                self._folder.rename(self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from error
         return self.path
+
+    def _replace(self, frames: Sequence[Path]) -> None:
+        """Puts frames into the folder that is there; the unfinished work stays until all of them are."""
+        for frame in frames:
+            with new_file(self.path / frame.name) as temporary:
+                shutil.copyfile(frame, temporary)
+        for name in _read_list(self.path) - {frame.name for frame in frames}:
+            (self.path / name).unlink(missing_ok=True)
+        _write_list(self.path, frames)
 
     def finish_partial(self) -> Path | None:
         """The folder with the frames so far, None if there are none."""
@@ -135,3 +167,15 @@ class FolderWriter(FrameWriter):
             self._work.remove()
             return None
         return self._folder
+
+
+def _write_list(folder: Path, frames: Sequence[Path]) -> None:
+    with new_file(folder / _LIST) as temporary:
+        temporary.write_text(json.dumps([frame.name for frame in frames]), "utf-8")
+
+
+def _read_list(folder: Path) -> set[str]:
+    with suppress(OSError, ValueError):
+        names = json.loads((folder / _LIST).read_text("utf-8"))
+        return {name for name in names if isinstance(name, str) and Path(name).name == name}
+    return set()

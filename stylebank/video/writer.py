@@ -88,7 +88,14 @@ class VideoWriter(FrameWriter):
         self._each = segment_frames
         stored = {"codec": chosen.name, **self._encoding.options, "size": list(self._encoding.size)}
         record = {**(settings or {}), **like.identity(), **stored, "segment_frames": segment_frames}
-        self._work = UnfinishedWork(self.path, work_folder(self.path), record, overwrite=overwrite, resume=resume)
+        self._work = UnfinishedWork(
+            self.path,
+            work_folder(self.path),
+            record,
+            overwrite=overwrite,
+            resume=resume,
+            partial=partial_path(self.path),
+        )
         self._parts = self._whole_parts()
         self._current: SegmentEncoder | None = None
         self._end: int | None = self._parts[-1].end if self._parts else None
@@ -125,7 +132,6 @@ class VideoWriter(FrameWriter):
             raise VideoError(f"'{self.path}' was not written: there are no frames.")
         join(self._parts, self.path, self._container, self._encoding, self._source, self._copied)
         self._work.remove()
-        partial_path(self.path).unlink(missing_ok=True)
         return self.path
 
     def finish_partial(self) -> Path | None:
@@ -139,8 +145,11 @@ class VideoWriter(FrameWriter):
         if source is not None:
             until = source.begin + self._parts[-1].end * self._encoding.time_base
             source = replace(source, end=until if source.end is None else min(until, source.end))
+        if not self._work.may_write_partial():
+            return None
         partial = partial_path(self.path)
         join(self._parts, partial, self._container, self._encoding, source, self._copied)
+        self._work.note_partial()
         return partial
 
     def _close_part(self) -> None:

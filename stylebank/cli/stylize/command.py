@@ -108,5 +108,5 @@ def _show_regions(looks: Looks, sources: Sequence[Path], path: Path, options: St
 
 def _list(bank: Path) -> int:
     for name, record in load_bank(find_bank(bank)).records.items():
-        print(f"{name:<32} {record.title}")
+        print(f"{name:<32} {record.title}" + (f"  unfinished ({record.unfinished})" if record.unfinished else ""))
     return 0

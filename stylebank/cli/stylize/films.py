@@ -14,7 +14,7 @@ from stylebank.cli.stylize.look_options import LookOptions
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions
 from stylebank.errors import ConfigError
-from stylebank.files import sha256_of
+from stylebank.files import fingerprint_of, sha256_of
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
 from stylebank.films.stylize import FilmStylizer
@@ -129,6 +129,7 @@ def decisive(stylizer: Stylizer, options: StylizeOptions) -> dict[str, Any]:
         "precision": options.precision,
         "mask": [mask.text for mask in looks.masks],
         "label_map": label_map and str(label_map),
+        "mask_frames": [fingerprint_of(sorted(file.iterdir())) for file in files if file.is_dir()],
         "files": [sha256_of(file) if file.is_file() else len(list(file.iterdir())) for file in files],
         "bank": [stylizer.bank.manifest.autoencoder_sha256, *(each.sha256 for each in stylizer.bank.records.values())],
     }

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylebank.cli.arguments import at_least
 from stylebank.errors import ConfigError
 from stylebank.regions import RegionMethod, parse_method
 
@@ -34,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--assign", metavar="LABEL=STYLE[:ALPHA],...", help="what regions become, as in 0=mosaic,1-3=waves:0.5"
     )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of kmeans; the same finds the same regions")
+    group.add_argument(
+        "--seed", type=at_least(0), default=0, metavar="N", help="of kmeans; the same finds the same regions"
+    )
 
 
 def regions_of(options: argparse.Namespace) -> RegionOptions:
