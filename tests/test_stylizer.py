@@ -102,7 +102,65 @@ def test_pictures_of_any_mode_are_taken(stylizer: Stylizer, picture: Image.Image
     gray = picture.convert("L")
     expected = stylizer.stylize(gray.convert("RGB"), "calm").tobytes()
     assert stylizer.stylize(gray, "calm").tobytes() == expected
-    assert stylizer.stylize(picture.convert("RGBA"), "calm").tobytes() == stylizer.stylize(picture, "calm").tobytes()
+    levels = np.asarray(gray).astype(np.uint16) * 257
+    for deep in (
+        Image.fromarray(levels),
+        Image.fromarray(levels.astype(np.int32)),
+        Image.fromarray(levels / np.float32(65535)),
+    ):
+        assert deep.mode in ("I;16", "I", "F")
+        assert stylizer.stylize(deep, "calm").tobytes() == expected, deep.mode
+    for mode in ("1", "P", "CMYK", "YCbCr", "LAB", "HSV"):
+        assert stylizer.stylize(picture.convert("RGB").convert(mode), "calm").mode == "RGB"
+
+
+def test_alpha_comes_back(stylizer: Stylizer, picture: Image.Image) -> None:
+    alpha = Image.linear_gradient("L").resize(picture.size)
+    clear = picture.copy()
+    clear.putalpha(alpha)
+    expected = np.asarray(stylizer.stylize(picture, "calm"))
+    result = stylizer.stylize(clear, "calm")
+    assert result.mode == "RGBA"
+    assert np.array_equal(np.asarray(result)[..., :3], expected)
+    assert result.getchannel("A").tobytes() == alpha.tobytes()
+    assert stylizer.stylize(clear.convert("LA"), "calm").mode == "RGBA"
+    array = stylizer.stylize(np.asarray(clear), "calm")
+    assert np.array_equal(array, np.asarray(result))
+
+
+def test_arrays_of_every_shape_and_kind(stylizer: Stylizer, picture: Image.Image) -> None:
+    levels = np.asarray(picture)
+    expected = stylizer.stylize(levels, "calm")
+    for kind in (np.float32, np.float64, np.float16):
+        out = stylizer.stylize((levels / 255).astype(kind), "calm")
+        assert (out.dtype, out.shape) == (kind, levels.shape)
+        assert np.abs(out.astype(float) * 255 - expected).max() < 2
+    batch = stylizer.stylize(np.stack([levels, levels[::-1], levels]), "calm")
+    assert batch.shape == (3, *levels.shape)
+    assert np.array_equal(batch[0], expected)
+    assert np.array_equal(batch[2], expected)
+    gray = np.asarray(picture.convert("L"))
+    assert stylizer.stylize(gray, "calm").shape == levels.shape
+    assert stylizer.stylize(gray[..., None], "calm").shape == levels.shape
+
+
+def test_the_looks_of_the_command_work_here(stylizer: Stylizer, picture: Image.Image) -> None:
+    large = picture.resize((120, 90))
+    plain = stylizer.stylize(large, "calm")
+    for looks in ({"colors": "luma"}, {"colors": "histogram"}, {"stroke": 2}, {"stroke": 0.5}):
+        out = stylizer.stylize(large, "calm", **looks)  # type: ignore[arg-type]
+        assert out.size == large.size
+        assert out.tobytes() != plain.tobytes()
+    assert stylizer.stylize(large, "calm", size=45).size == (60, 45)
+    assert stylizer.stylize(np.asarray(large), "calm", size=45).shape == (45, 60, 3)
+    with refused(ConfigError, "stroke"):
+        stylizer.stylize(to_tensor(large), "calm", stroke=2)
+    with refused(ConfigError, "9"):
+        stylizer.stylize(large, "calm", stroke=9)
+    with refused(ConfigError, "sepia"):
+        stylizer.stylize(large, "calm", colors="sepia")  # type: ignore[arg-type]
+    with refused(ConfigError, "NoneType"):
+        stylizer.stylize(large, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +168,17 @@ def test_pictures_of_any_mode_are_taken(stylizer: Stylizer, picture: Image.Image
     [
         ("photo.jpg", "str"),
         (None, "NoneType"),
-        (np.zeros((20, 20, 3), np.float32), "float32"),
-        (np.zeros((20, 20), np.uint8), "(20, 20)"),
-        (np.zeros((20, 20, 4), np.uint8), "(20, 20, 4)"),
+        (np.full((20, 20, 3), 200, np.float32), "divide by 255"),
+        (np.full((20, 20, 3), np.nan), "nan"),
+        (np.full((20, 20, 3), -1.0), "-1"),
+        (np.zeros((20, 20, 3), np.int64), "int64"),
+        (np.zeros((20, 20, 3), bool), "bool"),
+        (np.zeros((20, 20, 2), np.uint8), "2x20"),
+        (np.zeros((0, 20, 20, 3), np.uint8), "(0, 20, 20, 3)"),
+        (np.zeros(20, np.uint8), "(20,)"),
+        (np.zeros((2, 2, 20, 20, 3), np.uint8), "(2, 2, 20, 20, 3)"),
+        (torch.full((3, 20, 20), 255.0), "divide by 255"),
+        (torch.full((3, 20, 20), float("nan")), "nan"),
         (torch.zeros(3, 20, 20, dtype=torch.uint8), "uint8"),
         (torch.zeros(1, 20, 20), "(1, 20, 20)"),
         (torch.zeros(20, 20), "(20, 20)"),

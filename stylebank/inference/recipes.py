@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 from torch import Tensor
 
-from stylebank.errors import BankError, ImageError, several
+from stylebank.errors import BankError, ConfigError, ImageError, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
 from stylebank.styles import IDENTITY
@@ -65,6 +65,8 @@ class RecipeBook:
         ]
         if style == ORIGINAL and regions:
             return Recipe({IDENTITY: 1.0}, regions, keep_original=True)
+        if not isinstance(style, str | Mapping):
+            raise ConfigError(f"A style is a name, weights by name, or a recipe, not {type(style).__name__}.")
         weights = {style: 1.0} if isinstance(style, str) else style
         return Recipe(blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights), regions)
 

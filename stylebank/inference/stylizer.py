@@ -12,12 +12,15 @@ from torch import Tensor
 
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.device import compute_dtype, place, resolve_device
-from stylebank.images import to_tensor
+from stylebank.errors import ConfigError
+from stylebank.images import resize_short_side, to_tensor
 from stylebank.inference.blending import Recipe, calibrate
+from stylebank.inference.colors import Mode, preserve_colors
 from stylebank.inference.encoded import Encoded
-from stylebank.inference.inputs import ImageLike, checked, size_of
+from stylebank.inference.inputs import ImageLike, checked, size_of, take_apart
 from stylebank.inference.memory import tile_for
 from stylebank.inference.recipes import Mask, RecipeBook, Style
+from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail
 from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
 from stylebank.network.fused import optimize_for_inference
@@ -89,29 +92,43 @@ class Stylizer:
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
         tile: int | None = None,
+        size: int | None = None,
+        stroke: Stroke = 1.0,
+        colors: Mode = "none",
     ) -> ImageLike:
         """The picture in a style, a mixture, or several by region; see `recipe` for the arguments.
 
         Args:
-            image: a PIL picture; a uint8 array (H, W, 3); or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
+            image: a PIL picture of any mode; an array of uint8 or of floats in [0, 1], (H, W), (H, W, 3) or (H, W, 4),
+                or a batch of those; or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
             tile: see `encode`.
+            size: short side in pixels that pictures and arrays are scaled to first.
+            stroke: width of strokes, 0.5 to 4 or `auto`; see `strokes`. For pictures and arrays.
+            colors: `luma` or `histogram` keeps the photograph's colours; see `colors`. For pictures and arrays.
 
         Returns:
-            The same kind and size; a tensor is clamped to [0, 1].
+            The same kind, in colour, with the alpha that it had, and of the same size unless another was asked for; a
+            tensor is clamped to [0, 1].
 
         Raises:
             BankError: there is no such style.
-            ConfigError: weights, alpha or tile are out of range.
-            ImageError: the picture is of another kind or smaller than 16 pixels.
+            ConfigError: weights, alpha, tile, stroke or colours are out of range.
+            ImageError: the picture is of another kind, holds values that are no pixels, or is smaller than 16 pixels.
         """
         recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights)
-        encoded = self.encode(image, tile)
+        check_stroke(stroke)
+        inputs = take_apart(image)
         if isinstance(image, Tensor):
-            return encoded.pixels(recipe).to(image.device).reshape(image.shape)
-        picture = encoded.picture(recipe)
-        if isinstance(image, np.ndarray):
-            return np.array(picture)
-        return picture
+            if size is not None or stroke != 1 or colors != "none":
+                raise ConfigError("size, stroke and colors are for pictures and arrays, not for tensors.")
+            return self.encode(image, tile).pixels(recipe).to(image.device).reshape(image.shape)
+        outputs = []
+        for photograph in inputs.pictures:
+            sized = photograph if size is None else resize_short_side(photograph, size)
+            encoded = self.encode(resize_to_work(sized, stroke), tile)
+            outputs.append(preserve_colors(restore_detail(encoded.picture(recipe), sized), sized, colors))
+        result: ImageLike = inputs.back(outputs)  # type: ignore[assignment]  # of the kind that was given
+        return result
 
     def encode(
         self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: TileProgress | None = None
