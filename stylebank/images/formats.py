@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from PIL import Image
 
-# Only these are ever opened: Pillow would otherwise start Ghostscript for whatever looks like PostScript.
-_WANTED = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
+# Only these are ever opened: Pillow would otherwise start Ghostscript for whatever looks like PostScript. Formats whose
+# plugins decode before they tell the size (JPEG XL's) are missing too: no limit would hold for them.
+_WANTED = (
+    *("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "HEIF"),
+    *("PSD", "TGA", "PCX", "ICO", "SGI", "DDS", "QOI"),
+)
+_HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+)  # ISO 23008-12, annex B
+_HEADER = 32  # bytes that tell the kind of a file
+_DRAWINGS = {
+    b"%!PS": "PostScript",
+    b"\xc5\xd0\xd3\xc6": "PostScript",
+    b"%PDF": "PDF",
+    b"\xd7\xcd\xc6\x9a": "WMF",
+    b"<svg": "SVG",
+    b"<?xml": "XML",
+}
+
+with suppress(ImportError):  # the extra `heif`; its absence is told when a file needs it
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
+
 _SUFFIX_FORMATS = Image.registered_extensions()  # also loads every plugin, so that Image.OPEN is complete
 READ_FORMATS: tuple[str, ...] = tuple(name for name in _WANTED if name in Image.OPEN)
 """Pillow's names of the formats that are read."""
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset(s for s, name in _SUFFIX_FORMATS.items() if name in READ_FORMATS)
+IMAGE_SUFFIXES: frozenset[str] = _HEIF_SUFFIXES | {s for s, name in _SUFFIX_FORMATS.items() if name in READ_FORMATS}
 """Suffixes (lower case, with dot) of the pictures taken from folders and globs."""
 
 SAVE_FORMATS: dict[str, str] = {
@@ -23,3 +48,16 @@ SAVE_FORMATS: dict[str, str] = {
     ".bmp": "BMP",
 }
 """Suffixes that `save_picture` writes, with Pillow's name of the format."""
+
+
+def why_unread(header: bytes) -> str:
+    """What to say of a file that none of `READ_FORMATS` fits, by its first bytes; follows "FILE is "."""
+    header = header[:_HEADER]
+    if header[4:8] == b"ftyp" and header[8:12] in _HEIF_BRANDS and "HEIF" not in READ_FORMATS:
+        return "a HEIC picture; to read those, install pillow-heif: pip install 'stylebank[heif]'"
+    if header[:2] == b"\xff\x0a" or header[4:8] == b"JXL ":
+        return f"a JPEG XL picture, which is not read; valid formats are {', '.join(READ_FORMATS)}"
+    for start, name in _DRAWINGS.items():
+        if header.startswith(start):
+            return f"{name}, a drawing and no picture: export it as PNG"
+    return f"no picture; valid formats are {', '.join(READ_FORMATS)}"

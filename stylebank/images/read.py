@@ -6,7 +6,7 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
-from stylebank.images.formats import READ_FORMATS
+from stylebank.images.formats import READ_FORMATS, why_unread
 from stylebank.images.limit import open_limited
 from stylebank.images.sources import PictureSource, Source
 
@@ -90,13 +90,20 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         except StyleBankError:  # the limit's
             raise
         except UnidentifiedImageError as error:
-            raise ImageError(f"{said} is no picture; valid formats are {', '.join(READ_FORMATS)}") from error
+            raise ImageError(f"{said} is {why_unread(_header(source))}") from error
         except MemoryError as error:
             raise ImageError(f"{said} does not fit into memory") from error
         except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
             if isinstance(error, OSError) and error.strerror:
                 raise ImageError(f"{said} cannot be read: {error.strerror}") from error
-            raise ImageError(f"{said} is damaged or cut short: {error}") from error
+            reason = " ".join(str(error).split())  # libheif's end in a new line
+            raise ImageError(f"{said} is damaged or cut short: {reason}") from error
+
+
+def _header(source: Source) -> bytes:
+    with suppress(OSError), closing(source.open()) as file:
+        return file.read(32)
+    return b""
 
 
 def _orientation(image: Image.Image, source: Source) -> int:
