@@ -227,32 +227,57 @@ Overrides = Mapping[str, Mapping[str, Any]]
 """Section -> key -> a value that stands above that of the file."""
 
 
-def load_config(path: Path | None, overrides: Overrides | None = None, base: Overrides | None = None) -> Config:
+def load_config(
+    path: Path | None,
+    overrides: Overrides | None = None,
+    base: Overrides | None = None,
+    problems: Sequence[str] = (),
+) -> Config:
     """Reads a YAML file (or starts from `base`, or the defaults) and puts other values in places of it.
+
+    Args:
+        problems: what is known to be wrong already, see `read_overrides`; said with the rest.
 
     Raises:
         ConfigError: with every problem found, one line each.
     """
     tree: dict[str, Any] = _read_file(path) if path else copy.deepcopy(dict(base or {}))
+    found = list(problems)
     for section, values in (overrides or {}).items():
-        here = tree.get(section) or {}
-        if isinstance(here, Mapping):  # else the file's own mistake is reported
+        here = tree.get(section, {})
+        if not isinstance(values, Mapping):
+            found.append(f"{section}: values are given by section and key, as in {{'train': {{'steps': 1000}}}}")
+        elif isinstance(here, Mapping):  # else the file's own mistake is reported
             tree[section] = {**here, **values}
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
-        problems = [_describe(detail["loc"], detail) for detail in error.errors()]
-    raise _all_of(problems, str(path or "configuration"))
+        found += [_describe(detail["loc"], detail) for detail in error.errors()]
+    if found:
+        raise _all_of(found, str(path or "configuration"))
+    return config
 
 
 def parse_overrides(texts: Sequence[str], option: str = "--set") -> dict[str, dict[str, Any]]:
+    """The values of `read_overrides`.
+
+    Raises:
+        ConfigError: with every text that is not of its form, one line each.
+    """
+    tree, problems = read_overrides(texts, option)
+    if problems:
+        raise _all_of(problems, "configuration")
+    return tree
+
+
+def read_overrides(texts: Sequence[str], option: str = "--set") -> tuple[dict[str, dict[str, Any]], list[str]]:
     """`section.key=value` as nested values, each read as YAML; of a key given twice the last one counts.
 
     Args:
         option: what the person wrote them behind, for messages.
 
-    Raises:
-        ConfigError: with every text that is not of this form, one line each.
+    Returns:
+        The values, and what is wrong with texts of another form: for `load_config`, to be said with the rest.
     """
     tree: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
@@ -266,9 +291,7 @@ def parse_overrides(texts: Sequence[str], option: str = "--set") -> dict[str, di
             tree.setdefault(keys[0], {})[keys[1]] = read_yaml(value)
         except ConfigError as error:
             problems.append(f"{option} {text}: the value is not valid YAML: {error}")
-    if problems:
-        raise _all_of(problems, "configuration")
-    return tree
+    return tree, problems
 
 
 def _all_of(problems: Sequence[str], source: str) -> ConfigError:

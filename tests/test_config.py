@@ -13,7 +13,7 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylebank.config import Config, DataConfig, TrainConfig, dump_config, load_config, parse_overrides
+from stylebank.config import Config, DataConfig, TrainConfig, dump_config, load_config, parse_overrides, read_overrides
 from stylebank.errors import ConfigError
 from stylebank.yaml12 import read_yaml, write_yaml
 
@@ -28,8 +28,9 @@ def file(tmp_path: Path) -> Path:
 def problems(text: str, file: Path, overrides: tuple[str, ...] = ()) -> list[str]:
     """The problems reported for a YAML text, one per line."""
     file.write_text(text, encoding="utf-8")
+    values, wrong = read_overrides(overrides)
     with pytest.raises(ConfigError) as caught:
-        load_config(file, parse_overrides(overrides))
+        load_config(file, values, problems=wrong)
     first, *lines = str(caught.value).split("\n")
     assert str(file) in first
     assert first.startswith(f"{len(lines)} problem(s)")
@@ -63,7 +64,7 @@ def test_all_problems_are_reported_at_once_with_their_places(file: Path) -> None
         train: {steps: 0, lr: .nan, precision: float64, seed: 1.5}
         trian: {}
     """
-    found = problems(text, file, ("train.batch_size=none",))
+    found = problems(text, file, ("train.batch_size=none", "nonsense"))
     places = [
         "model.channels.1",
         "model.norm",
@@ -79,6 +80,7 @@ def test_all_problems_are_reported_at_once_with_their_places(file: Path) -> None
         "train.seed",
         "train.batch_size",
         "trian",
+        "--set nonsense",
     ]
     for place in places:
         assert sum(line.startswith(f"{place}:") for line in found) == 1, place
@@ -267,6 +269,21 @@ def test_overrides_of_the_wrong_form_are_quoted(text: str) -> None:
         load_config(None, parse_overrides([text]))
     assert len(str(caught.value).split("\n")) == 2
     assert text.split("=")[0] in str(caught.value)
+
+
+def test_overrides_are_given_by_section() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"train.steps": 7, "train": {"lr": -1}})  # type: ignore[dict-item]
+    first, *lines = str(caught.value).split("\n")
+    assert first.startswith("2 problem(s)")
+    assert [line.split(":")[0].strip() for line in lines] == ["train.steps", "train.lr"]
+    assert "by section and key" in lines[0]
+
+
+@pytest.mark.parametrize("value", ["0", "", "[]", "false", "3"])
+def test_overrides_do_not_hide_a_section_that_is_none(value: str, file: Path) -> None:
+    (line,) = problems(f"train: {value}", file, ("train.steps=7",))
+    assert line.startswith("train: ")
 
 
 def test_overrides_do_not_change_what_they_start_from() -> None:

@@ -20,6 +20,7 @@ from stylebank.evaluation.run import EvaluationRequest
 from stylebank.optimize import PRESETS, Painting
 from stylebank.training.hooks import Hooks
 from stylebank.training.plan import TrainRequest
+from stylebank.training.run import TrainResult
 from stylebank.training.training_run import TrainingRun
 
 
@@ -115,9 +116,41 @@ def test_a_run_goes_on_where_it_stopped(request_to_train: TrainRequest) -> None:
         stylebank.train(request_to_train)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_single_painting_is_added_and_a_stopped_call_goes_on(
+    photos: Path, tmp_path: Path, random_vgg_weights: Path, kind: type
+) -> None:
+    class Stop(Hooks):
+        def step_ends(self, run: TrainingRun) -> None:
+            if run.step == 2:
+                raise RuntimeError("enough")
+
+    def add(hooks: Hooks | None = None) -> TrainResult:
+        return stylebank.add_style(
+            bank,
+            kind(paint(tmp_path / "new", "dawn") / "dawn.png"),
+            photos,
+            tmp_path / "more",
+            overrides={"data": {"workers": 0, "held_out": 0}, "train": {"steps": 3, "checkpoint_every": 1}},
+            resume="auto",
+            device="cpu",
+            loss_weights=random_vgg_weights,
+            hooks=hooks,
+        )
+
+    bank = write_bank(tmp_path / "bank", "calm")
+    with pytest.raises(RuntimeError, match="enough"):
+        add(Stop())
+    result = add()
+    assert (result.finished, result.step, result.report["counts"]["restarts"]) == (True, 3, 1)
+    assert load_bank(result.bank).model.names == ["calm", "dawn"]
+
+
 def test_what_is_wrong_is_one_error_of_ours(request_to_train: TrainRequest, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.stepz"):
         stylebank.train(TrainRequest(out=tmp_path / "x", overrides={"train": {"stepz": 1}}))
+    with pytest.raises(ConfigError, match=r"train\.steps: values are given by section and key"):
+        stylebank.train(TrainRequest(out=tmp_path / "x", overrides={"train.steps": 1}))
     with refused(ConfigError, "--out is missing"):
         stylebank.train(TrainRequest())
     with refused(BankError, "does not exist"):

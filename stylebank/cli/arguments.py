@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stylebank.config import parse_overrides
+from stylebank.config import load_config, read_overrides
 
 DEFAULT_BANK = Path("checkpoints/stylebank-14")
 """The bank that comes with the program."""
@@ -31,15 +31,17 @@ def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callabl
     return whole_number
 
 
-def config_overrides(texts: Sequence[str], content: Path | None, styles: Sequence[Path] | None) -> dict[str, Any]:
+def config_overrides(options: argparse.Namespace) -> dict[str, Any]:
     """What the command line says of configuration keys: `--set`, then the options that stand for some.
 
     Raises:
-        ConfigError: a text is not `section.key=value`.
+        ConfigError: a text is not `section.key=value`; with all else that is wrong in the configuration.
     """
-    tree = parse_overrides(texts)
-    given = {"content": content, "styles": None if styles is None else tuple(styles)}
+    tree, problems = read_overrides(options.set)
+    given = {"content": options.content, "styles": tuple(options.styles) if options.styles else None}
     for key, value in given.items():
         if value is not None:
             tree.setdefault("data", {})[key] = value
+    if problems:
+        load_config(options.config, tree, problems=problems)
     return tree

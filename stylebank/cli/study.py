@@ -81,7 +81,7 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
         vary=tuple(options.vary),
         seeds=tuple(options.seeds or ()),
         config=options.config,
-        overrides=config_overrides(options.set, options.content, options.styles),
+        overrides=config_overrides(options),
         photograph=options.photograph,
         device=options.device,
         loss_weights=options.loss_weights,

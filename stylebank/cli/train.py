@@ -86,7 +86,7 @@ def request_of(options: argparse.Namespace) -> TrainRequest:
     return TrainRequest(
         out=options.out,
         config=options.config,
-        overrides=config_overrides(options.set, options.content, options.styles),
+        overrides=config_overrides(options),
         start_from=options.start_from,
         bank=options.bank,
         add_style=tuple(options.add_style or ()),

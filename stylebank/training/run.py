@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -83,12 +83,13 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
 
 def add_style(
     bank: str | Path,
-    paintings: Sequence[str | Path],
+    paintings: str | Path | Sequence[str | Path],
     content: str | Path,
     out: str | Path,
     *,
     names: Sequence[str] = (),
     overrides: Overrides | None = None,
+    resume: bool | Literal["auto"] = False,
     device: str = "auto",
     loss_weights: str | Path | None = None,
     say: Say | None = None,
@@ -98,23 +99,26 @@ def add_style(
 
     Args:
         bank: the bank to add to.
-        paintings: files or folders, each one style (see `styles.find_styles`).
+        paintings: one or several files or folders, each one style (see `styles.find_styles`).
         content: a folder of photographs.
         out: folder of the new bank; the run's own folder lies beside it.
         names: the styles' names, else those of the files.
         overrides: configuration values that differ from those the bank was trained with, by section and key.
+        resume: go on with a call that was stopped; `auto` begins if there was none.
 
     Raises:
         StyleBankError: as `train`.
     """
-    values = {section: dict(keys) for section, keys in (overrides or {}).items()}
-    values.setdefault("data", {})["content"] = Path(content)
+    values = dict(overrides or {})
+    values["data"] = {**values.get("data", {}), "content": Path(content)}
+    several = [paintings] if isinstance(paintings, str | Path) else paintings
     request = TrainRequest(
         out=Path(out),
         overrides=values,
         bank=Path(bank),
-        add_style=tuple(map(Path, paintings)),
+        add_style=tuple(map(Path, several)),
         names=tuple(names),
+        resume=resume,
         device=device,
         loss_weights=Path(loss_weights) if loss_weights else None,
     )
