@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import random
 import subprocess
@@ -63,6 +64,20 @@ def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
 def place(module: Network, device: torch.device) -> Network:
     """Moves a network to the device, its weights in channels-last order, which convolutions are fastest in."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes of memory that a device has in all, within the limit of this process's container; None if unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return None
+    for file in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        with suppress(OSError, ValueError):  # no container, or no limit ("max")
+            memory = min(memory, int(file.read_text()))
+    return memory if memory > 0 else None
 
 
 def at_least_float32(x: Tensor) -> Tensor:

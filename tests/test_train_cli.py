@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -490,13 +491,26 @@ def test_sigterm_before_the_first_step_ends_well(
 def test_steps_that_are_not_finite_can_be_left_out(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    variation = iter([float("nan"), 1.0, 1.0, float("inf")])
+    variation = iter([1.0, 1.0, float("nan"), 1.0, 1.0, float("inf")])  # the first two while memory is looked at
     monkeypatch.setattr(
         "stylebank.losses.terms.total_variation", lambda images: images.mean((1, 2, 3)) * next(variation)
     )
     options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run", "--skip-nonfinite", 2]
     assert "tv is not finite" in succeed(capsys, *options)
     assert counts_of(tmp_path / "run")["nonfinite_steps"] == 2
+
+
+def test_a_step_that_cannot_fit_into_memory_is_refused_before_anything_is_written(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*arguments, "--set", NO_PICTURES, "train.steps=1", "train.batch_size=64", "--out", tmp_path / "run"]
+    monkeypatch.setattr("stylebank.training.memory.memory_of", lambda device: 30_000_000)
+    text = fail(capsys, *options)
+    assert not (tmp_path / "run").exists()
+    batch = re.search(r"train\.batch_size=64.* lower train\.batch_size to (\d+) or less, or train\.crop_size", text)
+    assert batch is not None, text
+    assert 0 < int(batch[1]) < 64
+    succeed(capsys, *options, "--set", f"train.batch_size={batch[1]}")
 
 
 def test_a_full_folder_is_refused(

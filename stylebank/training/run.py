@@ -16,6 +16,7 @@ from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError
 from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
+from stylebank.training.memory import check_memory
 from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
@@ -52,7 +53,7 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
         hooks: called in every step, see `Hooks`.
 
     Raises:
-        ConfigError: the configuration or the request is wrong.
+        ConfigError: the configuration or the request is wrong, or its steps cannot fit into memory.
         ImageError: photographs or paintings are missing.
         BankError: the bank to add to or to start from cannot be used.
         WeightsError: the loss network's weights are missing or do not fit.
@@ -143,6 +144,7 @@ def carry_out(
     """
     with processes.together():
         run = TrainingRun(plan.config, task_of(plan), plan.folder, device, loss_weights, processes, skip_nonfinite)
+        check_memory(run)
     if plan.saved:
         run.resume()
     processes.from_main(lambda: _prepare_folder(plan, run))
