@@ -12,6 +12,7 @@ from stylebank.video.codecs import CONTAINERS
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import FrameReader, FrameWriter, VideoError
 from stylebank.video.reader import Seconds, VideoReader
+from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
 from stylebank.video.writer import VideoWriter
 
 _READ_ONLY = (
@@ -71,7 +72,7 @@ def open_writer(
     overwrite: bool = False,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
-    drop: bool = False,
+    rules: StreamRules = DEFAULT_RULES,
 ) -> FrameWriter:
     """A writer by the suffix of `path`: a film's, an animation's, or none for a folder of PNG frames.
 
@@ -94,7 +95,7 @@ def open_writer(
             overwrite=overwrite,
             resume=resume,
             settings=settings,
-            drop=drop,
+            rules=rules,
         )
     if codec is not None or preset is not None:
         raise VideoError(f"'{path}' takes no codec and no preset; only films do ({' '.join(CONTAINERS)}).")

@@ -20,7 +20,7 @@ from stylebank.films.profile import Profile
 from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.strokes import work_size
 from stylebank.inference.stylizer import Stylizer
-from stylebank.video import FrameReader, VideoError, open_reader, open_writer
+from stylebank.video import FrameReader, StreamRules, VideoError, open_reader, open_writer
 
 
 def check_films(looks: LookOptions) -> None:
@@ -87,7 +87,7 @@ def _run(
         overwrite=options.existing.overwrite,
         resume=options.existing.resume,
         settings=settings,
-        drop=options.films.drop_streams,
+        rules=StreamRules(drop=options.films.drop_streams),
     )
     done = writer.position.index
     with writer, tqdm(total=reader.expected, initial=done, unit="frame", desc=target.name, disable=None) as bar:

@@ -1,0 +1,205 @@
+"""One stream of the source on its way into the new film: copied as it is, or its sound or titles encoded anew."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any, Protocol, cast
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.codec import Codec
+from av.container import OutputContainer
+from av.format import Flags
+from av.packet import Packet
+from av.rational import AVRational
+from av.stream import Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+
+_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "5.1", "7.1")  # what AAC and Opus have for 1 to 8 channels
+_BITS = 96_000  # a second and channel
+_AAC_BITS = 6144  # a frame of 1024 samples and channel: the most that the format allows
+_NONSTRICT = int(cast(Any, Flags.ts_nonstrict).value)
+_GAP = Fraction(1, 20)  # seconds that sound may be away from its time before it is moved there
+
+
+class StreamError(Exception):
+    """FFmpeg refuses something in the new film: what becomes of the source's stream `index`, None if it did not say."""
+
+    def __init__(self, index: int | None) -> None:
+        super().__init__(f"stream {index}")
+        self.index = index
+
+
+class Carrier(Protocol):
+    """Takes the packets of a source's stream and yields those of its stream in the new film."""
+
+    @property
+    def stream(self) -> Stream:
+        """In the new film."""
+
+    def take(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """What becomes of a packet, which is on the new film's clock; an empty one ends the stream."""
+
+
+class Copied:
+    """Copies packets; their times are made to rise where the container wants it, as ffmpeg does."""
+
+    def __init__(self, output: OutputContainer, stream: Stream) -> None:
+        self.stream = output.add_stream_from_template(stream, opaque=True)
+        self._rising = Rising(output, self.stream)
+
+    def take(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """See `Carrier`."""
+        if packet.size:
+            packet.stream = self.stream
+            self._rising(packet)
+            yield packet
+
+
+class Rising:
+    """Makes times of packets rise (`mux_fixup_ts` in fftools/ffmpeg_mux.c); those that do are left as they are."""
+
+    def __init__(self, output: OutputContainer, stream: Stream) -> None:
+        loose = output.format.flags & _NONSTRICT or stream.type in ("subtitle", "data")
+        self._step = 0 if loose else 1
+        self._stream = stream
+        self._last: int | None = None
+        self._end = 0
+
+    def __call__(self, packet: Packet[Any]) -> None:
+        """Mends the times of the next packet, in the ticks of its stream in the file."""
+        tick = self._stream.time_base or packet.time_base
+        packet.rescale_ts(AVRational(tick.numerator, tick.denominator))
+        pts, dts = packet.pts, packet.dts
+        if dts is None:
+            dts = self._end if pts is None else pts
+        if pts is None:
+            pts = dts
+        least = dts if self._last is None else self._last + self._step
+        if dts > pts:
+            pts = dts = sorted((pts, dts, least))[1]
+        if dts < least:
+            dts, pts = least, max(pts, least)
+        packet.pts, packet.dts, self._last = pts, dts, dts
+        self._end = dts + (packet.duration or 0)
+
+
+class Sound:
+    """Encodes sound anew, with its sampling rate where `codec` has it and with up to eight channels.
+
+    Raises:
+        ValueError: FFmpeg has no decoder for it, or the film does not say what it is.
+    """
+
+    def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
+        source = cast(AudioCodecContext | None, stream.codec_context)
+        if source is None or not source.sample_rate or not source.layout.nb_channels:
+            raise ValueError("no sound that can be decoded")
+        self._source = source
+        channels = min(source.layout.nb_channels, len(_LAYOUTS))
+        rate = _nearest_rate(source.sample_rate, Codec(codec, "w").audio_rates)
+        self.stream = output.add_stream(codec, rate=rate)
+        assert isinstance(self.stream, AudioStream)
+        self._context = self.stream.codec_context
+        self._context.layout = _LAYOUTS[channels - 1]
+        self._context.bit_rate = channels * min(_BITS, _AAC_BITS * rate // 1024)
+        self._context.time_base = self.stream.time_base = self._tick = Fraction(1, rate)
+        self._resampler = AudioResampler(self._context.format, self._context.layout, rate)
+        self._kind: tuple[str, str, int] | None = None  # of sound that it takes; None before it has had any
+        self._rising = Rising(output, self.stream)
+        self._given = 0
+        self._starts: list[int] = []  # samples given to the encoder, at which ...
+        self._offsets: list[int] = []  # ... sound begins that is so many samples later than that
+
+    def take(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """See `Carrier`. Damaged packets are left out."""
+        try:
+            frames = self._source.decode(packet if packet.size else None)
+        except av.error.InvalidDataError:
+            frames = []
+        for frame in frames:
+            for ready in self._resampled(frame):
+                yield from self._encoded(self._placed(ready))
+        if not packet.size:
+            for ready in self._resampled(None):
+                yield from self._encoded(self._placed(ready))
+            yield from self._encoded(None)
+
+    def _resampled(self, frame: AudioFrame | None) -> list[AudioFrame]:
+        """In the encoder's format; None ends it. Broadcasts change from stereo to surround in one stream."""
+        kind = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
+        ready: list[AudioFrame] = []
+        if kind != self._kind:
+            ready = self._resampler.resample(None) if self._kind else []
+            self._kind = kind
+            self._resampler = AudioResampler(self._context.format, self._context.layout, self._context.sample_rate)
+        return ready if frame is None else [*ready, *self._resampler.resample(frame)]
+
+    def _placed(self, frame: AudioFrame) -> AudioFrame:
+        """The frame, counted on from the one before it: encoders want no gaps. Where it belongs is kept aside."""
+        offset = self._offsets[-1] if self._offsets else 0
+        wanted = self._given + offset
+        if frame.pts is not None and frame.time_base:
+            wanted = round(frame.pts * frame.time_base / self._tick)
+        gap = wanted - self._given - offset
+        if not self._offsets or gap * self._tick > _GAP:
+            self._starts.append(self._given)
+            self._offsets.append(offset + gap)
+        frame.pts, frame.time_base = self._given, self._tick
+        self._given += frame.samples
+        return frame
+
+    def _encoded(self, frame: AudioFrame | None) -> Iterator[Packet[Any]]:
+        for packet in self._context.encode(frame):
+            offset = self._offsets[max(0, bisect_right(self._starts, packet.pts or 0) - 1)] if self._offsets else 0
+            packet.pts = None if packet.pts is None else packet.pts + offset
+            packet.dts, packet.time_base, packet.stream = packet.pts, self._tick, self.stream
+            self._rising(packet)
+            yield packet
+
+
+class Titles:
+    """Turns subtitles that are text into another kind of text.
+
+    Raises:
+        ValueError: they are pictures, or nothing that FFmpeg knows.
+        FFmpegError: they cannot be decoded.
+    """
+
+    def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
+        source = cast(SubtitleCodecContext | None, stream.codec_context)
+        if source is None or not source.codec.text_sub:
+            raise ValueError("no titles that are text")
+        self._source = source
+        source.open(strict=False)  # only then is there a header
+        self.stream = output.add_stream(codec)
+        self._context = cast(SubtitleCodecContext, self.stream.codec_context)
+        self._context.subtitle_header = source.subtitle_header
+        self._context.time_base = self.stream.time_base = Fraction(1, 1000)
+        self._rising = Rising(output, self.stream)
+
+    def take(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """See `Carrier`. Damaged packets, and those without any text, are left out."""
+        try:
+            titles = self._source.decode2(packet) if packet.size else None
+            if titles is None or not len(titles.rects):
+                return
+            made: Packet[Any] = self._context.encode_subtitle(titles)
+        except (av.error.FFmpegError, ValueError):
+            return
+        made.pts, made.dts, made.duration = packet.pts, packet.pts, packet.duration
+        made.time_base, made.stream, made.is_keyframe = packet.time_base, self.stream, True
+        self._rising(made)
+        yield made
+
+
+def _nearest_rate(rate: int, valid: Sequence[int] | None) -> int:
+    """The encoder's lowest rate that loses nothing, else its highest."""
+    if not valid or rate in valid:
+        return rate
+    return min((other for other in valid if other > rate), default=max(valid))
