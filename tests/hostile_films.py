@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +79,43 @@ def _animation(folder: Path, rng: np.random.Generator) -> Path:
     return path
 
 
+def _far(folder: Path, rng: np.random.Generator) -> Path:
+    """An animation whose later frames lie anywhere."""
+    return far_frames(folder, *(int(place) for place in rng.choice([0, 1, 50, 3000, 65_000], 2)))
+
+
+def gif(screen: tuple[int, int], *places: tuple[int, int, int]) -> bytes:
+    """A GIF of frames of one pixel each, at (x, y), with what is done to it afterwards."""
+    palette = bytes(3) + b"\xff" * 3
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + palette
+    for x, y, disposal in places:
+        data += b"!\xf9\x04" + bytes([disposal << 2 | 1, 5, 0, 0, 0])
+        data += b"," + struct.pack("<HHHHB", x, y, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return data + b";"
+
+
+def far_frames(folder: Path, x: int = 65_000, y: int = 2_700) -> Path:
+    """An animation of four pixels, but for frames that lie far outside."""
+    path = folder / "far.gif"
+    path.write_bytes(gif((2, 2), (0, 0, 1), *((x + i, y, i % 4) for i in range(4))))
+    return path
+
+
+def many_frames(folder: Path, kind: str) -> Path:
+    """A small animation that claims, or has, any number of frames."""
+    path = folder / f"many.{kind}"
+    if kind == "gif":
+        path.write_bytes(gif((2, 2), *[(0, 0, 1)] * 100_001))
+        return path
+    frames = [Image.new("RGB", (2, 2), (i, 0, 0)) for i in range(2)]
+    frames[0].save(path, "PNG", save_all=True, append_images=frames[1:])
+    data = path.read_bytes()
+    place = data.index(b"acTL")
+    chunk = b"acTL" + struct.pack(">II", 2**31 - 1, 0)
+    path.write_bytes(data[:place] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[place + 16 :])
+    return path
+
+
 _KINDS: tuple[Callable[[Path, np.random.Generator], Path], ...] = (
-    *(_plain, _plain, _plain, _no_frames, _odd_times, _odd_header, _changing_size, _animation),
+    *(_plain, _plain, _plain, _no_frames, _odd_times, _odd_header, _changing_size, _animation, _far),
 )

@@ -265,3 +265,21 @@ def test_a_picture_that_would_fill_the_memory_is_refused(place: Path) -> None:
     assert code == 1
     assert "bomb.png' has 60000x60000 pixels, 3,600 megapixels; the limit is 250" in errors
     assert "--max-megapixels 3600" in errors
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (hostile_films.far_frames, "65004x2701 pixels, 176 megapixels; the limit for animations is 62.5"),
+        (lambda place: hostile_films.many_frames(place, "gif"), "100,001 frames"),
+        (lambda place: hostile_films.many_frames(place, "apng"), "2,147,483,647 frames"),
+    ],
+)
+def test_an_animation_that_would_fill_the_memory_is_refused(
+    place: Path, make: Callable[[Path], Path], words: str
+) -> None:
+    case = make(place)
+    check(place, stylize(place, "out/result.mkv", input=case))
+    code, errors = outcome(stylize(place, "out/result.mkv", input=case), place)
+    assert code == 1
+    assert words in errors
