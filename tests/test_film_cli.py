@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import make_film, packets
+from films import make_camera_film, make_film, packets, tone
 from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
@@ -241,6 +241,33 @@ def test_a_folder_of_masks_needs_one_for_each_frame(
     assert code == 1
     assert "one for each" in error
     assert not (tmp_path / "out.mkv").exists()
+
+
+# ------------------------------------------------------------------------------------- sound that does not fit
+
+
+def test_sound_that_does_not_fit(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tone(tmp_path / "call.3gp", "libopencore_amrnb", 8000, "mono", seconds=0.2)
+    command = [*_command(bank, source, out := tmp_path / "out.mp4"), "--style", "calm", "--preset", "ultrafast"]
+    fail(capsys, *command, mentions=["audio amr_nb", "--transcode-audio", "--drop-streams"])
+    fail(capsys, *command, "--strict", mentions=["audio amr_nb", "--transcode-audio"])
+    fail(capsys, *command, "--strict", "--drop-streams", mentions=["--drop-streams", "--strict"])
+    text = succeed(capsys, *command, "--drop-streams")
+    assert text.splitlines()[-1].endswith("; left out: audio amr_nb (out.mp4)")
+    text = succeed(capsys, *command, "--transcode-audio", "--strict", "--overwrite")
+    assert "left out" not in text
+    assert [stream.codec for stream in open_reader(out).info.streams] == ["aac"]
+
+
+def test_data_is_left_out_and_named_but_not_if_all_is_wanted(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_camera_film(tmp_path / "a.mov", frames=3)
+    command = [*_command(bank, source, tmp_path / "out.mkv"), "--style", "calm", "--preset", "ultrafast"]
+    fail(capsys, *command, "--strict", mentions=["data timecode", "--strict"])
+    text = succeed(capsys, *command)
+    assert text.splitlines()[-1].endswith("; left out: data timecode (eng) (out.mkv)")
+    assert "left out" not in succeed(capsys, *_command(bank, source, tmp_path / "out.mov"), "--style", "calm")
 
 
 # ------------------------------------------------------------------------------------- interruption, refusals

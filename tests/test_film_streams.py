@@ -8,10 +8,23 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
-from films import describe, make_camera_film, make_film, make_recording, number, packets, set_back
+from films import (
+    describe,
+    make_camera_film,
+    make_film,
+    make_ogg,
+    make_recording,
+    number,
+    packets,
+    set_back,
+    tone,
+)
 
-from stylebank.video import FrameReader, FrameWriter, StreamRules, VideoReader, VideoWriter
+from stylebank.video import FrameReader, FrameWriter, StreamRules, VideoError, VideoReader, VideoWriter
+from stylebank.video.carriers import Copied
+from stylebank.video.containers import reason_of
 
 DROP = StreamRules(drop=True)
 OUTPUTS = ("b.mp4", "b.mov", "b.mkv", "b.webm")
@@ -124,12 +137,9 @@ def test_a_frame_that_is_shown_for_a_month_loses_no_film(tmp_path: Path, name: s
 # ------------------------------------------------------------------------------------------- what goes wrong late
 
 
-def test_a_stream_that_fails_at_the_end_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.video.carriers import Copied
-
-    source = make_film(tmp_path / "a.mkv", 8, audio=True, subtitles="subrip")
-    reader = VideoReader(source)
-    writer = VideoWriter(tmp_path / "b.mkv", reader, preset="ultrafast")
+@pytest.fixture
+def odd_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound that cannot be copied from a tenth of a second on."""
     take: Callable = Copied.take
 
     def _fail(self: Copied, packet: av.Packet) -> object:
@@ -138,7 +148,129 @@ def test_a_stream_that_fails_at_the_end_is_left_out_and_named(tmp_path: Path, mo
         return take(self, packet)
 
     monkeypatch.setattr(Copied, "take", _fail)
+
+
+@pytest.mark.usefixtures("odd_sound")
+def test_a_stream_that_fails_at_the_end_is_left_out_and_named(tmp_path: Path) -> None:
+    reader = VideoReader(make_film(tmp_path / "a.mkv", 8, audio=True, subtitles="subrip"))
+    with pytest.raises(VideoError, match=r"audio aac.* after all .*--resume, without --strict"):
+        copy(reader, VideoWriter(tmp_path / "b.mkv", reader, rules=StreamRules(complete=True)))
+    writer = VideoWriter(tmp_path / "b.mkv", reader, resume=True)
     copy(reader, writer)
     assert writer.left_out == ["audio aac"]
     assert [stream.kind for stream in describe(tmp_path / "b.mkv").streams] == ["subtitle"]
     assert len(list(VideoReader(tmp_path / "b.mkv"))) == 8
+
+
+# ------------------------------------------------------------------------------------------ streams of other kinds
+
+SKELETON = b"fishead\0" + bytes([3, 0, 0, 0]) + bytes(52)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize(
+    ("header", "what"), [(SKELETON, "data stream"), (b"CMML\0\0\0\0" + bytes(21), "unknown stream")]
+)
+def test_ogg_films_with_streams_that_nobody_knows(tmp_path: Path, name: str, header: bytes, what: str) -> None:
+    writer = copied(make_ogg(tmp_path / "a.ogv", header), name, StreamRules(transcode_audio=True))
+    assert writer.left_out == [what]
+    assert [stream.kind for stream in describe(writer.path).streams] == ["audio"]
+    assert len(steps(writer.path)) == 7
+
+
+def test_what_is_left_out_may_be_an_error(tmp_path: Path) -> None:
+    reader = VideoReader(make_ogg(tmp_path / "a.ogv", SKELETON))
+    with pytest.raises(VideoError, match=r"cannot hold the data stream of .*--strict"):
+        VideoWriter(tmp_path / "b.mkv", reader, rules=StreamRules(complete=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ogv"]
+
+
+def test_a_reason_is_named_as_far_as_ffmpeg_does(tmp_path: Path) -> None:
+    path = make_film(tmp_path / "a.mp4", 4)
+    path.write_bytes(path.read_bytes().split(b"moov")[0])
+    with pytest.raises(VideoError, match=r"damaged or cut short \(.*: moov atom not found\)\.$"):
+        VideoReader(path)
+    nothing = av.error.PermissionError(1, "Operation not permitted")
+    assert reason_of(nothing, []) == "FFmpeg gives no reason"
+    assert reason_of(nothing, [(16, "mov", "odd  atom.\n")]) == "odd atom"
+
+
+# -------------------------------------------------------------------------------------------- sound and titles anew
+
+
+def heard(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of the first channel from time zero on, in [-1, 1], and its rate."""
+    with av.open(str(path)) as film:
+        rate = film.streams.audio[0].sample_rate
+        wave, begin = np.zeros(rate * 2, np.float32), 0
+        for frame in film.decode(audio=0):
+            samples = av.AudioResampler("fltp").resample(frame)[0].to_ndarray()[0]
+            begin = begin if frame.pts is None else round(frame.pts * frame.time_base * rate)
+            wave[max(0, begin) : max(0, begin + len(samples))] = samples[max(0, -begin) :]
+            begin += len(samples)
+    return wave, rate
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "rate", "layout"),
+    [
+        ("a.3gp", "libopencore_amrnb", 8000, "mono"),
+        ("a.asf", "wmav2", 44100, "stereo"),
+        ("a.avi", "pcm_mulaw", 8000, "mono"),
+        ("a.mkv", "pcm_s16le", 48000, "5.1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
+def test_sound_is_encoded_anew_if_asked_for(
+    tmp_path: Path, source: str, codec: str, rate: int, layout: str, name: str
+) -> None:
+    reader = VideoReader(tone(tmp_path / source, codec, rate, layout))
+    with pytest.raises(VideoError, match=r"cannot hold the audio .*--transcode-audio.*--drop-streams"):
+        VideoWriter(tmp_path / name, reader)
+    writer = copied(tmp_path / source, name, StreamRules(transcode_audio=True))
+    assert writer.left_out == []
+    assert [stream.codec for stream in describe(writer.path).streams] == ["opus" if name == "b.webm" else "aac"]
+    old, old_rate = heard(tmp_path / source)
+    new, new_rate = heard(writer.path)
+    assert new_rate == (48000 if name == "b.webm" else rate)
+    begins = [(np.abs(wave) > 0.1).argmax() / its_rate for wave, its_rate in ((old, old_rate), (new, new_rate))]
+    assert begins[0] == pytest.approx(0.2, abs=0.06)  # WMA's own delay
+    assert begins[1] == pytest.approx(begins[0], abs=0.02)
+    for wave, its_rate in ((old, old_rate), (new, new_rate)):
+        part = wave[int(0.3 * its_rate) : int(0.5 * its_rate)]
+        assert np.fft.rfft(part * np.hanning(len(part))).__abs__().argmax() == pytest.approx(440 * 0.2, abs=1)
+        assert np.abs(part).max() == pytest.approx(0.4, abs=0.1)
+
+
+def test_sound_that_fits_is_copied_even_so(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mkv", 8, audio=True)
+    writer = copied(source, "b.mp4", StreamRules(transcode_audio=True))
+    assert [data for _, data in packets(writer.path, "audio")] == [data for _, data in packets(source, "audio")]
+
+
+def test_sound_is_cut_along_when_it_is_encoded_anew(tmp_path: Path) -> None:
+    reader = VideoReader(tone(tmp_path / "a.avi", "pcm_mulaw", 8000, "mono"), 0.12, 0.4)
+    copy(reader, VideoWriter(tmp_path / "b.mp4", reader, rules=StreamRules(transcode_audio=True)))
+    wave, rate = heard(tmp_path / "b.mp4")
+    loud = np.flatnonzero(np.abs(wave) > 0.1) / rate
+    assert loud[0] == pytest.approx(0.08, abs=0.02)
+    assert loud[-1] == pytest.approx(0.28, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("subtitles", "source", "name", "kind"),
+    [
+        ("subrip", "a.mkv", "b.mp4", "mov_text"),
+        ("subrip", "a.mkv", "b.mov", "mov_text"),
+        ("subrip", "a.mkv", "b.webm", "webvtt"),
+        ("mov_text", "a.mp4", "b.mkv", "subrip"),
+    ],
+)
+def test_titles_become_what_the_container_holds(
+    tmp_path: Path, subtitles: str, source: str, name: str, kind: str
+) -> None:
+    reader = VideoReader(make_film(tmp_path / source, 12, subtitles=subtitles))
+    copy(reader, VideoWriter(tmp_path / name, reader))
+    assert [stream.codec for stream in describe(tmp_path / name).streams] == [kind]
+    titles = [(time, data[-6:].lstrip(b"\0\5\6")) for time, data in packets(tmp_path / name, "subtitle")]
+    assert [title for title in titles if title[1]] == [(Fraction(0), b"first"), (Fraction(24, 100), b"second")]

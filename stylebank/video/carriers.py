@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Protocol, cast
 
 import av
+import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -27,6 +28,9 @@ _NONSTRICT = int(cast(Any, Flags.ts_nonstrict).value)
 _GAP = Fraction(1, 20)  # seconds that sound may be away from its time before it is moved there
 
 
+Span = tuple[Fraction | None, Fraction | None]
+
+
 class StreamError(Exception):
     """FFmpeg refuses something in the new film: what becomes of the source's stream `index`, None if it did not say."""
 
@@ -42,12 +46,18 @@ class Carrier(Protocol):
     def stream(self) -> Stream:
         """In the new film."""
 
+    @property
+    def cuts(self) -> bool:
+        """Whether it takes packets from outside the new film, too, and cuts by itself."""
+
     def take(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         """What becomes of a packet, which is on the new film's clock; an empty one ends the stream."""
 
 
 class Copied:
     """Copies packets; their times are made to rise where the container wants it, as ffmpeg does."""
+
+    cuts = False
 
     def __init__(self, output: OutputContainer, stream: Stream) -> None:
         self.stream = output.add_stream_from_template(stream, opaque=True)
@@ -92,11 +102,19 @@ class Rising:
 class Sound:
     """Encodes sound anew, with its sampling rate where `codec` has it and with up to eight channels.
 
+    Args:
+        output: the new film.
+        stream: what to encode.
+        codec: FFmpeg's name of the encoder.
+        span: seconds of the new film from and up to which there is sound, None for all there is.
+
     Raises:
         ValueError: FFmpeg has no decoder for it, or the film does not say what it is.
     """
 
-    def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
+    cuts = True
+
+    def __init__(self, output: OutputContainer, stream: Stream, codec: str, span: Span = (None, None)) -> None:
         source = cast(AudioCodecContext | None, stream.codec_context)
         if source is None or not source.sample_rate or not source.layout.nb_channels:
             raise ValueError("no sound that can be decoded")
@@ -112,6 +130,8 @@ class Sound:
         self._resampler = AudioResampler(self._context.format, self._context.layout, rate)
         self._kind: tuple[str, str, int] | None = None  # of sound that it takes; None before it has had any
         self._rising = Rising(output, self.stream)
+        begin, end = (None if limit is None else round(limit / self._tick) for limit in span)
+        self._begin, self._end = begin, end
         self._given = 0
         self._starts: list[int] = []  # samples given to the encoder, at which ...
         self._offsets: list[int] = []  # ... sound begins that is so many samples later than that
@@ -123,11 +143,9 @@ class Sound:
         except av.error.InvalidDataError:
             frames = []
         for frame in frames:
-            for ready in self._resampled(frame):
-                yield from self._encoded(self._placed(ready))
+            yield from self._placed(self._resampled(frame))
         if not packet.size:
-            for ready in self._resampled(None):
-                yield from self._encoded(self._placed(ready))
+            yield from self._placed(self._resampled(None))
             yield from self._encoded(None)
 
     def _resampled(self, frame: AudioFrame | None) -> list[AudioFrame]:
@@ -140,19 +158,25 @@ class Sound:
             self._resampler = AudioResampler(self._context.format, self._context.layout, self._context.sample_rate)
         return ready if frame is None else [*ready, *self._resampler.resample(frame)]
 
-    def _placed(self, frame: AudioFrame) -> AudioFrame:
-        """The frame, counted on from the one before it: encoders want no gaps. Where it belongs is kept aside."""
-        offset = self._offsets[-1] if self._offsets else 0
-        wanted = self._given + offset
-        if frame.pts is not None and frame.time_base:
-            wanted = round(frame.pts * frame.time_base / self._tick)
-        gap = wanted - self._given - offset
-        if not self._offsets or gap * self._tick > _GAP:
-            self._starts.append(self._given)
-            self._offsets.append(offset + gap)
-        frame.pts, frame.time_base = self._given, self._tick
-        self._given += frame.samples
-        return frame
+    def _placed(self, frames: Sequence[AudioFrame]) -> Iterator[Packet[Any]]:
+        """Encodes frames, counted on from the one before: encoders want no gaps. Where they belong is kept aside."""
+        for frame in frames:
+            offset = self._offsets[-1] if self._offsets else 0
+            wanted = self._given + offset
+            if frame.pts is not None and frame.time_base:
+                wanted = round(frame.pts * frame.time_base / self._tick)
+            skip = 0 if self._begin is None else max(0, self._begin - wanted)
+            stop = frame.samples if self._end is None else min(frame.samples, self._end - wanted)
+            if skip >= stop:
+                continue
+            frame = frame if stop - skip == frame.samples else _part(frame, skip, stop)
+            gap = wanted + skip - self._given - offset
+            if not self._offsets or gap * self._tick > _GAP:
+                self._starts.append(self._given)
+                self._offsets.append(offset + gap)
+            frame.pts, frame.time_base = self._given, self._tick
+            self._given += frame.samples
+            yield from self._encoded(frame)
 
     def _encoded(self, frame: AudioFrame | None) -> Iterator[Packet[Any]]:
         for packet in self._context.encode(frame):
@@ -170,6 +194,8 @@ class Titles:
         ValueError: they are pictures, or nothing that FFmpeg knows.
         FFmpegError: they cannot be decoded.
     """
+
+    cuts = False
 
     def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
         source = cast(SubtitleCodecContext | None, stream.codec_context)
@@ -196,6 +222,15 @@ class Titles:
         made.time_base, made.stream, made.is_keyframe = packet.time_base, self.stream, True
         self._rising(made)
         yield made
+
+
+def _part(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
+    """The samples from `begin` up to `end` of a frame."""
+    step = 1 if frame.format.is_planar else frame.layout.nb_channels
+    samples: Any = np.ascontiguousarray(frame.to_ndarray()[:, begin * step : end * step])
+    part = AudioFrame.from_ndarray(samples, frame.format.name, frame.layout.name)
+    part.sample_rate = frame.sample_rate
+    return part
 
 
 def _nearest_rate(rate: int, valid: Sequence[int] | None) -> int:

@@ -60,8 +60,15 @@ def join(
             if not failed or source is None:
                 raise VideoError(f"'{target}' cannot be put together ({reason_of(error.__cause__, log)}).") from error
             with opened(source.path) as film:
-                for index in failed:
-                    plan.leave_out(index, stream_info(film.streams[index]))
+                infos = [stream_info(film.streams[index]) for index in failed]
+            if plan.complete:
+                raise VideoError(
+                    f"'{target}' cannot hold the {' and the '.join(map(str, infos))} of '{source.path}' after all "
+                    f"({reason_of(error.__cause__, log)}): the same command with --resume, without --strict, leaves "
+                    "such streams out."
+                ) from error
+            for info in infos:
+                plan.leave_out(info)
 
 
 def _write(
@@ -141,7 +148,7 @@ def _add_streams(
             add_cover(output, source.path, stream)
         else:
             try:
-                carriers[stream.index] = add_carrier(output, stream, plan.encoders[stream.index])
+                carriers[stream.index] = add_carrier(output, stream, plan.encoders[stream.index], source.span)
             except (av.error.FFmpegError, ValueError) as error:
                 raise StreamError(stream.index) from error
     return video, carriers

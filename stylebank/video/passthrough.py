@@ -13,7 +13,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from stylebank.video.carriers import Carrier, StreamError
+from stylebank.video.carriers import Carrier, Span, StreamError
 from stylebank.video.containers import is_cover, opened
 from stylebank.video.probe import stream_info
 from stylebank.video.timeline import Clock
@@ -35,6 +35,11 @@ class Source:
     cut: bool = False
     end: Fraction | None = None
     clock: Clock = field(default_factory=Clock)
+
+    @property
+    def span(self) -> Span:
+        """Seconds of the new film from and up to which there is anything."""
+        return Fraction(0) if self.cut else None, None if self.end is None else self.end - self.begin
 
 
 def add_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
@@ -71,7 +76,7 @@ def carried_packets(
         stream, tick = film.streams[packet.stream_index], packet.time_base
         if is_cover(stream):
             packet.pts = packet.dts = 0
-        elif not _move(packet, stream, source):
+        elif not _move(packet, stream, source, cut=not carriers[stream.index].cuts):
             continue
         stamp = packet.dts if packet.dts is not None else packet.pts
         now = now if stamp is None else stamp * tick
@@ -104,18 +109,18 @@ def moved_chapters(film: InputContainer, source: Source) -> list[Any]:
     return chapters
 
 
-def _move(packet: Packet[Any], stream: Stream, source: Source) -> bool:
-    """Shifts the packet to the new clock; False if it lies outside."""
+def _move(packet: Packet[Any], stream: Stream, source: Source, *, cut: bool) -> bool:
+    """Shifts the packet to the new clock; False if it is to be cut and lies outside."""
     if packet.pts is None and packet.dts is None:
         return True
     tick = packet.time_base
     stamp = packet.pts if packet.pts is not None else packet.dts
     assert stamp is not None
     start, length = stamp * tick, (packet.duration or 0) * tick
-    if source.end is not None and start >= source.end:
+    if cut and source.end is not None and start >= source.end:
         return False
     shift = round(source.begin / tick)
-    if source.cut and start < source.begin:
+    if cut and source.cut and start < source.begin:
         if stream.type != "subtitle" or start + length <= source.begin:
             return False
         packet.duration = round((start + length - source.begin) / tick)  # it still shows: begin it at zero

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from stylebank.video.carriers import Carrier, Copied, Sound, Titles
+from stylebank.video.carriers import Carrier, Copied, Sound, Span, Titles
 from stylebank.video.containers import is_cover, opened
 from stylebank.video.frames import StreamInfo, VideoError
 from stylebank.video.passthrough import Source, clean_metadata, moved_chapters
@@ -58,10 +58,12 @@ class StreamPlan:
     left_out: list[str] = field(default_factory=list)
     timecode: bool = True
     """Whether the source's time code, if it has any, is still true and can be kept."""
+    complete: bool = False
+    """Whether it is an error to leave out anything."""
 
-    def leave_out(self, index: int, info: StreamInfo) -> None:
+    def leave_out(self, info: StreamInfo) -> None:
         """Notes that a stream does not come along."""
-        self.encoders.pop(index, None)
+        self.encoders.pop(info.index, None)
         self.left_out.append(str(info))
 
 
@@ -73,7 +75,7 @@ def plan_streams(
     Raises:
         VideoError: sound or subtitles do not fit, or anything if all has to come along.
     """
-    plan = StreamPlan(timecode=not source.cut)
+    plan = StreamPlan(timecode=not source.cut, complete=rules.complete)
     with opened(source.path) as film:
         trial = _Trial(container, encoding, film, source)
         if plan.timecode and not trial.holds({}):
@@ -90,12 +92,12 @@ def plan_streams(
                     break
             else:
                 _refuse(info, source, target, rules, in_mkv=trial.matroska_holds(stream.index))
-                plan.leave_out(stream.index, info)
+                plan.leave_out(info)
     return plan
 
 
-def add_carrier(output: OutputContainer, stream: Stream, encoder: str | None) -> Carrier:
-    """Adds a stream to `output` that takes what `stream` has: copied, or with an encoder made anew.
+def add_carrier(output: OutputContainer, stream: Stream, encoder: str | None, span: Span = (None, None)) -> Carrier:
+    """Adds a stream to `output` that takes what `stream` has: copied, or with an encoder made anew; `span` as `Sound`.
 
     Raises:
         FFmpegError, ValueError: the output cannot hold it.
@@ -104,7 +106,7 @@ def add_carrier(output: OutputContainer, stream: Stream, encoder: str | None) ->
     if encoder is None:
         carrier = Copied(output, stream)
     elif stream.type == "audio":
-        carrier = Sound(output, stream, encoder)
+        carrier = Sound(output, stream, encoder, span)
     else:
         carrier = Titles(output, stream, encoder)
     carrier.stream.disposition = stream.disposition
