@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from films import make_film
+from films import make_camera_film, make_film, make_ogg, make_recording, set_back, tone
 from hostile import damaged
 from PIL import Image
 
@@ -69,6 +69,29 @@ def _changing_size(folder: Path, rng: np.random.Generator) -> Path:
     return path
 
 
+def _glued(folder: Path, rng: np.random.Generator) -> Path:
+    """Two recordings with sound, one after the other, whose clocks have nothing to do with each other."""
+    path, data = folder / f"case.{rng.choice(['ts', 'vob'])}", b""
+    for begin in rng.choice([0, 3, 9, 12, 5000, 95_000], 2):
+        data += make_recording(path, int(begin), int(rng.integers(1, 8))).read_bytes()
+    path.write_bytes(data)
+    return path
+
+
+def _strange_streams(folder: Path, rng: np.random.Generator) -> Path:
+    """Time code, streams that nobody knows, sound that hardly a container holds, times before zero."""
+    number = int(rng.integers(4))
+    if number == 0:
+        return make_camera_film(folder / "case.mov", f"{rng.integers(99):02}:00:00{rng.choice([':', ';'])}00", 3)
+    if number == 1:
+        return make_ogg(folder / "case.ogv", bytes(rng.bytes(int(rng.integers(1, 200)))), 3)
+    if number == 2:
+        return tone(folder / "case.3gp", "libopencore_amrnb", 8000, "mono", 0.2)
+    path = make_recording(folder / "case.flv", 0, 4, "flv")
+    set_back(path, int(rng.choice([1, 100, 2**31 - 1])))
+    return path
+
+
 def _animation(folder: Path, rng: np.random.Generator) -> Path:
     """An animation, with durations out of range."""
     suffix = str(rng.choice(["gif", "webp", "png"]))
@@ -118,4 +141,5 @@ def many_frames(folder: Path, kind: str) -> Path:
 
 _KINDS: tuple[Callable[[Path, np.random.Generator], Path], ...] = (
     *(_plain, _plain, _plain, _no_frames, _odd_times, _odd_header, _changing_size, _animation, _far),
+    *(_glued, _strange_streams),
 )

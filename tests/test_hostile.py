@@ -106,7 +106,10 @@ def painting(place: Path, rng: np.random.Generator) -> list[object]:
 
 
 def film(place: Path, rng: np.random.Generator) -> list[object]:
-    return [*stylize(place, "out/result.mkv", input=hostile_films.film(place, rng)), "--preset", "ultrafast"]
+    case = hostile_films.film(place, rng)
+    output = f"out/result.{rng.choice(['mkv', 'mp4', 'mov'])}"
+    options = [option for option in ("--drop-streams", "--transcode-audio", "--lenient") if rng.random() < 0.5]
+    return [*stylize(place, output, input=case), "--preset", "ultrafast", *options]
 
 
 def bank(place: Path, rng: np.random.Generator) -> list[object]:

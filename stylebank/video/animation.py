@@ -21,7 +21,7 @@ from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoEr
 from stylebank.video.reader import START, Seconds, check_range, exactly
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
-"""Suffixes of animations, with Pillow's name of the format. A `.png` is read as one, too, if it moves."""
+"""Suffixes of animations that can be written, with Pillow's name of the format. Any `.png` that moves is read, too."""
 
 _UNSAID = Fraction(1, 10)  # what viewers make of a duration of zero
 _TICK = Fraction(1, 90000)
@@ -89,22 +89,32 @@ class AnimationReader(FrameReader):
 
 
 def is_animation(path: Path) -> bool:
-    """Whether the file is to be read as an animation: by its suffix, a `.png` by its content."""
-    if path.suffix.lower() in ANIMATIONS:
-        return True
-    if path.suffix.lower() != ".png" or not path.is_file():
-        return False
-    with _opened(path) as image:
-        return bool(getattr(image, "is_animated", False))
+    """Whether the file begins as GIF and WebP do, or as APNG and moves; whatever it is called."""
+    kind = _kind(path)
+    return kind in ("GIF", "WEBP") or (kind == "PNG" and (path.suffix.lower() == ".apng" or is_moving(path)))
 
 
 def is_moving(path: Path) -> bool:
     """Whether the file is an animation of more than one frame; what cannot be read is none."""
-    if path.suffix.lower() not in (*ANIMATIONS, ".png") or not path.is_file():
+    if _kind(path) is None:
         return False
     with suppress(VideoError, ImageError), _opened(path) as image:
         return bool(getattr(image, "is_animated", False))
     return False
+
+
+def _kind(path: Path) -> str | None:
+    """Pillow's name of the format that the file begins as."""
+    head = b""
+    with suppress(OSError, ValueError):
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(12)
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
+        return "WEBP"
+    return "PNG" if head.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
 @contextmanager

@@ -16,12 +16,13 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from stylebank.video.carriers import Carrier, Copied, Sound, Span, Titles
+from stylebank.video.carriers import Carrier, Copied, Span, Titles
 from stylebank.video.containers import is_cover, opened
 from stylebank.video.frames import StreamInfo, VideoError
 from stylebank.video.passthrough import Source, clean_metadata, moved_chapters
 from stylebank.video.probe import is_timecode, stream_info
 from stylebank.video.segments import PictureEncoding
+from stylebank.video.sound import Sound
 
 _SOUND = {"webm": "libopus"}
 """What sound becomes that the container cannot hold; AAC elsewhere."""

@@ -18,7 +18,7 @@ from stylebank.video.containers import opened
 
 _MAY_JUMP = int(cast(Any, Flags.ts_discont).value)
 _JUMP = 10  # seconds: ffmpeg's -dts_delta_threshold
-_BACK = Fraction(1, 10)  # seconds a stream may go back without having jumped
+_BACK = 0.1  # seconds a stream may go back without having jumped
 _BEYOND_END = 10  # seconds: streams of one moment lie this far apart in a file at most
 
 
@@ -74,10 +74,11 @@ def read_clock(path: Path, video: int, until: Fraction | None = None) -> Clock:
         if not container.format.flags & _MAY_JUMP:
             return Clock()
         finder = _Finder()
+        ticks = {s.index: float(s.time_base or 0) for s in container.streams if s.type in ("video", "audio")}
         for packet in container.demux():
-            stream = container.streams[packet.stream_index]
-            if packet.size and stream.type in ("video", "audio"):
-                now = finder.take(packet)
+            tick = ticks.get(packet.stream_index)
+            if packet.size and tick is not None:
+                now = finder.take(packet, tick)
                 if until is not None and packet.stream_index == video and now > until + _BEYOND_END:
                     break
             elif packet.size:
@@ -89,35 +90,34 @@ class _Finder:
     """ffmpeg's rule (`ts_discontinuity_detect` in fftools/ffmpeg_demux.c): one jump moves all streams after it.
 
     A stream has jumped where it is more than ten seconds away from where its last packet ended, or goes back.
+    Times are floats: ten times as quick as fractions, and finer than any film's ticks.
     """
 
     def __init__(self) -> None:
-        self._moved = Fraction(0)
+        self._moved = 0.0
         self._tracks: dict[int, _Track] = {}
-        self._newest: Fraction | None = None
+        self._newest: float | None = None
         self._counts: dict[int, int] = {}
-        self._moves: dict[int, list[tuple[int, Fraction]]] = {}
+        self._moves: dict[int, list[tuple[int, float]]] = {}
 
-    def take(self, packet: Packet[Any]) -> Fraction:
+    def take(self, packet: Packet[Any], tick: float) -> float:
         """Looks at the next packet of sound or pictures. Returns the seconds since its stream's beginning."""
         track = self._tracks.setdefault(packet.stream_index, _Track())
-        if packet.dts is not None:
-            stamp, delay = packet.dts * packet.time_base, Fraction(0)
-            if packet.pts is not None:
-                shown = packet.pts * packet.time_base
-                delay = shown - stamp
-                if abs(delay) > _JUMP:  # FFmpeg has made up the first time of decoding after a jump
-                    delay = track.delay
-                    stamp = shown - delay
-            now = stamp + self._moved
+        dts, pts = packet.dts, packet.pts
+        if dts is not None:
+            delay = 0.0 if pts is None else (pts - dts) * tick
+            if pts is not None and abs(delay) > _JUMP:  # FFmpeg has made up the first dts after a jump
+                delay = track.delay
+                dts = pts - round(delay / tick)
+            now = dts * tick + self._moved
             expected = self._newest if track.next is None else track.next
             if expected is not None and track.has_jumped(now, expected):
                 self._moved += expected - now
                 now = expected
             self._newest = now
-            track.note(now, delay, (packet.duration or 0) * packet.time_base)
+            track.note(now, delay, (packet.duration or 0) * tick)
         self.follow(packet)
-        return Fraction(0) if track.first is None else track.ends - track.first
+        return 0.0 if track.first is None else track.ends - track.first
 
     def follow(self, packet: Packet[Any]) -> None:
         """Notes how far the packet is moved."""
@@ -130,32 +130,40 @@ class _Finder:
 
     def clock(self, video: int) -> Clock:
         """What was found. `video` is the stream of pictures."""
-        moves = {index: tuple(moves) for index, moves in self._moves.items() if moves}
+        moves = {
+            index: tuple((number, _exactly(seconds)) for number, seconds in moves)
+            for index, moves in self._moves.items()
+            if moves
+        }
         if not moves:
             return Clock()
-        starts = [track.first for track in self._tracks.values() if track.first is not None]
+        starts = [_exactly(track.first) for track in self._tracks.values() if track.first is not None]
         pictures = self._tracks.get(video)
-        return Clock(moves, min(starts, default=None), pictures.ends if pictures else None)
+        return Clock(moves, min(starts, default=None), _exactly(pictures.ends) if pictures else None)
 
 
 @dataclass
 class _Track:
     """One stream as far as it was read, in seconds on the clock as moved."""
 
-    first: Fraction | None = None
+    first: float | None = None
     """When its first packet is shown."""
-    last: Fraction | None = None
+    last: float | None = None
     """When its newest packet is decoded, as `next` is for the one after it."""
-    next: Fraction | None = None
-    delay: Fraction = Fraction(0)
+    next: float | None = None
+    delay: float = 0.0
     """How long after decoding the newest packet is shown."""
-    ends: Fraction = Fraction(0)
+    ends: float = 0.0
 
-    def has_jumped(self, now: Fraction, expected: Fraction) -> bool:
+    def has_jumped(self, now: float, expected: float) -> bool:
         return abs(now - expected) > _JUMP or (self.last is not None and now + _BACK < self.last)
 
-    def note(self, now: Fraction, delay: Fraction, length: Fraction) -> None:
+    def note(self, now: float, delay: float, length: float) -> None:
         shown = now + delay
         self.first = shown if self.first is None else self.first
         self.last, self.next, self.delay = now, now + length, delay
         self.ends = max(self.ends, shown + length)
+
+
+def _exactly(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(1_000_000)
