@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,102 @@ def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
     with av.open(str(path)) as film:
         stream = next(s for s in film.streams if s.type == kind)
         return [(p.pts * p.time_base, bytes(p)) for p in film.demux(stream) if p.size and p.pts is not None]
+
+
+def make_camera_film(path: Path, timecode: str = "01:00:00:00", frames: int = 8) -> Path:
+    """A QuickTime film with sound and a track of time code, as cameras and editors write it."""
+    with av.open(str(path), "w") as film:
+        film.metadata["timecode"] = timecode
+        stream, sound = add_video(film, "libx264"), add_sound(film)
+        mux_sound(film, sound, frames / 25)
+        for i in range(frames):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(gray(i))))
+        film.mux(stream.encode(None))
+    return path
+
+
+def make_recording(path: Path, begin: Fraction | float, frames: int = 12, codec: str = "mpeg2video") -> Path:
+    """A film of 25 frames a second with sound, whose clock begins at `begin` seconds."""
+    sounds, layout = ("aac", "fltp") if path.suffix == ".flv" else ("mp2", "s16")
+    kind = "vob" if path.suffix == ".vob" else None
+    with av.open(str(path), "w", format=kind, container_options={"muxdelay": "0"}) as film:
+        stream, sound = add_video(film, codec), film.add_stream(sounds, rate=44100)
+        for i in range(frames + 1):
+            picture = av.VideoFrame.from_ndarray(gray(i)) if i < frames else None
+            if picture is not None:
+                picture.pts, picture.time_base = i, Fraction(1, 25)
+            noise = silence(i, layout) if i < frames else None
+            for packet in (*stream.encode(picture), *sound.encode(noise)):
+                move = round(begin / packet.time_base)
+                packet.pts, packet.dts = packet.pts + move, packet.dts + move
+                film.mux(packet)
+    return path
+
+
+def silence(index: int, layout: str) -> av.AudioFrame:
+    """The sound of one frame of 25 a second."""
+    shape, kind = ((1, 2 * 1764), np.int16) if layout == "s16" else ((2, 1764), np.float32)
+    frame = av.AudioFrame.from_ndarray(np.zeros(shape, kind), layout, "stereo")
+    frame.sample_rate, frame.pts, frame.time_base = 44100, 1764 * index, Fraction(1, 44100)
+    return frame
+
+
+def make_ogg(path: Path, header: bytes, frames: int = 8) -> Path:
+    """An Ogg film with sound and one more stream, which has nothing but a header."""
+    with av.open(str(path), "w", format="ogg") as film:
+        stream, sound = film.add_stream("libvpx", rate=25), film.add_stream("libopus", rate=48000)
+        stream.width, stream.height = 64, 48
+        for i in range(frames):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(gray(i))))
+        film.mux(stream.encode(None))
+        mux_sound(film, sound, frames / 25)
+    path.write_bytes(_ogg_page(header, 2, 0) + path.read_bytes() + _ogg_page(b"", 4, 1))
+    return path
+
+
+def _ogg_page(data: bytes, flags: int, number: int) -> bytes:
+    head = b"OggS\0" + struct.pack("<BqII", flags, 0, 77, number)
+    body = bytes([1, len(data)]) + data
+    check = 0
+    for byte in head + bytes(4) + body:
+        check ^= byte << 24
+        for _ in range(8):
+            check = (check << 1 ^ 0x04C11DB7 if check >> 31 else check << 1) & 0xFFFFFFFF
+    return head + struct.pack("<I", check) + body
+
+
+def add_video(film: Any, codec: str) -> Any:
+    stream = film.add_stream(codec, rate=25, options={"crf": "10", "preset": "ultrafast"} if "x26" in codec else {})
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+    return stream
+
+
+def set_back(film: Path, milliseconds: int) -> None:
+    """Moves all times of an FLV, below zero if need be, which its muxer would not write."""
+    data, place = bytearray(film.read_bytes()), 13
+    while place + 11 <= len(data):
+        time = int.from_bytes(data[place + 4 : place + 7], "big") | data[place + 7] << 24
+        if data[place] != 18:  # metadata
+            time = (time - milliseconds) & 0xFFFFFFFF
+        data[place + 4 : place + 8] = (time & 0xFFFFFF).to_bytes(3, "big") + bytes([time >> 24])
+        place += 15 + int.from_bytes(data[place + 1 : place + 4], "big")
+    film.write_bytes(data)
+
+
+def tone(path: Path, codec: str, rate: int, layout: str, seconds: float = 0.6) -> Path:
+    """A film with a tone of 440 Hz from 0.2 s on."""
+    with av.open(str(path), "w") as film:
+        stream, sound = add_video(film, "mpeg4"), film.add_stream(codec, rate=rate)
+        context = sound.codec_context
+        context.layout, context.bit_rate = layout, 12_200 if rate == 8000 else 96_000
+        ticks = np.arange(int(rate * seconds))
+        wave = np.where(ticks >= rate // 5, 0.4 * np.sin(2 * np.pi * 440 * ticks / rate), 0).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(np.stack([wave] * context.layout.nb_channels), "fltp", layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        for ready in av.AudioResampler(context.format, layout, rate).resample(frame):
+            film.mux(sound.encode(ready))
+        film.mux(sound.encode(None))
+        for i in range(int(25 * seconds)):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(gray(i))))
+        film.mux(stream.encode(None))
+    return path

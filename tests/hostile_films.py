@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from films import make_film
+from films import make_camera_film, make_film, make_ogg, make_recording, set_back, tone
 from hostile import damaged
 from PIL import Image
 
@@ -67,6 +69,29 @@ def _changing_size(folder: Path, rng: np.random.Generator) -> Path:
     return path
 
 
+def _glued(folder: Path, rng: np.random.Generator) -> Path:
+    """Two recordings with sound, one after the other, whose clocks have nothing to do with each other."""
+    path, data = folder / f"case.{rng.choice(['ts', 'vob'])}", b""
+    for begin in rng.choice([0, 3, 9, 12, 5000, 95_000], 2):
+        data += make_recording(path, int(begin), int(rng.integers(1, 8))).read_bytes()
+    path.write_bytes(data)
+    return path
+
+
+def _strange_streams(folder: Path, rng: np.random.Generator) -> Path:
+    """Time code, streams that nobody knows, sound that hardly a container holds, times before zero."""
+    number = int(rng.integers(4))
+    if number == 0:
+        return make_camera_film(folder / "case.mov", f"{rng.integers(99):02}:00:00{rng.choice([':', ';'])}00", 3)
+    if number == 1:
+        return make_ogg(folder / "case.ogv", bytes(rng.bytes(int(rng.integers(1, 200)))), 3)
+    if number == 2:
+        return tone(folder / "case.3gp", "libopencore_amrnb", 8000, "mono", 0.2)
+    path = make_recording(folder / "case.flv", 0, 4, "flv")
+    set_back(path, int(rng.choice([1, 100, 2**31 - 1])))
+    return path
+
+
 def _animation(folder: Path, rng: np.random.Generator) -> Path:
     """An animation, with durations out of range."""
     suffix = str(rng.choice(["gif", "webp", "png"]))
@@ -77,6 +102,44 @@ def _animation(folder: Path, rng: np.random.Generator) -> Path:
     return path
 
 
+def _far(folder: Path, rng: np.random.Generator) -> Path:
+    """An animation whose later frames lie anywhere."""
+    return far_frames(folder, *(int(place) for place in rng.choice([0, 1, 50, 3000, 65_000], 2)))
+
+
+def gif(screen: tuple[int, int], *places: tuple[int, int, int]) -> bytes:
+    """A GIF of frames of one pixel each, at (x, y), with what is done to it afterwards."""
+    palette = bytes(3) + b"\xff" * 3
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + palette
+    for x, y, disposal in places:
+        data += b"!\xf9\x04" + bytes([disposal << 2 | 1, 5, 0, 0, 0])
+        data += b"," + struct.pack("<HHHHB", x, y, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return data + b";"
+
+
+def far_frames(folder: Path, x: int = 65_000, y: int = 2_700) -> Path:
+    """An animation of four pixels, but for frames that lie far outside."""
+    path = folder / "far.gif"
+    path.write_bytes(gif((2, 2), (0, 0, 1), *((x + i, y, i % 4) for i in range(4))))
+    return path
+
+
+def many_frames(folder: Path, kind: str) -> Path:
+    """A small animation that claims, or has, any number of frames."""
+    path = folder / f"many.{kind}"
+    if kind == "gif":
+        path.write_bytes(gif((2, 2), *[(0, 0, 1)] * 100_001))
+        return path
+    frames = [Image.new("RGB", (2, 2), (i, 0, 0)) for i in range(2)]
+    frames[0].save(path, "PNG", save_all=True, append_images=frames[1:])
+    data = path.read_bytes()
+    place = data.index(b"acTL")
+    chunk = b"acTL" + struct.pack(">II", 2**31 - 1, 0)
+    path.write_bytes(data[:place] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[place + 16 :])
+    return path
+
+
 _KINDS: tuple[Callable[[Path, np.random.Generator], Path], ...] = (
-    *(_plain, _plain, _plain, _no_frames, _odd_times, _odd_header, _changing_size, _animation),
+    *(_plain, _plain, _plain, _no_frames, _odd_times, _odd_header, _changing_size, _animation, _far),
+    *(_glued, _strange_streams),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import make_film, packets
+from films import add_video, make_camera_film, make_film, packets, tone
 from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
@@ -246,6 +246,76 @@ def test_a_folder_of_masks_needs_one_for_each_frame(
     assert code == 1
     assert "one for each" in error
     assert not (tmp_path / "out.mkv").exists()
+
+
+# ------------------------------------------------------------------------------------- whatever a file is called
+
+
+@pytest.mark.parametrize(
+    ("made", "called"),
+    [
+        ("a.avi", "a.divx"),
+        ("a.avi", "a.dat"),
+        ("a.mp4", "a.f4v"),
+        ("a.mov", "a.qt"),
+        ("a.mpg", "a.mod"),
+        ("a.mkv", "a"),
+        ("a.mp4", "a.gif"),
+        ("a.h264", "raw"),
+        ("a.gif", "a.mp4"),
+        ("a.webp", "moves"),
+    ],
+)
+def test_a_film_is_one_whatever_it_is_called(stylize: Stylize, tmp_path: Path, made: str, called: str) -> None:
+    source = tmp_path / "in" / made
+    source.parent.mkdir()
+    if source.suffix in (".gif", ".webp"):
+        frames = [Image.fromarray(picture) for picture in moving_pictures(3)]
+        frames[0].save(source, save_all=True, append_images=frames[1:])
+    else:
+        codec = {".avi": "mpeg4", ".mpg": "mpeg2video"}.get(source.suffix, "libx264")
+        with av.open(str(source), "w") as film:
+            stream = add_video(film, codec)
+            for picture in moving_pictures(3):
+                film.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+            film.mux(stream.encode(None))
+    out = stylize(source.rename(source.with_name(called)), "out.mkv", "--style", "calm", "--preset", "ultrafast")
+    assert len(frames_of(out)) == 3
+
+
+def test_what_is_neither_picture_nor_film_is_called_neither(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes").write_text("not a film at all")
+    command = [*_command(bank, tmp_path / "notes", tmp_path / "out.mp4"), "--style", "calm"]
+    assert "still picture" not in fail(capsys, *command, mentions=["notes' is no picture"])
+
+
+# ------------------------------------------------------------------------------------- sound that does not fit
+
+
+def test_sound_that_does_not_fit(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tone(tmp_path / "call.3gp", "libopencore_amrnb", 8000, "mono", seconds=0.2)
+    command = [*_command(bank, source, out := tmp_path / "out.mp4"), "--style", "calm", "--preset", "ultrafast"]
+    fail(capsys, *command, mentions=["audio amr_nb", "--transcode-audio", "--drop-streams"])
+    fail(capsys, *command, "--strict", mentions=["audio amr_nb", "--transcode-audio"])
+    fail(capsys, *command, "--strict", "--drop-streams", mentions=["--drop-streams", "--strict"])
+    text = succeed(capsys, *command, "--drop-streams")
+    assert text.splitlines()[-1].endswith("; left out: audio amr_nb (out.mp4)")
+    text = succeed(capsys, *command, "--transcode-audio", "--strict", "--overwrite")
+    assert "left out" not in text
+    assert [stream.codec for stream in open_reader(out).info.streams] == ["aac"]
+
+
+def test_data_is_left_out_and_named_but_not_if_all_is_wanted(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_camera_film(tmp_path / "a.mov", frames=3)
+    command = [*_command(bank, source, tmp_path / "out.mkv"), "--style", "calm", "--preset", "ultrafast"]
+    fail(capsys, *command, "--strict", mentions=["data timecode", "--strict"])
+    text = succeed(capsys, *command)
+    assert text.splitlines()[-1].endswith("; left out: data timecode (eng) (out.mkv)")
+    assert "left out" not in succeed(capsys, *_command(bank, source, tmp_path / "out.mov"), "--style", "calm")
 
 
 # ------------------------------------------------------------------------------------- interruption, refusals

@@ -106,7 +106,10 @@ def painting(place: Path, rng: np.random.Generator) -> list[object]:
 
 
 def film(place: Path, rng: np.random.Generator) -> list[object]:
-    return [*stylize(place, "out/result.mkv", input=hostile_films.film(place, rng)), "--preset", "ultrafast"]
+    case = hostile_films.film(place, rng)
+    output = f"out/result.{rng.choice(['mkv', 'mp4', 'mov'])}"
+    options = [option for option in ("--drop-streams", "--transcode-audio", "--lenient") if rng.random() < 0.5]
+    return [*stylize(place, output, input=case), "--preset", "ultrafast", *options]
 
 
 def bank(place: Path, rng: np.random.Generator) -> list[object]:
@@ -265,3 +268,21 @@ def test_a_picture_that_would_fill_the_memory_is_refused(place: Path) -> None:
     assert code == 1
     assert "bomb.png' has 60000x60000 pixels, 3,600 megapixels; the limit is 250" in errors
     assert "--max-megapixels 3600" in errors
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (hostile_films.far_frames, "65004x2701 pixels, 176 megapixels; the limit for animations is 62.5"),
+        (lambda place: hostile_films.many_frames(place, "gif"), "100,001 frames"),
+        (lambda place: hostile_films.many_frames(place, "apng"), "2,147,483,647 frames"),
+    ],
+)
+def test_an_animation_that_would_fill_the_memory_is_refused(
+    place: Path, make: Callable[[Path], Path], words: str
+) -> None:
+    case = make(place)
+    check(place, stylize(place, "out/result.mkv", input=case))
+    code, errors = outcome(stylize(place, "out/result.mkv", input=case), place)
+    assert code == 1
+    assert words in errors

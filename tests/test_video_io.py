@@ -29,6 +29,7 @@ from stylebank.video import (
     FrameWriter,
     Position,
     ReadAhead,
+    StreamRules,
     VideoError,
     VideoInfo,
     VideoReader,
@@ -378,10 +379,10 @@ def test_a_cut_takes_sound_and_chapters_along(tmp_path: Path) -> None:
 
 
 def test_streams_that_do_not_fit_are_named_or_dropped(tmp_path: Path) -> None:
-    reader = VideoReader(make_film(tmp_path / "a.mkv", 4, audio=True, subtitles="subrip"))
-    with pytest.raises(VideoError, match="subtitle subrip"):
+    reader = VideoReader(make_film(tmp_path / "a.mkv", 4, audio=True, subtitles="hdmv_pgs_subtitle"))
+    with pytest.raises(VideoError, match=r"subtitle hdmv_pgs_subtitle.*an .mkv, or leave.*--drop-streams"):
         VideoWriter(tmp_path / "b.mp4", reader)
-    copy(reader, VideoWriter(tmp_path / "b.mp4", reader, drop=True))
+    copy(reader, VideoWriter(tmp_path / "b.mp4", reader, rules=StreamRules(drop=True)))
     assert [stream.kind for stream in describe(tmp_path / "b.mp4").streams] == ["audio"]
     assert packets(tmp_path / "b.mp4", "audio")
 

@@ -17,6 +17,7 @@ from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, StreamInfo, VideoError, VideoInfo
 from stylebank.video.opening import FILM_SUFFIXES, is_film, open_reader, open_writer
 from stylebank.video.reader import VideoReader
+from stylebank.video.stream_plan import StreamRules
 from stylebank.video.threads import ReadAhead, WriteBehind
 from stylebank.video.webcam import Webcam
 from stylebank.video.writer import VideoWriter
@@ -37,6 +38,7 @@ __all__ = [
     "Position",
     "ReadAhead",
     "StreamInfo",
+    "StreamRules",
     "VideoError",
     "VideoInfo",
     "VideoReader",

@@ -6,20 +6,22 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylebank.errors import ImageError
+from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.limit import open_limited
+from stylebank.video.animation_limits import canvas_of
 from stylebank.video.color_space import ColorSpace
 from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoError, VideoInfo
 from stylebank.video.reader import START, Seconds, check_range, exactly
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
-"""Suffixes of animations, with Pillow's name of the format. A `.png` is read as one, too, if it moves."""
+"""Suffixes of animations that can be written, with Pillow's name of the format. Any `.png` that moves is read, too."""
 
 _UNSAID = Fraction(1, 10)  # what viewers make of a duration of zero
 _TICK = Fraction(1, 90000)
@@ -38,10 +40,10 @@ class AnimationReader(FrameReader):
         self.path, self._start, self._end = Path(path), start, end
         check_range(start, end)
         with _opened(self.path) as image:
-            width, height = image.size
+            self._canvas = width, height = canvas_of(self.path, image)
             plays = _plays(image)
             shown = list(_durations(image))
-        begin, times = exactly(start or 0), [sum(shown[:i], Fraction(0)) for i in range(len(shown))]
+        begin, times = exactly(start or 0), list(accumulate(shown[:-1], initial=Fraction(0)))
         kept = [i for i, time in enumerate(times) if begin <= time and (end is None or time < exactly(end))]
         if not kept:
             raise VideoError(f"'{self.path}' has no frame in that range; it is {float(sum(shown)):.3f} s long.")
@@ -81,28 +83,38 @@ class AnimationReader(FrameReader):
                 number = self._first + index
                 if index >= after.index:
                     image.seek(skip + number)
-                    rgb, alpha = _pixels(image)
+                    rgb, alpha = _pixels(image, self._canvas)
                     yield Frame(index, time, self._shown[number], round(time / _TICK), rgb, alpha)
                 time += self._shown[number]
 
 
 def is_animation(path: Path) -> bool:
-    """Whether the file is to be read as an animation: by its suffix, a `.png` by its content."""
-    if path.suffix.lower() in ANIMATIONS:
-        return True
-    if path.suffix.lower() != ".png" or not path.is_file():
-        return False
-    with _opened(path) as image:
-        return bool(getattr(image, "is_animated", False))
+    """Whether the file begins as GIF and WebP do, or as APNG and moves; whatever it is called."""
+    kind = _kind(path)
+    return kind in ("GIF", "WEBP") or (kind == "PNG" and (path.suffix.lower() == ".apng" or is_moving(path)))
 
 
 def is_moving(path: Path) -> bool:
     """Whether the file is an animation of more than one frame; what cannot be read is none."""
-    if path.suffix.lower() not in (*ANIMATIONS, ".png") or not path.is_file():
+    if _kind(path) is None:
         return False
     with suppress(VideoError, ImageError), _opened(path) as image:
         return bool(getattr(image, "is_animated", False))
     return False
+
+
+def _kind(path: Path) -> str | None:
+    """Pillow's name of the format that the file begins as."""
+    head = b""
+    with suppress(OSError, ValueError):
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(12)
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
+        return "WEBP"
+    return "PNG" if head.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
 @contextmanager
@@ -116,8 +128,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise VideoError(f"'{path}' does not exist.") from error
     except UnidentifiedImageError as error:
         raise VideoError(f"'{path}' is not a GIF, WebP or APNG animation.") from error
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VideoError(f"'{path}' is damaged or cut short ({error}).") from error
+    except StyleBankError:  # the limit's
+        raise
+    except MemoryError as error:
+        raise VideoError(f"'{path}' does not fit into memory.") from error
+    except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
+        said = f" ({error})" if isinstance(error, OSError | ValueError | SyntaxError) and str(error) else ""
+        raise VideoError(f"'{path}' is damaged or cut short{said}.") from error
 
 
 def _default_image(image: Image.Image) -> int:
@@ -141,10 +158,10 @@ def _plays(image: Image.Image) -> int:
     return loop or 0
 
 
-def _pixels(image: Image.Image) -> tuple[Pixels, Pixels | None]:
-    """Colours (H, W, 3) and alpha (H, W), None if nothing shows through."""
-    if not image.has_transparency_data:
+def _pixels(image: Image.Image, canvas: tuple[int, int]) -> tuple[Pixels, Pixels | None]:
+    """Colours (H, W, 3) and alpha (H, W), None if nothing shows through; clear where the canvas (W, H) is larger."""
+    if image.size == canvas and not image.has_transparency_data:
         return np.array(image.convert("RGB")), None
-    pixels = np.array(image.convert("RGBA"))
+    pixels = np.array(image.convert("RGBA").crop((0, 0, *canvas)))
     rgb, alpha = np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
     return rgb, None if alpha.min() == 255 else alpha

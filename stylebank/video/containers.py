@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,16 +25,16 @@ _REFUSED = ("hls", "dash", "concat", "tty", "image2", "imf", "ffmetadata", "lrc"
 def opened(path: Path) -> Iterator[InputContainer]:
     """The opened film; every failure inside the `with` that FFmpeg reports becomes a VideoError."""
     _check_regular(path)
-    with ffmpeg_errors(path):
-        # `file:` keeps a colon in a name from being taken for a protocol; the whitelist keeps films from naming URLs.
-        container = av.open(
-            f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
-        with container:
-            formats = container.format.name.split(",")
-            if any(name in _REFUSED or name.endswith("_pipe") for name in formats):
-                raise VideoError(f"'{path}' is not a film (FFmpeg takes it for '{container.format.name}').")
-            yield container
+    with ffmpeg_errors(path), _open(path) as container:
+        formats = container.format.name.split(",")
+        if any(name in _REFUSED or name.endswith("_pipe") for name in formats):
+            raise VideoError(f"'{path}' is not a film (FFmpeg takes it for '{container.format.name}').")
+        yield container
+
+
+def _open(path: Path) -> InputContainer:
+    # `file:` keeps a colon in a name from being taken for a protocol; the whitelist keeps films from naming URLs.
+    return av.open(f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
 
 
 @contextmanager
@@ -44,8 +45,32 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
     except av.error.FileNotFoundError as error:
         raise VideoError(f"'{path}' does not exist.") from error
     except av.error.FFmpegError as error:
-        reason = error.strerror or str(error)
+        with ffmpeg_log() as log, suppress(av.error.FFmpegError), _open(path):
+            pass  # once more, to hear what it says
+        reason = reason_of(error, log)
         raise VideoError(f"'{path}' is not a film, or is damaged or cut short ({reason}).") from error
+
+
+@contextmanager
+def ffmpeg_log() -> Iterator[list[tuple[int, str, str]]]:
+    """(level, part, text) of what FFmpeg complains about in this thread, which it keeps to itself otherwise."""
+    before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as log:
+            yield log
+    finally:
+        av.logging.set_level(before)
+        av.logging.set_skip_repeated(skips)
+
+
+def reason_of(error: BaseException | None, log: Sequence[tuple[int, str, str]]) -> str:
+    """Why FFmpeg failed, as far as it says; "Operation not permitted" is what it says where it gives no reason."""
+    code = getattr(error, "errno", None)
+    text = "" if code == errno.EPERM else str(getattr(error, "strerror", None) or error)
+    said = " ".join(log[-1][2].split()).rstrip(".")[:200] if log else ""
+    return ": ".join(part for part in (text, said) if part) or "FFmpeg gives no reason"
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:

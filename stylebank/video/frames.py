@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -75,7 +75,7 @@ class StreamInfo:
 
     def __str__(self) -> str:
         language = f" ({self.language})" if self.language and self.language != "und" else ""
-        return f"{self.kind} {self.codec}{language}"
+        return f"{self.kind} {'stream' if self.codec == 'unknown' else self.codec}{language}"
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,11 @@ class FrameWriter(ABC):
     """A target for frames, and a context manager: left in peace it finishes, by an exception it keeps what is done."""
 
     path: Path
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """The source's streams that do not come along, by name."""
+        return ()
 
     @property
     @abstractmethod

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from stylebank.errors import ImageError
+from stylebank.images import IMAGE_SUFFIXES
+from stylebank.images import probe as picture_size
 from stylebank.video.animation import ANIMATIONS, AnimationReader, is_animation, is_moving
 from stylebank.video.animation_writer import AnimationWriter
 from stylebank.video.codecs import CONTAINERS
+from stylebank.video.containers import main_video, opened
 from stylebank.video.folders import FolderReader, FolderWriter
 from stylebank.video.frames import FrameReader, FrameWriter, VideoError
 from stylebank.video.reader import Seconds, VideoReader
+from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
 from stylebank.video.writer import VideoWriter
 
 _READ_ONLY = (
-    *(".avi", ".3gp", ".asf", ".flv", ".m2ts", ".mjpeg", ".mpeg", ".mpg"),
-    *(".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts", ".m2v", ".mjpeg"),
+    *(".mod", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod", ".ts"),
+    *(".vob", ".wmv", ".wtv", ".y4m"),
 )
 FILM_SUFFIXES = frozenset([*CONTAINERS, *_READ_ONLY])
-"""Suffixes (lower case, with dot) of what is read as a film."""
+"""Suffixes (lower case, with dot) of films in folders; a file that is named is judged by its content."""
 
 
 def is_film(path: Path) -> bool:
-    """Whether the file is a film or an animation of more than one frame, by its suffix and, if need be, its header."""
-    if path.suffix.lower() in FILM_SUFFIXES:
+    """Whether the file is a film or an animation of more than one frame.
+
+    By its content, but that a suffix of films or pictures is believed of what does not begin as an animation.
+    """
+    suffix = path.suffix.lower()
+    if is_moving(path) or suffix in FILM_SUFFIXES:
         return True
-    return is_moving(path)
+    if suffix in IMAGE_SUFFIXES and suffix not in ANIMATIONS:
+        return False
+    try:
+        picture_size(path)
+    except ImageError:
+        return _holds_pictures(path)
+    return False
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether FFmpeg finds a film in the file."""
+    with suppress(VideoError), opened(path) as container:
+        main_video(container, path)
+        return True
+    return False
 
 
 def open_reader(
@@ -40,7 +65,7 @@ def open_reader(
     """The frames of a film, an animation or a folder.
 
     Args:
-        path: a folder is one of frames; `.gif`, `.webp`, `.apng` and moving `.png` are animations; the rest films.
+        path: a folder is one of frames; what begins as GIF, WebP or a moving PNG is an animation; the rest films.
         start: seconds, None for the beginning.
         end: seconds, None for the end.
         fps: frames per second of a folder, None for 25; the others know their own.
@@ -55,7 +80,7 @@ def open_reader(
         return FolderReader(path, start, end, fps=25 if fps is None else fps)
     if fps is not None:
         raise VideoError(f"'{path}' has its own frame rate; only a folder of frames takes one.")
-    if is_animation(path):
+    if is_animation(path) or (path.suffix.lower() in ANIMATIONS and not _holds_pictures(path)):
         return AnimationReader(path, start, end)
     return VideoReader(path, start, end, strict=strict)
 
@@ -71,7 +96,7 @@ def open_writer(
     overwrite: bool = False,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
-    drop: bool = False,
+    rules: StreamRules = DEFAULT_RULES,
 ) -> FrameWriter:
     """A writer by the suffix of `path`: a film's, an animation's, or none for a folder of PNG frames.
 
@@ -94,7 +119,7 @@ def open_writer(
             overwrite=overwrite,
             resume=resume,
             settings=settings,
-            drop=drop,
+            rules=rules,
         )
     if codec is not None or preset is not None:
         raise VideoError(f"'{path}' takes no codec and no preset; only films do ({' '.join(CONTAINERS)}).")

@@ -1,10 +1,9 @@
-"""What is copied untouched from the source film: sound, subtitles, covers, attachments, chapters and metadata."""
+"""What comes from the source film beside its pictures: sound, subtitles, covers, attachments, chapters, metadata."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from stylebank.video.carriers import Carrier, Span, StreamError
 from stylebank.video.containers import is_cover, opened
-from stylebank.video.frames import VideoError
 from stylebank.video.probe import stream_info
+from stylebank.video.timeline import Clock
 
 # Facts about the old file that players would believe of the new one.
 _STALE = ("duration", "number_of_", "bps", "rotate", "encoder", "major_brand", "minor_version", "compatible_brands")
-_KINDS = ("audio", "subtitle")
 
 
 @dataclass(frozen=True)
@@ -35,74 +34,64 @@ class Source:
     begin: Fraction
     cut: bool = False
     end: Fraction | None = None
+    clock: Clock = field(default_factory=Clock)
 
-
-def plan_streams(source: Source, container: str, target: Path, *, drop: bool = False) -> list[int]:
-    """The indices of the source's other streams that can go into a `container`.
-
-    Raises:
-        VideoError: sound or subtitles cannot, unless `drop`. Data and covers that cannot are left out either way.
-    """
-    kept: list[int] = []
-    with opened(source.path) as film:
-        has_chapters = bool(film.chapters())
-        for stream in film.streams:
-            if stream.index == source.video:
-                continue
-            info = stream_info(stream)
-            if info.codec == "bin_data" and has_chapters:
-                continue  # how MP4 stores its chapters, which are written anew
-            if _fits(stream, container):
-                kept.append(stream.index)
-            elif info.kind in _KINDS and not drop:
-                raise VideoError(
-                    f"'{target}' cannot hold the {info} of '{source.path}': write an .mkv, or leave such streams out."
-                )
-    return kept
-
-
-def add_copy(output: OutputContainer, stream: Stream) -> Stream:
-    """Adds a stream to `output` that takes the packets of `stream` as they are."""
-    copy = output.add_stream_from_template(stream, opaque=True)
-    copy.disposition = stream.disposition
-    copy.metadata.update(clean_metadata(stream.metadata))
-    return copy
+    @property
+    def span(self) -> Span:
+        """Seconds of the new film from and up to which there is anything."""
+        return Fraction(0) if self.cut else None, None if self.end is None else self.end - self.begin
 
 
 def add_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
     """Adds a cover picture to a Matroska `output`, where covers are attachments and no streams."""
-    data = next((bytes(packet) for packet in _packets_of(path, stream.index) if packet.size), b"")
+    with opened(path) as film:
+        data = next((bytes(packet) for packet in film.demux(film.streams[stream.index]) if packet.size), b"")
     kind = "png" if stream_info(stream).codec == "png" else "jpeg"
     output.add_attachment(stream.metadata.get("filename", f"cover.{kind}"), f"image/{kind}", data)
 
 
-def clean_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """The entries that are still true of a new file with new pictures."""
-    return {key: value for key, value in metadata.items() if not key.lower().startswith((*_STALE, "_statistics"))}
+def clean_metadata(metadata: dict[str, str], *, timecode: bool = True) -> dict[str, str]:
+    """The entries that are still true of a new file with new pictures; MOV makes a track of the `timecode`."""
+    stale = (*_STALE, "_statistics", *(() if timecode else ("timecode",)))
+    return {key: value for key, value in metadata.items() if not key.lower().startswith(stale)}
 
 
-def copied_packets(
-    film: InputContainer, source: Source, copies: dict[int, Stream]
-) -> Iterator[tuple[Fraction, Packet[Any]]]:
-    """(seconds, packet) of the streams in `copies`, in the file's order, belonging to the copy and moved in time."""
-    if not copies:
+def carried_packets(
+    film: InputContainer, source: Source, carriers: Mapping[int, Carrier]
+) -> Iterator[tuple[Fraction, int | None, Packet[Any]]]:
+    """(seconds, stream, packet) for the new film, in the file's order; the stream is the index of what it is made of.
+
+    Raises:
+        StreamError: what becomes of a packet cannot be told; it names the stream.
+    """
+    if not carriers:
         return  # FFmpeg would take no streams for all
     for stream in film.streams:
-        if stream.index not in copies:
+        if stream.index not in carriers:
             stream.discard = Discard.all  # spares reading the old pictures
     now = Fraction(0)
-    for packet in film.demux([stream for stream in film.streams if stream.index in copies]):
-        if packet.size == 0:  # the end of a stream
+    for packet in source.clock.packets(film, [stream for stream in film.streams if stream.index in carriers]):
+        if packet.size == 0:  # the end, of a stream that it does not name
             continue
-        stream, copy = film.streams[packet.stream_index], copies[packet.stream_index]
+        stream, tick = film.streams[packet.stream_index], packet.time_base
         if is_cover(stream):
             packet.pts = packet.dts = 0
-        elif not _move(packet, stream, source):
+        elif not _move(packet, stream, source, cut=not carriers[stream.index].cuts):
             continue
         stamp = packet.dts if packet.dts is not None else packet.pts
-        now = now if stamp is None else stamp * packet.time_base
-        packet.stream = copy
-        yield now, packet
+        now = now if stamp is None else stamp * tick
+        for made in _taken(carriers[stream.index], packet, stream.index):
+            yield now, stream.index, made
+    for index, carrier in carriers.items():
+        for made in _taken(carrier, Packet(), index):
+            yield now, index, made
+
+
+def _taken(carrier: Carrier, packet: Packet[Any], index: int) -> list[Packet[Any]]:
+    try:
+        return list(carrier.take(packet))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise StreamError(index) from error
 
 
 def moved_chapters(film: InputContainer, source: Source) -> list[Any]:
@@ -120,38 +109,22 @@ def moved_chapters(film: InputContainer, source: Source) -> list[Any]:
     return chapters
 
 
-def _move(packet: Packet[Any], stream: Stream, source: Source) -> bool:
-    """Shifts the packet to the new clock; False if it lies outside."""
+def _move(packet: Packet[Any], stream: Stream, source: Source, *, cut: bool) -> bool:
+    """Shifts the packet to the new clock; False if it is to be cut and lies outside."""
     if packet.pts is None and packet.dts is None:
         return True
     tick = packet.time_base
     stamp = packet.pts if packet.pts is not None else packet.dts
     assert stamp is not None
     start, length = stamp * tick, (packet.duration or 0) * tick
-    if source.end is not None and start >= source.end:
+    if cut and source.end is not None and start >= source.end:
         return False
     shift = round(source.begin / tick)
-    if source.cut and start < source.begin:
+    if cut and source.cut and start < source.begin:
         if stream.type != "subtitle" or start + length <= source.begin:
             return False
         packet.duration = round((start + length - source.begin) / tick)  # it still shows: begin it at zero
         packet.pts = packet.dts = shift
     packet.pts = None if packet.pts is None else packet.pts - shift
     packet.dts = None if packet.dts is None else packet.dts - shift
-    return True
-
-
-def _packets_of(path: Path, index: int) -> Iterator[Packet[Any]]:
-    with opened(path) as film:
-        yield from film.demux(film.streams[index])
-
-
-def _fits(stream: Stream, container: str) -> bool:
-    """Whether the container takes the stream, found out by writing a header to memory."""
-    try:
-        with av.open(io.BytesIO(), "w", format=container) as trial:
-            add_copy(trial, stream)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError):
-        return False
     return True

@@ -16,6 +16,7 @@ from stylebank.video.color_space import color_space_of
 from stylebank.video.containers import check_whole, limit_frames, main_video, opened, time_base_of
 from stylebank.video.frames import StreamInfo, VideoError, VideoInfo
 from stylebank.video.orientation import Turn, turn_of
+from stylebank.video.timeline import Clock, read_clock
 
 _FALLBACK_RATE = Fraction(25)
 _RATES = (Fraction(1, 100), Fraction(1000))
@@ -26,7 +27,7 @@ class Probe:
     """`info`, and what reading needs besides: the stream's index, its first `pts`, the stored size and its turn.
 
     `earliest` is when, in seconds on the file's own clock, the first of its streams begins; `ends` when the
-    header says that its pictures end, None if it does not.
+    header says that its pictures end, None if it does not. Where the `clock` jumps, both are as moved.
     """
 
     info: VideoInfo
@@ -36,10 +37,13 @@ class Probe:
     ends: Fraction | None
     stored_size: tuple[int, int]
     turn: Turn
+    clock: Clock
 
 
-def examine(path: Path, *, strict: bool = True) -> Probe:
+def examine(path: Path, *, strict: bool = True, until: Fraction | None = None) -> Probe:
     """What the film at `path` is. Decodes its first picture; a file seen to be cut short is refused if `strict`.
+
+    `until` is as for `read_clock`.
 
     Raises:
         VideoError: not a film, only sound, cut short, or without a single picture.
@@ -54,15 +58,17 @@ def examine(path: Path, *, strict: bool = True) -> Probe:
         if frame is None:
             raise VideoError(f"'{path}' has a video stream but not a single picture in it.")
         turn = turn_of(frame)
+        clock = read_clock(path, stream.index, until)
         starts = [_start(s) for s in container.streams if s.type in ("video", "audio") and s.start_time is not None]
         return Probe(
-            info=_describe(path, container, stream, frame, turn),
+            info=_describe(path, container, stream, frame, turn, clock),
             index=stream.index,
             first_pts=frame.pts if frame.pts is not None else 0,
-            earliest=min(starts, default=Fraction(0)),
-            ends=_end(stream, frame),
+            earliest=min(starts, default=Fraction(0)) if clock.earliest is None else clock.earliest,
+            ends=None if clock.moves else _end(stream, frame),
             stored_size=(frame.width, frame.height),
             turn=turn,
+            clock=clock,
         )
 
 
@@ -100,12 +106,14 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFram
 
 
 def _describe(
-    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, turn: Turn
+    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, turn: Turn, clock: Clock
 ) -> VideoInfo:
     width, height = turn.size(frame.width, frame.height)
     rate, duration = _frame_rate(stream), _duration(stream)
     if duration is None and container.duration:
         duration = Fraction(container.duration, av.time_base)
+    if clock.ends is not None and clock.earliest is not None:
+        duration = clock.ends - clock.earliest
     pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
     return VideoInfo(
         path=path,
@@ -128,8 +136,15 @@ def _describe(
 def stream_info(stream: Stream) -> StreamInfo:
     """What a stream is, with the common name of its codec."""
     context = None if isinstance(stream, AttachmentStream) else stream.codec_context
-    codec = stream.name if context is None else context.codec.canonical_name
+    codec = getattr(stream, "name", None) if context is None else context.codec.canonical_name
+    if is_timecode(stream):
+        codec = "timecode"
     return StreamInfo(stream.index, stream.type, codec or "unknown", stream.language)
+
+
+def is_timecode(stream: Stream) -> bool:
+    """Whether this is a track of time code, which FFmpeg cannot copy; MOV and MP4 make a new one of the metadata."""
+    return stream.type == "data" and "timecode" in stream.metadata
 
 
 def _start(stream: Stream) -> Fraction:

@@ -17,6 +17,7 @@ from stylebank.video.color_space import RgbDecoder
 from stylebank.video.containers import limit_frames, opened
 from stylebank.video.frames import Frame, FrameReader, Position, VideoError, VideoInfo
 from stylebank.video.probe import examine
+from stylebank.video.timeline import Clock
 
 _SEEK_MARGIN = 2  # seconds: pictures right after a seek may refer to others before it
 _SHORTFALL = 1  # seconds: headers and pictures may disagree by less in a film that is whole
@@ -30,10 +31,11 @@ class VideoReader(FrameReader):
     """The frames of a film between `start` and `end` (seconds from its beginning), upright and in RGB.
 
     The first frame kept is the first at or after `start`; with a `start`, it is time zero, and `end` itself is no
-    longer kept. Without one the film keeps its own clock (moved to begin at zero where it begins later). Times come
-    from the file, whatever its frame rate does; a frame that claims not to be later than the one before it is moved
-    one tick after that. Frames whose size differs from the first one's are scaled to it. Interlaced pictures are
-    taken as they are, and an alpha channel in the film is ignored.
+    longer kept. Without one the film keeps its own clock (moved to begin at zero where it begins later, or before
+    zero). Times come from the file, whatever its frame rate does; where its clock jumps it is made to run on, and a
+    frame that claims not to be later than the one before it is moved one tick after that. Frames whose size differs
+    from the first one's are scaled to it. Interlaced pictures are taken as they are, and an alpha channel in the film
+    is ignored.
 
     Args:
         path: the film.
@@ -52,10 +54,10 @@ class VideoReader(FrameReader):
     ) -> None:
         self.path, self.start, self.end, self.strict = Path(path), start, end, strict
         check_range(start, end)
-        self._probe = examine(self.path, strict=strict)
+        self._probe = examine(self.path, strict=strict, until=None if end is None else exactly(end))
         self.info: VideoInfo = self._probe.info
         tick = self.info.time_base
-        begins = int(max(Fraction(0), self._probe.earliest) / tick)
+        begins = min(0, self._probe.first_pts) or int(max(Fraction(0), self._probe.earliest) / tick)
         self._step = max(1, round(1 / self.info.frame_rate / tick))
         self._from: Ticks | None = begins + exactly(start) / tick if start else None
         self._until: Ticks | None = None if end is None else begins + exactly(end) / tick
@@ -66,6 +68,11 @@ class VideoReader(FrameReader):
     def video_index(self) -> int:
         """The video stream's index in the file."""
         return self._probe.index
+
+    @property
+    def clock(self) -> Clock:
+        """How packets are to be moved in time, if the film's clock jumps."""
+        return self._probe.clock
 
     @property
     def origin(self) -> Fraction:
@@ -145,7 +152,7 @@ class VideoReader(FrameReader):
 
     def _decoded(self, first: Ticks | None) -> Iterator[av.VideoFrame]:
         target = 0 if first is None else int(first - _SEEK_MARGIN / self.info.time_base)
-        if first is not None and target > self._probe.first_pts:
+        if first is not None and target > self._probe.first_pts and not self.clock.moves:
             with opened(self.path) as container:
                 frames = self._decode_all(container, target)
                 head = next(frames, None)
@@ -166,7 +173,8 @@ class VideoReader(FrameReader):
         limit_frames(stream, self.path)
         if seek_to is not None:
             container.seek(seek_to, stream=stream, backward=True)
-        for packet in container.demux(stream):
+        packets = container.demux(stream) if seek_to is not None else self.clock.packets(container, [stream])
+        for packet in packets:
             try:
                 yield from packet.decode()
             except av.error.InvalidDataError as error:

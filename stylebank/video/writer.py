@@ -13,9 +13,10 @@ from stylebank.errors import StyleBankError
 from stylebank.video.codecs import choose_codec, container_of
 from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, VideoError, VideoInfo
 from stylebank.video.join import join
-from stylebank.video.passthrough import Source, plan_streams
+from stylebank.video.passthrough import Source
 from stylebank.video.reader import VideoReader
 from stylebank.video.segments import PictureEncoding, Segment, SegmentEncoder, find_segments
+from stylebank.video.stream_plan import DEFAULT_RULES, StreamPlan, StreamRules, plan_streams
 from stylebank.video.unfinished import UnfinishedWork, partial_path, work_folder
 
 SEGMENT_FRAMES = 48
@@ -26,9 +27,10 @@ class VideoWriter(FrameWriter):
     """Writes frames to the film `path` in the time base, frame rate and colour of `like`.
 
     Where `like` is a film, its sound, subtitles, attachments, chapters and metadata are copied untouched (with
-    `like`'s start and end applied). The picture keeps its exact size: where that is odd and the codec's 4:2:0 cannot
-    hold it, it is stored as 4:4:4, which some hardware players refuse. Times are exact in MP4 and MOV; Matroska and
-    WebM round them to milliseconds. Alpha is laid on white. Films are written with eight bits a channel (prores_ks:
+    `like`'s start and end applied); subtitles in text become the container's own kind where it cannot hold theirs.
+    The picture keeps its exact size: where that is odd and the codec's 4:2:0 cannot hold it, it is stored as 4:4:4,
+    which some hardware players refuse. Times are exact in MP4 and MOV; Matroska and WebM round them to milliseconds.
+    Alpha is laid on white. Films are written with eight bits a channel (prores_ks:
     ten), whatever the source had.
 
     Frames are encoded in parts of `segment_frames` in a hidden folder beside the output. Left by an exception, the
@@ -46,7 +48,7 @@ class VideoWriter(FrameWriter):
         overwrite: replace a film that exists, drop unfinished work.
         resume: go on with unfinished work if there is any.
         settings: whatever else decides what frames look like; resuming with other settings is refused.
-        drop: leave out sound and subtitles that the container cannot hold instead of raising.
+        rules: what happens to streams that the container cannot hold.
 
     Raises:
         VideoError: unknown codec, option off its scale, `path` exists, streams that do not fit the container.
@@ -64,7 +66,7 @@ class VideoWriter(FrameWriter):
         overwrite: bool = False,
         resume: bool = False,
         settings: Mapping[str, Any] | None = None,
-        drop: bool = False,
+        rules: StreamRules = DEFAULT_RULES,
         segment_frames: int = SEGMENT_FRAMES,
     ) -> None:
         self.path = Path(path)
@@ -82,9 +84,9 @@ class VideoWriter(FrameWriter):
             pixel_aspect=_pixel_aspect(like.info, size or like.info.size),
         )
         self._source = _source(like)
-        self._copied: list[int] = []
+        self._copied = StreamPlan()
         if self._source:
-            self._copied = plan_streams(self._source, self._container, self.path, drop=drop)
+            self._copied = plan_streams(self._source, self._container, self.path, self._encoding, rules)
         self._each = segment_frames
         stored = {"codec": chosen.name, **self._encoding.options, "size": list(self._encoding.size)}
         record = {**(settings or {}), **like.identity(), **stored, "segment_frames": segment_frames}
@@ -104,6 +106,11 @@ class VideoWriter(FrameWriter):
     def position(self) -> Position:
         """How much an earlier run left behind."""
         return Position(sum(part.frames for part in self._parts), self._end) if self._parts else Position()
+
+    @property
+    def left_out(self) -> list[str]:
+        """The source's streams that do not come along, by name."""
+        return self._copied.left_out
 
     def write(self, frame: Frame) -> None:
         """Encodes the next frame. Raises VideoError for another size than announced or a time that goes back."""
@@ -175,7 +182,7 @@ class VideoWriter(FrameWriter):
 def _source(like: FrameReader) -> Source | None:
     if not isinstance(like, VideoReader):
         return None
-    return Source(like.path, like.video_index, like.origin, cut=bool(like.start), end=like.until)
+    return Source(like.path, like.video_index, like.origin, cut=bool(like.start), end=like.until, clock=like.clock)
 
 
 def _pixel_aspect(info: VideoInfo, size: tuple[int, int]) -> Fraction:

@@ -18,6 +18,7 @@ from stylebank.inference.stylizer import Stylizer
 from stylebank.signals import StopRequest
 
 INTERRUPTED = 130  # exit code
+_NAMED = 8
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Outcome:
 
     done: int = 0
     failures: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Streams of films that their outputs do not have."""
     interrupted: bool = False
 
     @property
@@ -45,7 +48,7 @@ def stylize_all(
                 if request.requested:
                     raise KeyboardInterrupt
                 if job.film:
-                    stylize_film(stylizer, looks, job, options, lambda: request.requested)
+                    outcome.left_out += stylize_film(stylizer, looks, job, options, lambda: request.requested)
                 else:
                     stylize_picture(stylizer, looks, job, options)
                 outcome.done += 1
@@ -76,6 +79,13 @@ def summary(outcomes: Sequence[Outcome], wanted: int, skipped: int) -> str:
             "NAME.partial; the same command with --resume goes on"
         )
     return f"Stylized {done} of {wanted}{were_there}"
+
+
+def what_is_missing(outcomes: Sequence[Outcome]) -> str:
+    """What films do not have of their sources, to be put behind the summary; nothing if they have all."""
+    texts = [text for outcome in outcomes for text in outcome.left_out]
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return f"; left out: {', '.join(texts[:_NAMED])}{more}" if texts else ""
 
 
 def _bar(jobs: Sequence[Job], quiet: bool) -> tqdm[Job]:

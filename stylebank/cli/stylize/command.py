@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from stylebank.bank.io import find_bank, load_bank
-from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary
+from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
 from stylebank.cli.stylize.jobs import find_sources, plan
@@ -73,7 +73,7 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
     code = max(outcome.code for outcome in outcomes)
     if processes.is_main:
         text = summary(outcomes, len(to_do), len(jobs) - len(to_do))
-        _say(f"{text}, in {', '.join(names)}: {options.output}", outcomes, code)
+        _say(f"{text}, in {', '.join(names)}: {options.output}{what_is_missing(outcomes)}", outcomes, code)
     elif code:
         time.sleep(1)  # as in `run`
     return code

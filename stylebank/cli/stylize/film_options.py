@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from stylebank.errors import ConfigError
 from stylebank.films.stabilize import METHODS, StabilizeMethod
+from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class FilmOptions:
     batch: int | None = None
     """Frames through the network at a time."""
     lenient: bool = False
-    drop_streams: bool = False
+    streams: StreamRules = DEFAULT_RULES
+    """What happens to sound and titles that the output cannot hold."""
     profile: bool = False
     """Print where the time went."""
 
@@ -49,11 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch", type=int, metavar="N", help="frames through the network at a time, else by size")
     group.add_argument("--lenient", action="store_true", help="read damaged films as far as possible")
     group.add_argument("--drop-streams", action="store_true", help="leave out sound and titles the output cannot hold")
+    group.add_argument("--transcode-audio", action="store_true", help="sound the output cannot hold becomes AAC")
+    group.add_argument("--strict", action="store_true", help="refuse whatever would be left out, data too")
     group.add_argument("--profile", action="store_true", help="print where the time went")
 
 
 def films_of(options: argparse.Namespace) -> FilmOptions:
-    """What the arguments ask for."""
+    """What the arguments ask for. Raises ConfigError if they contradict each other."""
+    if options.drop_streams and options.strict:
+        raise ConfigError("--drop-streams leaves out what the output cannot hold and --strict refuses it; give one.")
     return FilmOptions(
         stabilize=options.stabilize,
         start=options.start,
@@ -64,6 +71,6 @@ def films_of(options: argparse.Namespace) -> FilmOptions:
         preset=options.preset,
         batch=options.batch,
         lenient=options.lenient,
-        drop_streams=options.drop_streams,
+        streams=StreamRules(options.drop_streams, options.transcode_audio, options.strict),
         profile=options.profile,
     )

@@ -36,8 +36,8 @@ def check_films(looks: LookOptions) -> None:
 
 def stylize_film(
     stylizer: Stylizer, looks: Looks, job: Job, options: StylizeOptions, stopped: Callable[[], bool]
-) -> None:
-    """Writes one film in every look.
+) -> list[str]:
+    """Writes one film in every look. Returns which of its streams were left out.
 
     Raises:
         StyleBankError: it cannot be read, stylized or written.
@@ -48,6 +48,7 @@ def stylize_film(
     reader = open_reader(job.source, how.start, how.end, fps=fps, strict=not how.lenient)
     size = _size(reader, options.size)
     work_size(size, options.looks.stroke)
+    left_out: list[str] = []
     first = Image.new("RGB", size)  # no recipe for films depends on what a frame shows
     for name, target in job.targets.items():
         film = FilmStylizer(
@@ -64,9 +65,11 @@ def stylize_film(
             batch=how.batch,
             stabilize=how.stabilize,
         )
-        profile = _run(film, reader, target, {"look": name, **decisive(stylizer, options)}, options, stopped)
+        profile, without = _run(film, reader, target, {"look": name, **decisive(stylizer, options)}, options, stopped)
+        left_out += without
         if how.profile:
             tqdm.write(f"{target}: {profile}")
+    return left_out
 
 
 def _run(
@@ -76,7 +79,8 @@ def _run(
     settings: dict[str, Any],
     options: StylizeOptions,
     stopped: Callable[[], bool],
-) -> Profile:
+) -> tuple[Profile, list[str]]:
+    """How the time went, and what was left out, with the film's name."""
     writer = open_writer(
         target,
         reader,
@@ -87,14 +91,14 @@ def _run(
         overwrite=options.existing.overwrite,
         resume=options.existing.resume,
         settings=settings,
-        drop=options.films.drop_streams,
+        rules=options.films.streams,
     )
     done = writer.position.index
     with writer, tqdm(total=reader.expected, initial=done, unit="frame", desc=target.name, disable=None) as bar:
         profile = film.run(reader, writer, bar.update, stopped)
-    for text in getattr(writer, "left_out", []):
+    for text in writer.left_out:
         tqdm.write(f"{target}: left out {text}, which the container cannot hold.")
-    return profile
+    return profile, [f"{text} ({target.name})" for text in writer.left_out]
 
 
 def _size(reader: FrameReader, short_side: int | None) -> tuple[int, int]:

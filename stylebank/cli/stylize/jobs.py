@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.images import IMAGE_SUFFIXES, SAVE_FORMATS, check_writable, find_files
+from stylebank.images import IMAGE_SUFFIXES, SAVE_FORMATS, check_writable, find_files, probe
 from stylebank.video import ANIMATIONS, CONTAINERS, FILM_SUFFIXES, VideoError, is_film
+from stylebank.video.animation import is_animation
 
 MOVING_FORMATS = (*CONTAINERS, *ANIMATIONS)
 """Suffixes of films and animations that can be written."""
@@ -35,7 +36,8 @@ def find_sources(inputs: Sequence[Path], output: Path, frames: bool) -> dict[Pat
     """The pictures and films that `inputs` name: path -> whether it is a film.
 
     A folder is searched for both; with `frames`, or if the output is one film, it is itself a film: its pictures are
-    the frames. A moving GIF or WebP is a film unless the output is a still picture.
+    the frames. A file is judged by its content; a moving GIF, WebP or PNG is a film unless the output is a still
+    picture.
 
     Raises:
         ImageError: an input that yields nothing.
@@ -49,7 +51,7 @@ def find_sources(inputs: Sequence[Path], output: Path, frames: bool) -> dict[Pat
             found[item] = True
             continue
         for path in find_files([item], IMAGE_SUFFIXES | FILM_SUFFIXES, "pictures or films"):
-            found.setdefault(path, path.suffix.lower() in FILM_SUFFIXES or (not still and is_film(path)))
+            found.setdefault(path, is_film(path) and not (still and is_animation(path)))
     return found
 
 
@@ -118,6 +120,7 @@ def _check(source: Path, target: Path, film: bool, existing: Existing) -> bool:
     if film and suffix in SAVE_FORMATS and suffix not in ANIMATIONS:
         raise VideoError(f"'{source}' is a film; '{target}' cannot hold one, {' '.join(MOVING_FORMATS)} can.")
     if not film and suffix not in SAVE_FORMATS:
+        probe(source)  # or it is not even a picture
         raise ImageError(f"'{source}' is a still picture, no film; '{target}' must be one, too, or a folder.")
     if existing.resume and existing.overwrite:
         raise ConfigError("--resume keeps what is done and --overwrite replaces it; give one of them.")
