@@ -24,7 +24,8 @@ from stylebank.evaluation.targets import Style
 from stylebank.files import new_file, sha256_of
 from stylebank.images import save_picture, to_image
 from stylebank.losses.vgg import LossNetwork
-from stylebank.optimize.minimize import MinimizeProgress, Terms, minimize
+from stylebank.optimize.loss_function import Terms
+from stylebank.optimize.minimize import MinimizeProgress, minimize
 from stylebank.optimize.steps import LBFGS
 
 FORMAT = 2
