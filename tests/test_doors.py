@@ -16,7 +16,7 @@ from tiny import TREE, files_of, paint, write_bank
 import stylebank
 from stylebank.bank.io import load_bank
 from stylebank.errors import BankError, ConfigError, ImageError, StyleBankError
-from stylebank.evaluation.run import EvaluationRequest
+from stylebank.evaluation.request import EvaluationRequest
 from stylebank.optimize import PRESETS, Painting
 from stylebank.training.hooks import Hooks
 from stylebank.training.plan import TrainRequest

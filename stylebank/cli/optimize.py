@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any, Self
-
-from tqdm import tqdm
 
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
+from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.inference.colors import MODES
 from stylebank.optimize import Optimized, Step
@@ -82,34 +80,14 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Optimizes the picture; 0 also when stopped by a signal, with the picture reached by then."""
     request = request_of(options)
-    with _Bar() as bar:
-        result = optimize_files(request, on_start=bar.start, on_step=bar.follow)
-    return _conclude(result, request, bar.total)
+    with Bars(dynamic_ncols=True) as bars:
 
+        def follow(step: Step) -> None:
+            losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())
+            bars.show(step.iteration, step.iterations, note=losses)
 
-class _Bar:
-    """A progress bar that appears when the work begins: what is refused before is one sentence and nothing else."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._bar: tqdm[Any] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def start(self, total: int) -> None:
-        """Shows the bar, for so many iterations."""
-        self.total, self._bar = total, tqdm(total=total, unit="it", dynamic_ncols=True)
-
-    def follow(self, step: Step) -> None:
-        """Goes on by one iteration and shows its losses."""
-        if self._bar is not None:
-            self._bar.update()
-            self._bar.set_postfix({name: f"{value:.3g}" for name, value in step.point.terms.items()}, refresh=False)
+        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow)
+    return _conclude(result, request, total=bars.total or 0)
 
 
 def request_of(options: argparse.Namespace) -> OptimizeRequest:
