@@ -109,14 +109,14 @@ class Evaluation:
             result.identity[size].append({"psnr": psnr(same, photo), **self.fidelity(same, photo)})
         for style in self.styles:
             output = self.painter.paint(photo, file, style.name)
-            row = photo_metrics.all(output, style)
+            row = photo_metrics.measure(output, style)
             if self.painter.timed:
                 row["seconds"] = self._seconds(photo, file, style)
             result.outputs[size, style.name, file.name] = row
             kinds = result.rows[size][style.name]
             kinds["output"].append(row)
-            kinds["photograph"].append(photo_metrics.all(photo, style))
-            kinds["painting"].append(photo_metrics.all(style.tiled((photo.shape[2], photo.shape[3])), style))
+            kinds["photograph"].append(photo_metrics.measure(photo, style))
+            kinds["painting"].append(photo_metrics.measure(style.tiled((photo.shape[2], photo.shape[3])), style))
 
     def _seconds(self, photo: Tensor, file: Path, style: Style) -> float:
         return self.machine.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
