@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import refused, write_vgg
@@ -16,7 +17,8 @@ from tiny import TREE, files_of, paint, write_bank
 import stylebank
 from stylebank.bank.io import load_bank
 from stylebank.errors import BankError, ConfigError, ImageError, StyleBankError
-from stylebank.evaluation.run import EvaluationRequest
+from stylebank.evaluation.progress import EvaluationProgress
+from stylebank.evaluation.request import EvaluationRequest
 from stylebank.optimize import PRESETS, Painting
 from stylebank.training.hooks import Hooks
 from stylebank.training.plan import TrainRequest
@@ -181,6 +183,51 @@ def test_a_bank_is_evaluated(photos: Path, tmp_path: Path, random_vgg_weights: P
     assert set(result.report["means"]["32"]["calm"]) == {"output", "photograph", "painting"}
     assert (tmp_path / "report" / "report.md").read_text() == result.text
     assert said == []
+
+
+def test_an_evaluation_tells_how_far_it_is_and_prints_nothing(
+    photos: Path, tmp_path: Path, random_vgg_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = EvaluationRequest(
+        styles=[paint(tmp_path / "paintings", "calm", "storm")],
+        out=tmp_path / "report",
+        bank=write_bank(tmp_path / "bank", "calm", "storm"),
+        content=[photos],
+        sizes={32: 1},
+        iterations=(2,),
+        loss_weights=random_vgg_weights,
+        device="cpu",
+    )
+    told: list[EvaluationProgress] = []
+    stylebank.evaluate(request, on_progress=told.append)
+    assert list(dict.fromkeys((each.stage, each.done, each.total, each.pair) for each in told)) == [
+        ("outputs", 0, 1, ""),
+        ("outputs", 1, 1, ""),
+        ("optimization", 0, 4, ""),
+        ("optimization", 1, 4, "32 px, calm"),
+        ("optimization", 2, 4, "32 px, calm"),
+        ("optimization", 3, 4, "32 px, storm"),
+        ("optimization", 4, 4, "32 px, storm"),
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "mentions"),
+    [
+        ({"sizes": {8: None}}, ["short side", "16 or more", "8"]),
+        ({"sizes": {64: 0}}, ["64 px", "1 or more"]),
+        ({"iterations": (50, 0)}, ["iterations", "1 or more"]),
+        ({"limit": 0}, ["limit", "1 or more"]),
+        ({"long_pairs": -1}, ["long_pairs", "0 or more"]),
+        ({"content": ()}, ["content or held_out_of"]),
+        ({"held_out_of": Path("run")}, ["content or held_out_of"]),
+        ({"network": "vgg16"}, ["--network is for --outputs"]),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_refused(numbers: dict[str, Any], mentions: list[str]) -> None:
+    with refused(ConfigError, *mentions):
+        EvaluationRequest(**{"styles": [Path("a")], "out": Path("b"), "bank": Path("c"), "content": ["d"], **numbers})
 
 
 def test_a_picture_is_optimised(tmp_path: Path) -> None:

@@ -50,17 +50,17 @@ def gaps(*pairs: tuple[float, float]) -> Course:
     return [CoursePoint(10 * i, 10 * i, 20.0 * i, row) for i, row in enumerate(rows)]
 
 
-# ------------------------------------------------------------------------------------------------------ worth
+# -------------------------------------------------------------------------------------- equivalent iterations
 
 
-def test_an_output_is_worth_the_iterations_to_its_objective() -> None:
+def test_an_output_equals_the_iterations_to_its_objective() -> None:
     course = objectives(8, 4, 3, 2.5)
     assert first_reached(course, by_objective({"objective": 4})) == EquivalentIterations(10, 20, 30)
     assert first_reached(course, by_objective({"objective": 3.75})) == EquivalentIterations(12.5, 25, 30)
     assert first_reached(course, by_objective({"objective": 2.5})).iterations == pytest.approx(30)
 
 
-def test_worse_than_the_photograph_is_worth_nothing_and_better_than_the_course_is_beyond_it() -> None:
+def test_worse_than_the_photograph_equals_none_and_better_than_the_course_is_beyond_it() -> None:
     assert first_reached(objectives(8, 4), by_objective({"objective": 9})) == EquivalentIterations(0, 0, 10)
     assert first_reached(objectives(8, 4), by_objective({"objective": 3})) == EquivalentIterations(
         math.inf, math.inf, 10
@@ -82,7 +82,7 @@ def test_style_counts_only_while_no_more_content_is_lost() -> None:
     st.floats(0, 100),
     st.floats(0, 100),
 )
-def test_more_is_worth_more(values: list[float], one: float, other: float) -> None:
+def test_a_better_output_equals_more_iterations(values: list[float], one: float, other: float) -> None:
     course = objectives(*values)
     low, high = sorted([one, other])
     assert (
@@ -92,12 +92,12 @@ def test_more_is_worth_more(values: list[float], one: float, other: float) -> No
 
 
 def test_a_summary_says_how_many_were_beyond_the_course() -> None:
-    equivalents = [
+    reached = [
         EquivalentIterations(4, 1, 50),
         EquivalentIterations(math.inf, math.inf, 50),
         EquivalentIterations(9, 2, 500),
     ]
-    assert summary(equivalents) == {
+    assert summary(reached) == {
         "pairs": 3,
         "median": 9,
         "lowest": 4,
@@ -106,7 +106,7 @@ def test_a_summary_says_how_many_were_beyond_the_course() -> None:
         "reached": 2,
         "limit": 50,
     }
-    assert summary(equivalents[1:2] * 3)["median"] == math.inf
+    assert summary(reached[1:2] * 3)["median"] == math.inf
 
 
 def test_content_is_compared_where_the_course_first_has_as_much_style() -> None:
@@ -215,34 +215,36 @@ def styles(tmp_path: Path, random_vgg_weights: Path) -> list[Style]:
     return load_styles(sources, dict.fromkeys(["calm", "storm"], config()), random_vgg_weights, CPU)
 
 
-def gauge_of(photos: Path, styles: Sequence[Style], name: str = "disc") -> PhotoMetrics:
+def photo_metrics_of(photos: Path, styles: Sequence[Style], name: str = "disc") -> PhotoMetrics:
     file = photos / f"{name}.jpg"
     return PhotoMetrics(photograph(file, CPU, 48), file, styles, Fidelity(CPU))
 
 
 def test_the_photograph_and_the_painting_are_the_ends_of_the_scale(photos: Path, styles: list[Style]) -> None:
-    photo_metrics, (calm, storm) = gauge_of(photos, styles), styles
-    unchanged = photo_metrics.all(photo_metrics.photo, calm)
+    photo_metrics, (calm, storm) = photo_metrics_of(photos, styles), styles
+    unchanged = photo_metrics.measure(photo_metrics.photo, calm)
     assert unchanged["style_gap_closed"] == pytest.approx(0, abs=1e-5)
     assert unchanged["content_distance"] == pytest.approx(0, abs=1e-5)
     assert unchanged["ssim"] == pytest.approx(1, abs=1e-4)
-    painting = photo_metrics.all(calm.tiled((48, 58)), calm)
+    painting = photo_metrics.measure(calm.tiled((48, 58)), calm)
     assert painting["style_gap_closed"] > 0.6
     assert painting["style_accuracy"] == 1
-    assert photo_metrics.all(calm.tiled((48, 58)), storm)["style_accuracy"] == 0
+    assert photo_metrics.measure(calm.tiled((48, 58)), storm)["style_accuracy"] == 0
 
 
 def test_the_objective_is_the_training_objective(photos: Path, styles: list[Style]) -> None:
-    photo_metrics, style = gauge_of(photos, styles), styles[0]
+    photo_metrics, style = photo_metrics_of(photos, styles), styles[0]
     output = noisy(photo_metrics.photo, 0.2)
     objective = style.objective
     terms = objective.stylizing_terms(photo_metrics.photo, output, [0], objective.content_of(photo_metrics.photo))
-    row, weights = photo_metrics.course(output, style), config().loss
+    row, weights = photo_metrics.without_fidelity(output, style), config().loss
     parts = [weights.content_weight * terms["content"], weights.style_weight * terms["style"]]
     expected = sum(parts, start=weights.tv_weight * terms["tv"])
     assert row["objective"] == pytest.approx(expected.item(), rel=1e-5)
     assert row["total_variation"] == pytest.approx(terms["tv"].item(), rel=1e-5)
-    assert photo_metrics.course(output * 3 - 1, style) == photo_metrics.course((output * 3 - 1).clamp(0, 1), style)
+    assert photo_metrics.without_fidelity(output * 3 - 1, style) == photo_metrics.without_fidelity(
+        (output * 3 - 1).clamp(0, 1), style
+    )
 
 
 def test_padding_belongs_to_the_objective_and_not_to_the_measures(
@@ -254,8 +256,8 @@ def test_padding_belongs_to_the_objective_and_not_to_the_measures(
     for padding in ("zeros", "replicate"):
         configs = {"calm": config(f"loss.padding={padding}")}
         (style,) = load_styles([source], configs, random_vgg_weights, CPU)
-        photo_metrics = gauge_of(photos, [style])
-        rows[padding] = photo_metrics.course(noisy(photo_metrics.photo, 0.2), style)
+        photo_metrics = photo_metrics_of(photos, [style])
+        rows[padding] = photo_metrics.without_fidelity(noisy(photo_metrics.photo, 0.2), style)
     objectives = [row.pop("objective") for row in rows.values()]
     assert objectives[0] != pytest.approx(objectives[1], rel=1e-3)
     assert rows["zeros"] == rows["replicate"]
@@ -271,14 +273,14 @@ def test_a_painting_is_tiled_over_any_size(styles: list[Style]) -> None:
 # ----------------------------------------------------------------------------------------------- optimisation
 
 
-def plan(*table: int, iterations: int | None = None) -> BaselineSettings:
+def settings(*table: int, iterations: int | None = None) -> BaselineSettings:
     return BaselineSettings(table, iterations or table[-1], torch.float32, Clock(CPU))
 
 
 def test_a_course_goes_down(photos: Path, styles: list[Style], tmp_path: Path) -> None:
-    photo_metrics, calls = gauge_of(photos, styles), []
+    photo_metrics, calls = photo_metrics_of(photos, styles), []
     folder = tmp_path / "courses"
-    course = lbfgs_baseline.course(folder, photo_metrics, styles[0], plan(4, 12), lambda: calls.append(1))
+    course = lbfgs_baseline.course(folder, photo_metrics, styles[0], settings(4, 12), lambda: calls.append(1))
     assert [point.iteration for point in course] == [0, 1, 2, 3, 4, 6, 8, 11, 12]
     assert len(calls) == 12
     values = [point.measures["objective"] for point in course]
@@ -291,7 +293,7 @@ def test_a_course_goes_down(photos: Path, styles: list[Style], tmp_path: Path) -
 
 
 def test_knowing_the_photograph_changes_nothing(photos: Path, styles: list[Style]) -> None:
-    photo_metrics, style = gauge_of(photos, styles), styles[0]
+    photo_metrics, style = photo_metrics_of(photos, styles), styles[0]
     results = []
     quick = lbfgs_baseline._objective(photo_metrics, style, torch.float32)
     objective, photo = style.objective, photo_metrics.photo
@@ -309,8 +311,8 @@ def test_knowing_the_photograph_changes_nothing(photos: Path, styles: list[Style
 def test_a_course_is_computed_once(
     photos: Path, styles: list[Style], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo_metrics = gauge_of(photos, styles)
-    first = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], plan(2, 4))
+    photo_metrics = photo_metrics_of(photos, styles)
+    first = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], settings(2, 4))
     lengths = []
     minimize = lbfgs_baseline.minimize
 
@@ -319,27 +321,40 @@ def test_a_course_is_computed_once(
         return minimize(image, objective, settings, iterations, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lbfgs_baseline, "minimize", counted)
-    again = gauge_of(photos, styles)
-    assert lbfgs_baseline.course(tmp_path, again, styles[0], plan(2, 4)) == first
-    assert lbfgs_baseline.course(tmp_path, again, styles[0], plan(2)) == first  # it goes further than asked
+    again = photo_metrics_of(photos, styles)
+    assert lbfgs_baseline.course(tmp_path, again, styles[0], settings(2, 4)) == first
+    assert lbfgs_baseline.course(tmp_path, again, styles[0], settings(2)) == first  # it goes further than asked
     assert not lengths
-    lbfgs_baseline.course(tmp_path, again, styles[0], plan(2, 6))  # it does not go far enough
-    lbfgs_baseline.course(tmp_path, again, styles[1], plan(2, 4))
-    lbfgs_baseline.course(tmp_path, gauge_of(photos, styles, "waves"), styles[0], plan(2, 4))
+    lbfgs_baseline.course(tmp_path, again, styles[0], settings(2, 6))  # it does not go far enough
+    lbfgs_baseline.course(tmp_path, again, styles[1], settings(2, 4))
+    lbfgs_baseline.course(tmp_path, photo_metrics_of(photos, styles, "waves"), styles[0], settings(2, 4))
     heavier = config("loss.content_weight=9").loss
     other = replace(styles[0], objective=replace(styles[0].objective, config=heavier))
-    lbfgs_baseline.course(tmp_path, gauge_of(photos, [other, styles[1]]), other, plan(2, 4))
+    lbfgs_baseline.course(tmp_path, photo_metrics_of(photos, [other, styles[1]]), other, settings(2, 4))
     assert lengths == [6, 4, 4, 4]
 
 
+def test_a_course_with_older_names_of_measures_is_read(
+    photos: Path, styles: list[Style], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo_metrics = photo_metrics_of(photos, styles)
+    first = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], settings(2))
+    (file,) = tmp_path.rglob("*.json")
+    text = file.read_text()
+    assert "style_accuracy" in text
+    file.write_text(text.replace("style_accuracy", "told_apart"))
+    monkeypatch.setattr(lbfgs_baseline, "minimize", None)  # nothing is computed again
+    assert lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], settings(2)) == first
+
+
 def test_a_damaged_file_is_no_course(photos: Path, styles: list[Style], tmp_path: Path) -> None:
-    photo_metrics = gauge_of(photos, styles)
-    first = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], plan(2))
+    photo_metrics = photo_metrics_of(photos, styles)
+    first = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], settings(2))
     (file,) = tmp_path.rglob("*.json")
     whole = file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"[]", b'{"points": [{"iteration": 2}]}', b""):
         file.write_bytes(damaged)
-        again = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], plan(2))
+        again = lbfgs_baseline.course(tmp_path, photo_metrics, styles[0], settings(2))
         assert [point.measures for point in again] == [point.measures for point in first]
 
 
@@ -353,7 +368,7 @@ def test_a_picture_that_no_longer_moves_keeps_its_measures(
 
     monkeypatch.setattr(lbfgs_baseline, "minimize", cut_short)
     folder = tmp_path / "courses"
-    course = lbfgs_baseline.course(folder, gauge_of(photos, styles), styles[0], plan(2, 8))
+    course = lbfgs_baseline.course(folder, photo_metrics_of(photos, styles), styles[0], settings(2, 8))
     assert len(list(folder.rglob("*-8.png"))) == 1
     assert [point.iteration for point in course] == [0, 1, 2, 3, 4, 6, 8]
     assert course[-1].seconds == course[3].seconds

@@ -76,12 +76,13 @@ def test_the_report_has_every_table_and_a_figure(tmp_path: Path, inputs: list[ob
     tables = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in tables}
     assert all(line.endswith("|") for line in tables)
-    assert len(widths) == 3  # worth, identity, measures: every row as wide as its head
+    assert len(widths) == 3  # equivalent iterations, identity, measures: every row as wide as its head
     assert min(pixels(tmp_path / "out" / "figure.png").shape[:2]) > 300
 
 
-def test_the_optimisation_can_be_left_out(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    report = evaluate(capsys, tmp_path, inputs, "--no-optimisation")
+@pytest.mark.parametrize("option", ["--no-optimization", "--no-optimisation"])
+def test_the_optimisation_can_be_left_out(option: str, tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
+    report = evaluate(capsys, tmp_path, inputs, option)
     assert not report["equivalent_iterations"]
     assert set(report["means"]["48"]["calm"]) == {"output", "photograph", "painting"}
     assert set(files_of(tmp_path / "out")) == {"report.md", "report.json"}
@@ -101,7 +102,7 @@ def test_part_of_the_pairs_can_be_optimised_and_few_of_them_long(
 
 
 def test_every_size_has_its_own_number_of_photographs(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    report = evaluate(capsys, tmp_path, inputs, "--sizes", "48:1", "64", "--no-optimisation")
+    report = evaluate(capsys, tmp_path, inputs, "--sizes", "48:1", "64", "--no-optimization")
     counts = {size: styles["calm"]["output"]["photographs"] for size, styles in report["means"].items()}
     assert counts == {"48": 1, "64": 2}
 
@@ -124,7 +125,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
     for option, folder in ways.items():
         size = ["--sizes", 80] if option == "--bank" else ["--network", "vgg16", "--style-size", 32]
         out = tmp_path / option.strip("-")
-        succeed(capsys, "evaluate", option, folder, *inputs, *size, "--no-optimisation", "--out", out)
+        succeed(capsys, "evaluate", option, folder, *inputs, *size, "--no-optimization", "--out", out)
         reports[option] = report_of(out)
     bank, outputs = (reports[option]["means"]["80"]["storm"]["output"] for option in ways)
     for measure in ("style_gap_closed", "content_distance", "ssim", "vif", "total_variation", "style_accuracy"):
@@ -134,7 +135,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
 
 
 def test_outputs_that_do_not_fit_are_refused(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    outputs, more = tmp_path / "outputs", ["--network", "vgg16", "--no-optimisation", "--out", tmp_path / "out"]
+    outputs, more = tmp_path / "outputs", ["--network", "vgg16", "--no-optimization", "--out", tmp_path / "out"]
     fail(capsys, "evaluate", "--outputs", outputs, *inputs, *more, mentions=["calm", "does not exist"])
     for style in ("calm", "storm"):
         paint(outputs / style, "disc")
@@ -195,12 +196,12 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 
 
 def test_a_report_is_not_overwritten_unasked(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    evaluate(capsys, tmp_path, inputs, "--no-optimisation")
+    evaluate(capsys, tmp_path, inputs, "--no-optimization")
     before = files_of(tmp_path / "out")
-    command = ["evaluate", "--bank", tmp_path / "bank", *inputs, "--sizes", 48, "--no-optimisation"]
+    command = ["evaluate", "--bank", tmp_path / "bank", *inputs, "--sizes", 48, "--no-optimization"]
     fail(capsys, *command, "--out", tmp_path / "out", mentions=["report.md exists", "--overwrite"])
     assert files_of(tmp_path / "out") == before
-    evaluate(capsys, tmp_path, inputs, "--no-optimisation", "--overwrite", "--limit", 1)
+    evaluate(capsys, tmp_path, inputs, "--no-optimization", "--overwrite", "--limit", 1)
     assert report_of(tmp_path / "out")["means"]["48"]["calm"]["output"]["photographs"] == 1
 
 
@@ -209,7 +210,7 @@ def test_a_report_is_not_overwritten_unasked(tmp_path: Path, inputs: list[object
 
 def test_only_styles_with_a_painting_are_measured(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
     (tmp_path / "paintings" / "calm.png").unlink()
-    report = evaluate(capsys, tmp_path, inputs, "--no-optimisation")
+    report = evaluate(capsys, tmp_path, inputs, "--no-optimization")
     assert set(report["means"]["48"]) == {"storm"}
     assert "style_accuracy" not in report["means"]["48"]["storm"]["output"]  # there is nothing to tell it from
     (tmp_path / "paintings" / "storm.png").rename(tmp_path / "paintings" / "dusk.png")
@@ -220,7 +221,7 @@ def test_only_styles_with_a_painting_are_measured(tmp_path: Path, inputs: list[o
 def test_photographs_held_out_of_a_run(tmp_path: Path, inputs: list[object], photos: Path, capsys: Capture) -> None:
     run_folder = tmp_path / "run"
     run_folder.mkdir()
-    rest = [*inputs[3:], "--bank", tmp_path / "bank", "--sizes", 48, "--no-optimisation", "--out", tmp_path / "out"]
+    rest = [*inputs[3:], "--bank", tmp_path / "bank", "--sizes", 48, "--no-optimization", "--out", tmp_path / "out"]
     fail(capsys, "evaluate", "--held-out-of", run_folder, *rest, mentions=[run_folder / "report.json"])
     (run_folder / "report.json").write_text(json.dumps({"held_out": []}))
     fail(capsys, "evaluate", "--held-out-of", run_folder, *rest, mentions=["no held-out photographs"])
@@ -247,7 +248,7 @@ def test_other_paintings_than_those_trained_on_are_noted(tmp_path: Path, inputs:
     record = tmp_path / "bank" / "styles" / "storm.json"
     content = json.loads(record.read_text())
     record.write_text(json.dumps({**content, "source_sha256": "0" * 64}))
-    report = evaluate(capsys, tmp_path, inputs, "--no-optimisation")
+    report = evaluate(capsys, tmp_path, inputs, "--no-optimization")
     assert any("other files" in note and "storm" in note and "calm" not in note for note in report["about"]["notes"])
 
 

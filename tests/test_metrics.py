@@ -49,7 +49,7 @@ def test_psnr_falls_with_noise() -> None:
     assert values == sorted(values, reverse=True)
 
 
-# ------------------------------------------------------------------------------------------------------ ruler
+# ---------------------------------------------------------------------------------------------- style metrics
 
 
 def test_the_photograph_itself_closes_nothing_and_the_painting_everything(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from stylebank.errors import ConfigError, ImageError, WeightsError
 from stylebank.images import load_picture, resize_short_side
 from stylebank.inference.blending import Recipe, Region
 from stylebank.losses.vgg import LossNetwork, layer_names, load_loss_network
-from stylebank.optimize import LBFGS, PRESETS, Adam, Descent, Painting, Preset, Step, optimize_image
+from stylebank.optimize import LBFGS, PRESETS, Adam, Descent, Optimized, Painting, Preset, Step, optimize_image
 from stylebank.optimize.activations import reference_level, to_oxford_scale
 from stylebank.optimize.objective import PictureObjective, painting_grams
 from stylebank.optimize.paintings import pixels_of, recipe_of
@@ -442,6 +443,37 @@ def test_interruption_keeps_the_picture_reached(scales: int, vgg19: Path) -> Non
     assert result.iterations == len(pictures) == 3
     assert result.picture.size == SIZE
     assert result.picture.tobytes() == pictures[-1].tobytes()
+
+
+def test_a_thread_that_no_signal_reaches_can_be_ended(vgg19: Path) -> None:
+    seen: list[Step] = []
+    results: list[Optimized] = []
+
+    def work() -> None:
+        result = optimize_image(
+            drawing(0), [Painting(drawing(1))], small("gatys", 50), scales=2, weights=vgg19, device="cpu",
+            callback=seen.append, stop=lambda: len(seen) == 3,
+        )  # fmt: skip
+        results.append(result)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(60)
+    (result,) = results
+    assert (result.ended, result.iterations) == ("stopped", 3)
+    assert result.picture.tobytes() == seen[-1].picture().tobytes()
+
+
+def test_numbers_out_of_range_are_refused_before_anything_is_computed() -> None:
+    with refused(ConfigError, "all 0"):
+        dataclasses.replace(PRESETS["gatys"], content_weight=0.0, style_weight=0.0)
+    with refused(ConfigError, "-1.0", "0 or more"):
+        dataclasses.replace(PRESETS["gatys"], style_weight=-1.0)
+    for make in (Adam, LBFGS, Descent):
+        with refused(ConfigError, "--lr", "above 0"):
+            make(0.0)
+    with refused(ConfigError, "--beta2", "below 1"):
+        Adam(beta2=1.0)
 
 
 def test_a_loss_that_runs_away_leaves_the_best_picture(vgg19: Path) -> None:

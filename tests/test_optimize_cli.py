@@ -217,6 +217,15 @@ def test_wrong_options_get_one_sentence(
     assert not list(tmp_path.glob("out*"))
 
 
+def test_what_is_refused_shows_no_bar(
+    arguments: Callable[..., list[object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in (("--style", "nowhere.png"), ("--initial", "nowhere.png"), ("--scales", 9)):
+        assert run(*arguments(tmp_path / "out.png", *options)) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("Error: ")
+
+
 @pytest.mark.parametrize("taken", ["out.png", "out-0002.png", "losses.png"])
 def test_files_that_exist_are_not_replaced_unasked(
     taken: str, arguments: Callable[..., list[object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]

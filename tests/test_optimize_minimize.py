@@ -17,7 +17,7 @@ from stylebank.errors import TrainingError
 from stylebank.losses.objective import Objective, style_grams
 from stylebank.losses.vgg import load_loss_network
 from stylebank.optimize import LBFGS, Adam, Descent, MinimizeProgress, minimize
-from stylebank.optimize.minimize import Terms
+from stylebank.optimize.loss_function import Terms
 from stylebank.optimize.steps import Settings
 from stylebank.styles import find_styles
 

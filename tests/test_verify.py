@@ -106,3 +106,27 @@ def test_a_bank_without_numbers_cannot_be_measured_again(
     bank = write_bank(tmp_path / "silent", "calm")
     arguments = ["bank", "verify", bank, "--content", place / "content", "--styles", place / "styles"]
     fail(capsys, *arguments, mentions=["does not say which photographs"])
+
+
+def test_a_bank_with_older_names_of_numbers_is_shown_and_measured_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("calm", "storm"):
+        record = place / "bank" / "styles" / f"{name}.json"
+        text = record.read_text()
+        assert "style_accuracy" in text
+        record.write_text(text.replace("style_accuracy", "told_apart"))
+    assert set(load_bank(place / "bank").records["calm"].metrics) == {
+        "style_gap_closed",
+        "content_distance",
+        "style_accuracy",
+    }
+    whole = [place / "bank", "--content", place / "content", "--styles", place / "styles"]
+    for text in (succeed(capsys, "bank", "show", place / "bank"), succeed(capsys, "bank", "verify", *whole)):
+        assert "style_accuracy" in text
+        assert "told_apart" not in text
+    change(place / "bank" / "styles" / "calm.json", "metrics", "told_apart", value=0.25)
+    assert run("bank", "verify", *whole) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "differs" in line]
+    assert "calm" in line
+    assert "style_accuracy" in line

@@ -7,10 +7,16 @@ import sys
 from pathlib import Path
 
 from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.evaluation.flicker import flicker_table
-from stylebank.evaluation.run import ITERATIONS, EvaluationRequest, FilmRequest, evaluate, evaluate_film
+from stylebank.evaluation.progress import EvaluationProgress
+from stylebank.evaluation.request import ITERATIONS, SMALLEST, EvaluationRequest, FilmRequest
+from stylebank.evaluation.run import evaluate, evaluate_film
 from stylebank.evaluation.write import FIGURE, JSON, REPORT
+
+_BARS = {"outputs": ("outputs", "photograph"), "optimization": ("optimisation", "it")}
+"""Stage -> what its bar is called, and counts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +85,27 @@ def _add_baseline_arguments(group: argparse._ArgumentGroup) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
     if options.video:
-        print(flicker_table(evaluate_film(film_of(options), say=_remark)))
-        return 0
-    result = evaluate(request_of(options), say=_remark)
+        return _measure_film(film_of(options))
+    with Bars(disable=None) as bars:
+
+        def show(progress: EvaluationProgress) -> None:
+            name, unit = _BARS[progress.stage]
+            bars.show(progress.done, progress.total, name=name, unit=unit, note=progress.pair)
+
+        result = evaluate(request_of(options), say=_remark, on_progress=show)
     print(result.text.split("## Every measure", 1)[0].rstrip())
     print(f"\nWrote {options.out / REPORT}, {JSON}" + (f" and {FIGURE}." if result.has_figure else "."))
+    return 0
+
+
+def _measure_film(request: FilmRequest) -> int:
+    with Bars(disable=None) as bars:
+
+        def show(done: int) -> None:
+            bars.show(done, None, name=request.video.name, unit="frame")
+
+        measured = evaluate_film(request, say=_remark, on_frame=show)
+    print(flicker_table(measured))
     return 0
 
 
@@ -149,8 +171,8 @@ def _remark(text: str) -> None:
 def _size(text: str) -> tuple[int, int | None]:
     side, colon, count = text.partition(":")
     try:
-        return at_least(16, "pixels")(side), at_least(1)(count) if colon else None
+        return at_least(SMALLEST, "pixels")(side), at_least(1)(count) if colon else None
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(
-            f"{text} is not N or N:COUNT, a short side from 16 up and a number from 1 up"
+            f"{text} is not N or N:COUNT, a short side from {SMALLEST} up and a number from 1 up"
         ) from error

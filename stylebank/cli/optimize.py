@@ -6,10 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
+from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.inference.colors import MODES
 from stylebank.optimize import Optimized, Step
@@ -81,14 +80,14 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Optimizes the picture; 0 also when stopped by a signal, with the picture reached by then."""
     request = request_of(options)
-    with tqdm(unit="it", dynamic_ncols=True) as bar:
+    with Bars(dynamic_ncols=True) as bars:
 
         def follow(step: Step) -> None:
-            bar.update()
-            bar.set_postfix({name: f"{value:.3g}" for name, value in step.point.terms.items()}, refresh=False)
+            losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())
+            bars.show(step.iteration, step.iterations, note=losses)
 
-        result = optimize_files(request, on_start=bar.reset, on_step=follow)
-    return _conclude(result, request, total=int(bar.total or 0))
+        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow)
+    return _conclude(result, request, total=bars.total or 0)
 
 
 def request_of(options: argparse.Namespace) -> OptimizeRequest:

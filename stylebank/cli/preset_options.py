@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,11 +76,6 @@ def preset(options: argparse.Namespace) -> Preset:
     if options.style_layer_weight_exp is not None:
         layers = growing_weights(chosen.style_layers, options.style_layer_weight_exp)
         chosen = replace(chosen, style_layers=layers)
-    weights = (chosen.content_weight, chosen.style_weight, chosen.tv_weight)
-    if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
-        raise ConfigError(
-            f"The weights of content, style and variation must be 0 or more and not all 0, not {weights}."
-        )
     share = options.noise if options.noise is not None else 0.0 if options.initial else chosen.start.share
     return replace(chosen, start=replace(chosen.start, share=share), settings=_settings(options, chosen.settings))
 
@@ -90,35 +83,13 @@ def preset(options: argparse.Namespace) -> Preset:
 def _settings(options: argparse.Namespace, settings: Settings) -> Settings:
     if options.optimizer and not isinstance(settings, _OPTIMIZERS[options.optimizer]):
         settings = _OPTIMIZERS[options.optimizer]()
-    if isinstance(settings, Descent):
-        settings = replace(settings, step=_checked(options, "lr", settings.step, _positive))
-    else:
-        settings = replace(settings, lr=_checked(options, "lr", settings.lr, _positive))
-    if not isinstance(settings, Adam):
-        if given := [f"--{name}" for name in ("beta1", "beta2", "eps") if getattr(options, name) is not None]:
-            raise ConfigError(f"{', '.join(given)}: only Adam has that; choose it with --optimizer adam.")
-        return settings
-    return replace(
-        settings,
-        beta1=_checked(options, "beta1", settings.beta1, _share),
-        beta2=_checked(options, "beta2", settings.beta2, _share),
-        eps=_checked(options, "eps", settings.eps, _positive),
-    )
-
-
-def _checked(options: argparse.Namespace, name: str, default: float, check: Callable[[str, float], None]) -> float:
-    value = getattr(options, name)
-    if value is None:
-        return default
-    check(f"--{name}", value)
-    return float(value)
-
-
-def _positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name} must be a number above 0, not {value:g}.")
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name} must be at least 0 and below 1, not {value:g}.")
+    fields = {name: getattr(options, name) for name in ("lr", "beta1", "beta2", "eps")}
+    given = {name: value for name, value in fields.items() if value is not None}
+    if isinstance(settings, Adam):
+        return replace(settings, **given)
+    rate = {"step" if isinstance(settings, Descent) else "lr": given.pop("lr")} if "lr" in given else {}
+    settings = replace(settings, **rate)
+    if given:
+        names = ", ".join(f"--{name}" for name in given)
+        raise ConfigError(f"{names}: only Adam has that; choose it with --optimizer adam.")
+    return settings

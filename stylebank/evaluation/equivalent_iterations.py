@@ -92,17 +92,17 @@ def _first_share(start: Sequence[float], end: Sequence[float]) -> float | None:
     return low if low <= high else None
 
 
-def summary(equivalents: Sequence[EquivalentIterations]) -> dict[str, float | int]:
+def summary(reached: Sequence[EquivalentIterations]) -> dict[str, float | int]:
     """Over photographs: median, lowest, highest; infinite ones are beyond `limit`, the least they were followed to."""
-    iterations = [equivalent.iterations for equivalent in equivalents]
+    iterations = [each.iterations for each in reached]
     return {
-        "pairs": len(equivalents),
+        "pairs": len(reached),
         "median": statistics.median_low(iterations),
         "lowest": min(iterations),
         "highest": max(iterations),
-        "seconds": statistics.median_low([equivalent.seconds for equivalent in equivalents]),
+        "seconds": statistics.median_low([each.seconds for each in reached]),
         "reached": sum(math.isfinite(value) for value in iterations),
-        "limit": min((w.limit for w in equivalents if math.isinf(w.iterations)), default=equivalents[0].limit),
+        "limit": min((each.limit for each in reached if math.isinf(each.iterations)), default=reached[0].limit),
     }
 
 

@@ -6,11 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from stylebank.evaluation import lbfgs_baseline
 from stylebank.evaluation.clock import Clock
@@ -19,6 +17,7 @@ from stylebank.evaluation.lbfgs_baseline import BaselineSettings
 from stylebank.evaluation.measures import PhotoMetrics
 from stylebank.evaluation.metrics import psnr
 from stylebank.evaluation.painters import Painter
+from stylebank.evaluation.progress import OnProgress, Stage
 from stylebank.evaluation.result import Result
 from stylebank.evaluation.targets import Style
 
@@ -71,22 +70,27 @@ class Evaluation:
     folder: Path
     machine: Machine
 
-    def run(self) -> Result:
+    def run(self, on_progress: OnProgress = lambda _: None) -> Result:
         """Measures everything; the optimisations come last, so that what is quick is known to work before them.
+
+        Args:
+            on_progress: told how far it is, see `EvaluationProgress`.
 
         Raises:
             StyleBankError: a photograph or an output cannot be read, or the output folder not be written.
         """
         result = Result()
-        for size, _, file in tqdm(list(self._photographs()), "outputs", unit="photograph", disable=None):
+        stage = Stage("outputs", len(list(self._photographs())), on_progress)
+        for size, _, file in self._photographs():
             self._measure(self._photo_metrics(file, size), result)
-        with tqdm(total=self._iterations(), desc="optimisation", unit="it", disable=None) as bar:
-            taken: dict[int | None, int] = defaultdict(int)
-            for size, number, file in self._photographs():
-                for style in self.design.styles_of(number, self.styles):
-                    length = self._length(taken[size])
-                    taken[size] += 1
-                    self._optimize(self._photo_metrics(file, size), style, length, result, bar)
+            stage.advance()
+        stage = Stage("optimization", self._iterations(), on_progress)
+        taken: dict[int | None, int] = defaultdict(int)
+        for size, number, file in self._photographs():
+            for style in self.design.styles_of(number, self.styles):
+                length = self._length(taken[size])
+                taken[size] += 1
+                self._optimize(self._photo_metrics(file, size), style, length, result, stage)
         return result
 
     def _photographs(self) -> Iterator[tuple[int | None, int, Path]]:
@@ -105,14 +109,14 @@ class Evaluation:
             result.identity[size].append({"psnr": psnr(same, photo), **self.fidelity(same, photo)})
         for style in self.styles:
             output = self.painter.paint(photo, file, style.name)
-            row = photo_metrics.all(output, style)
+            row = photo_metrics.measure(output, style)
             if self.painter.timed:
                 row["seconds"] = self._seconds(photo, file, style)
             result.outputs[size, style.name, file.name] = row
             kinds = result.rows[size][style.name]
             kinds["output"].append(row)
-            kinds["photograph"].append(photo_metrics.all(photo, style))
-            kinds["painting"].append(photo_metrics.all(style.tiled((photo.shape[2], photo.shape[3])), style))
+            kinds["photograph"].append(photo_metrics.measure(photo, style))
+            kinds["painting"].append(photo_metrics.measure(style.tiled((photo.shape[2], photo.shape[3])), style))
 
     def _seconds(self, photo: Tensor, file: Path, style: Style) -> float:
         return self.machine.clock.median_of(lambda: self.painter.paint(photo, file, style.name), repeats=3)
@@ -128,15 +132,15 @@ class Evaluation:
             pairs[size] += len(self.design.styles_of(number, self.styles))
         return sum(self._length(pair) for count in pairs.values() for pair in range(count))
 
-    def _optimize(self, photo_metrics: PhotoMetrics, style: Style, length: int, result: Result, bar: tqdm[Any]) -> None:
-        before, size = bar.n, side(photo_metrics.photo)
-        bar.set_postfix_str(f"{size} px, {style.name}")
-        plan = BaselineSettings(self.design.table, length, self.machine.dtype, self.machine.clock)
-        course = lbfgs_baseline.course(self.folder, photo_metrics, style, plan, bar.update)
-        bar.update(before + length - bar.n)  # those read from a file, or not needed
+    def _optimize(self, photo_metrics: PhotoMetrics, style: Style, length: int, result: Result, stage: Stage) -> None:
+        before, size = stage.done, side(photo_metrics.photo)
+        stage.pair = f"{size} px, {style.name}"
+        settings = BaselineSettings(self.design.table, length, self.machine.dtype, self.machine.clock)
+        course = lbfgs_baseline.course(self.folder, photo_metrics, style, settings, stage.advance)
+        stage.advance_to(before + length)  # with those read from a file, or not needed
         result.courses[size, style.name, photo_metrics.file.name] = course
         for point in course:
-            if point.iteration in plan.table:
+            if point.iteration in settings.table:
                 row = {**point.measures, "seconds": point.seconds}
                 result.rows[size][style.name][f"L-BFGS {point.iteration}"].append(row)
 

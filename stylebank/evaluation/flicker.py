@@ -86,6 +86,19 @@ def measure_flicker(
     if first is None or not gaps:
         raise ConfigError(f"To measure style on a film takes more than {GAP_EVERY // 2} frames, not {count}.")
     still = _still_errors(_Films(stylizer, tuple(paintings), methods), first)
+    rows = _compared(errors, gaps, still, films)
+    return {
+        "frames": count,
+        "size": [first.shape[3], first.shape[2]],
+        "counted_pixels": statistics.fmean(flicker.shares),
+        "styles": {style: {name: rows[style, name] for name in films.methods} for style in paintings},
+    }
+
+
+def _compared(
+    errors: Mapping[_Key, float], gaps: Mapping[_Key, Sequence[float]], still: Mapping[_Key, float], films: _Films
+) -> dict[_Key, dict[str, float]]:
+    """All numbers of every film, and how the first two stand to those of its style frame by frame."""
     rows = {
         key: {
             "warping_error": errors[key],
@@ -99,12 +112,7 @@ def measure_flicker(
         plain = rows[style, FRAME_BY_FRAME]
         row["error_lower"] = 1 - row["warping_error"] / plain["warping_error"]
         row["gap_lost"] = 1 - row["style_gap_closed"] / plain["style_gap_closed"]
-    return {
-        "frames": count,
-        "size": [first.shape[3], first.shape[2]],
-        "counted_pixels": statistics.fmean(flicker.shares),
-        "styles": {style: {name: rows[style, name] for name in films.methods} for style in paintings},
-    }
+    return rows
 
 
 def flicker_table(result: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ from stylebank.evaluation.targets import Style
 from stylebank.files import new_file, sha256_of
 from stylebank.images import save_picture, to_image
 from stylebank.losses.vgg import LossNetwork
-from stylebank.optimize.minimize import MinimizeProgress, Terms, minimize
+from stylebank.optimize.loss_function import Terms
+from stylebank.optimize.minimize import MinimizeProgress, minimize
 from stylebank.optimize.steps import LBFGS
 
 FORMAT = 2
@@ -101,7 +102,7 @@ def _optimize(
     on_iteration: Callable[[], object],
     stem: Path,
 ) -> Course:
-    points = [CoursePoint(0, 0, 0.0, photo_metrics.all(photo_metrics.photo, style))]
+    points = [CoursePoint(0, 0, 0.0, photo_metrics.measure(photo_metrics.photo, style))]
     objective = _objective(photo_metrics, style, settings.dtype)
     seconds, began = 0.0, settings.clock()
 
@@ -113,7 +114,7 @@ def _optimize(
         seconds += settings.clock() - began
         if progress.iteration in settings.marks:
             in_table = progress.iteration in settings.table
-            measures = (photo_metrics.all if in_table else photo_metrics.course)(progress.best, style)
+            measures = (photo_metrics.measure if in_table else photo_metrics.without_fidelity)(progress.best, style)
             points.append(CoursePoint(progress.iteration, progress.evaluations, seconds, measures))
             if in_table:
                 _keep(progress.best, stem, progress.iteration)
@@ -124,7 +125,7 @@ def _optimize(
     if late := sorted(
         mark for mark in settings.marks if mark > points[-1].iteration
     ):  # it ended early, and stays there
-        measures = photo_metrics.all(end.best, style)
+        measures = photo_metrics.measure(end.best, style)
         points += [CoursePoint(mark, end.evaluations, seconds, measures) for mark in late]
         for mark in settings.marks.intersection(late, settings.table):
             _keep(end.best, stem, mark)

@@ -47,8 +47,8 @@ class PhotoMetrics:
         self._activations = self._style_metrics.activations(photo)
         self._content: dict[tuple[LossNetwork, tuple[str, ...]], Features] = {}
 
-    def course(self, output: Tensor, style: Style) -> Row:
-        """The measures that the course of an optimisation is followed by: all but those of fidelity.
+    def without_fidelity(self, output: Tensor, style: Style) -> Row:
+        """All but the measures of fidelity, which take longest: enough to follow the course of an optimisation.
 
         Args:
             output: (1, 3, H, W); it is clamped to [0, 1] first, as a file would be.
@@ -70,6 +70,6 @@ class PhotoMetrics:
             self._content[key] = style.objective.content_of(self.photo)
         return self._content[key]
 
-    def all(self, output: Tensor, style: Style) -> Row:
-        """Every measure of an output (1, 3, H, W), clamped as in `course`."""
-        return {**self.course(output, style), **self._fidelity(output, self.photo)}
+    def measure(self, output: Tensor, style: Style) -> Row:
+        """Every measure of an output (1, 3, H, W), clamped as in `without_fidelity`."""
+        return {**self.without_fidelity(output, style), **self._fidelity(output, self.photo)}

@@ -71,7 +71,7 @@ class Result:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Means, worths, content ratios, and every single measure."""
+        """Means, equivalent iterations, content ratios, and every single measure."""
         return {
             "equivalent_iterations": self.equivalent_iterations(),
             "content_ratio": self.content_ratios(),
@@ -106,7 +106,7 @@ def _joined(styles: Mapping[str, Mapping[str, list[Row]]]) -> dict[str, list[Row
 def _summaries(
     senses: Mapping[str, Sequence[EquivalentIterations]],
 ) -> dict[str, dict[str, float | int]]:
-    return {sense: summary(equivalents) for sense, equivalents in senses.items()}
+    return {sense: summary(reached) for sense, reached in senses.items()}
 
 
 def _mean(rows: Sequence[Row]) -> Row:

@@ -7,10 +7,12 @@ picture, the bank's training objective for one:
     minimize(photo, lambda x: objective.stylizing_terms(photo, x, [0], content), LBFGS(), 500, total=objective.total)
 """
 
-from stylebank.optimize.minimize import LossPoint, MinimizeProgress, Minimum, minimize
+from stylebank.optimize.coarse_to_fine import Optimized, Step
+from stylebank.optimize.loss_function import LossPoint
+from stylebank.optimize.minimize import MinimizeProgress, Minimum, minimize
 from stylebank.optimize.paintings import Painting
-from stylebank.optimize.picture import Optimized, Step, find_preset, optimize_image
-from stylebank.optimize.presets import PRESETS, Preset
+from stylebank.optimize.picture import optimize_image
+from stylebank.optimize.presets import PRESETS, Preset, find_preset
 from stylebank.optimize.steps import LBFGS, Adam, Descent
 
 __all__ = [

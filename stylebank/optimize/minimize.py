@@ -6,33 +6,18 @@ search) and once in most; evaluations are counted by themselves. Seconds are tho
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from stylebank.errors import TrainingError
+from stylebank.optimize.loss_function import LossFunction, LossPoint, NotFiniteError, Terms, Total, sum_of_terms
 from stylebank.optimize.steps import Settings
 
-Terms = Mapping[str, Tensor]
-"""Loss terms by name, each of any shape."""
-Total = Callable[[Terms], Tensor]
-"""Terms -> the one number that is minimised."""
 Ended = Literal["finished", "stopped", "converged", "not finite"]
-
-
-@dataclass(frozen=True)
-class LossPoint:
-    """The losses of one picture."""
-
-    iteration: int
-    """How many iterations the picture has been through: 0 is the start."""
-    loss: float
-    terms: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -67,11 +52,6 @@ class Minimum:
     seconds: float
 
 
-def sum_of_terms(terms: Terms) -> Tensor:
-    """The sum of all terms, of all their elements: the usual total."""
-    return torch.stack([value.sum() for value in terms.values()]).sum()
-
-
 def minimize(
     image: Tensor,
     objective: Callable[[Tensor], Terms],
@@ -102,7 +82,7 @@ def minimize(
     Raises:
         TrainingError: already the loss of the start is not finite.
     """
-    search = _Search(_Function(image, objective, total), settings, bounds)
+    search = _Search(LossFunction(image, objective, total), settings, bounds)
     ended: Ended = "finished"
     for iteration in range(1, iterations + 1):
         if stop():
@@ -122,7 +102,7 @@ def minimize(
 class _Search:
     """A minimisation between two of its iterations."""
 
-    def __init__(self, function: _Function, settings: Settings, bounds: tuple[float, float] | None) -> None:
+    def __init__(self, function: LossFunction, settings: Settings, bounds: tuple[float, float] | None) -> None:
         self.function, self.settings, self.bounds = function, settings, bounds
         self.optimizer, self.seconds = settings.optimizer(function.image), 0.0
         self.history: list[LossPoint] = []
@@ -135,7 +115,7 @@ class _Search:
         try:
             self.history.append(self.function.point(iteration - 1))
             self.optimizer.step(self.function)
-        except FloatingPointError:
+        except NotFiniteError:
             return False
         if self.bounds:
             self.function.image.data.clamp_(*self.bounds)
@@ -164,7 +144,7 @@ class _Search:
         if ended != "not finite":
             try:
                 self.history.append(function.point(len(self.history)))
-            except FloatingPointError:
+            except NotFiniteError:
                 ended = "not finite"
         seconds = self.seconds + time.perf_counter() - began
         done = len(self.history) - 1
@@ -178,57 +158,3 @@ class _Search:
             evaluations=function.count,
             seconds=seconds,
         )
-
-
-class _Function:
-    """The total as a function of the picture as it is now; a picture asked about twice in a row is computed once.
-
-    That matters for L-BFGS, where an iteration starts at the picture its last line search ended with.
-    """
-
-    def __init__(self, image: Tensor, objective: Callable[[Tensor], Terms], total: Total) -> None:
-        self.image = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
-        self.best = self.image.detach().clone()
-        self.best_point = LossPoint(0, math.inf, {})
-        self.count = 0
-        self._objective, self._total = objective, total
-        self._known: Tensor | None = None
-        self._loss = math.nan
-        self._terms: dict[str, float] = {}
-        self._iteration = 0
-
-    def __call__(self) -> float:
-        """The loss; its gradient is in `image.grad`. Raises FloatingPointError if it is not finite."""
-        if self.is_known():
-            return self._loss
-        self.image.grad = None
-        with torch.enable_grad():
-            terms = self._objective(self.image)
-            loss = self._total(terms)
-            loss.backward()
-        self.count += 1
-        self._loss, self._known = float(loss.detach()), self.image.detach().clone()
-        self._terms = {name: float(value.detach().mean()) for name, value in terms.items()}
-        if not math.isfinite(self._loss):
-            raise self._failure()
-        if self._loss < self.best_point.loss:
-            self.best.copy_(self._known)
-            self.best_point = LossPoint(self._iteration, self._loss, self._terms)
-        return self._loss
-
-    def is_known(self) -> bool:
-        """Whether the picture is the one that was computed last."""
-        return self._known is not None and torch.equal(self._known, self.image)
-
-    def point(self, iteration: int) -> LossPoint:
-        """The losses of the picture as it is now, after so many iterations."""
-        self._iteration = iteration
-        loss = self()
-        self._iteration = iteration + 1  # of whatever a line search tries from here
-        return LossPoint(iteration, loss, self._terms)
-
-    def _failure(self) -> Exception:
-        if self.best_point.loss < math.inf:
-            return FloatingPointError()
-        named = ", ".join(f"{name} {value:g}" for name, value in self._terms.items())
-        return TrainingError(f"The loss of the starting picture is not finite ({named}): there is nothing to minimise.")

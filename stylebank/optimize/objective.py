@@ -18,7 +18,7 @@ from stylebank.device import at_least_float32
 from stylebank.inference.blending import Recipe, region_masks
 from stylebank.losses.functional import gram
 from stylebank.losses.vgg import LossNetwork
-from stylebank.optimize.minimize import Terms
+from stylebank.optimize.loss_function import Terms
 from stylebank.optimize.presets import Preset
 
 EPS = 1e-10  # of the normalized preset

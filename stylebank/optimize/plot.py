@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylebank.errors import ImageError, MissingExtraError
 from stylebank.files import new_file
-from stylebank.optimize.minimize import LossPoint
+from stylebank.optimize.loss_function import LossPoint
 
 FORMATS = (".png", ".svg", ".pdf")
 

@@ -6,6 +6,7 @@ Every one sums squared differences of activations and of Gram matrices; they dif
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -35,7 +36,11 @@ def squared_variation(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Preset:
-    """All that makes up a program. Pixels are 0 to 255, activations at Oxford's scale."""
+    """All that makes up a program. Pixels are 0 to 255, activations at Oxford's scale.
+
+    Raises:
+        ConfigError: a weight is out of range, or all are 0.
+    """
 
     name: str
     network: Network
@@ -61,6 +66,13 @@ class Preset:
     """Pixels are cut off there after every iteration."""
     keep_best: bool = False
     """Give the picture with the lowest loss seen, not the last one."""
+
+    def __post_init__(self) -> None:
+        weights = (self.content_weight, self.style_weight, self.tv_weight)
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+            raise ConfigError(
+                f"The weights of content, style and variation must be 0 or more and not all 0, not {weights}."
+            )
 
 
 def equal_weights(layers: Sequence[str], total: float) -> dict[str, float]:
@@ -163,3 +175,14 @@ def with_network(preset: Preset, network: Network) -> Preset:
         return replace(preset, network=network)
     names = [name for name in layer_names(network) if name.startswith("relu")][: len(_CONVOLUTIONS)]
     return replace(preset, network=network, content_layers={names[4]: 1.0}, style_layers=equal_weights(names, 1.0))
+
+
+def find_preset(name: str) -> Preset:
+    """A preset by its name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'; valid are {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -11,8 +11,9 @@ from PIL import Image
 from stylebank.errors import ConfigError
 from stylebank.images import Picture, check_writable, load_picture, resize_short_side, save_picture
 from stylebank.inference.masks import feather, load_mask
+from stylebank.optimize.coarse_to_fine import Optimized, Step
 from stylebank.optimize.paintings import Painting
-from stylebank.optimize.picture import Optimized, Step, optimize_image
+from stylebank.optimize.picture import optimize_image
 from stylebank.optimize.plot import check_plot, plot_losses
 from stylebank.optimize.presets import Preset
 from stylebank.optimize.scales import iterations_of, sizes_of
@@ -78,8 +79,9 @@ def optimize_files(
     photograph = _photograph(request)
     total = total_iterations(request, photograph.rgb.size)
     _check_files(request, total)
-    on_start(total)
     paintings = _paintings(request)
+    initial = load_picture(request.initial).rgb if request.initial else None
+    on_start(total)
 
     def follow(step: Step) -> None:
         on_step(step)
@@ -90,7 +92,7 @@ def optimize_files(
         photograph.rgb,
         paintings,
         request.preset,
-        initial=load_picture(request.initial).rgb if request.initial else None,
+        initial=initial,
         scales=request.scales,
         seed=request.seed,
         colors=request.colors,
