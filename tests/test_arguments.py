@@ -6,6 +6,7 @@ import argparse
 
 import pytest
 
+from stylebank.cli import main
 from stylebank.cli.arguments import at_least
 
 
@@ -24,3 +25,13 @@ def test_there_may_be_a_highest() -> None:
     assert at_least(2, highest=64)("64") == 64
     with pytest.raises(argparse.ArgumentTypeError, match="65 is not a whole number from 2 to 64"):
         at_least(2, highest=64)("65")
+
+
+@pytest.mark.parametrize("command", ["train", "stylize", "evaluate", "study", "optimize"])
+def test_help_tells_defaults_that_say_something(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default: auto)" in text
+    for nothing in ("None", "False", "[]"):
+        assert f"(default: {nothing})" not in text

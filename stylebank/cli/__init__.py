@@ -73,11 +73,19 @@ def _run(options: argparse.Namespace) -> int:
         return 1
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the defaults, where there is one to tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False or action.default == []
+        return action.help if nothing else super()._get_help_string(action)
+
+
 class _Parser(argparse.ArgumentParser):
     """With the options that every command has, at whatever level: parsers of commands are of this class, too."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"formatter_class": argparse.ArgumentDefaultsHelpFormatter, **options})
+        super().__init__(**{"formatter_class": _Help, **options})
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
             "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
