@@ -18,6 +18,7 @@ from stylebank.cli.stylize.options import StylizeOptions, WebcamOptions, request
 from stylebank.cli.stylize.region_options import RegionOptions
 from stylebank.errors import ConfigError
 from stylebank.regions import RegionMethod
+from stylebank.video import StreamRules
 
 
 def arguments(*texts: str) -> argparse.Namespace:
@@ -40,7 +41,8 @@ def test_every_text_is_read_into_a_value() -> None:
         *("--mask", "calm=a=b.png", "storm:0.25=c.png", "--preserve-colors", "luma", "--seed", "3"),
         *("--regions", "kmeans:4", "--assign", "0=calm", "--show-regions", "map.png"),
         *("--stabilize", "--start", "1", "--end", "2.5", "--frames", "--fps", "24", "--codec", "ffv1"),
-        *("--preset", "fast", "--batch", "2", "--lenient", "--drop-streams", "--profile"),
+        *("--preset", "fast", "--batch", "2", "--lenient", "--drop-streams"),
+        *("--transcode-audio", "--profile"),
     )
     before = deepcopy(vars(given))
     assert request_of(given) == StylizeOptions(
@@ -60,7 +62,9 @@ def test_every_text_is_read_into_a_value() -> None:
             stroke="auto",
             regions=RegionOptions(RegionMethod("kmeans", 4), assign="0=calm", show=Path("map.png"), seed=3),
         ),
-        films=FilmOptions("blend", 1.0, 2.5, True, 24.0, "ffv1", "fast", 2, True, True, True),
+        films=FilmOptions(
+            "blend", 1.0, 2.5, True, 24.0, "ffv1", "fast", 2, True, StreamRules(drop=True, transcode_audio=True), True
+        ),
         existing=Existing(resume=True),
         size=360,
         tile=512,
