@@ -369,6 +369,11 @@ def test_too_small_pictures_are_refused(vgg19: Path) -> None:
         optimize_image(drawing(0), [Painting(drawing(1))], "gatis", weights=vgg19, device="cpu")
 
 
+def test_a_way_to_keep_colours_that_does_not_exist_is_refused_before_the_loss_network_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'lumen'; valid are none, luma, histogram"):
+        optimize_image(drawing(0), [Painting(drawing(1))], "gatys", weights=tmp_path / "gone", colors="lumen")
+
+
 # --------------------------------------------------------------------------------------------- the whole thing
 
 

@@ -31,6 +31,12 @@ _LOW, _HIGH = np.array([0, -128, -128], np.float32), np.array([100, 128, 128], n
 Box = tuple[int, int, int, int]
 
 
+def check_mode(mode: str) -> None:
+    """Raises ConfigError if there is no such mode; for callers whose work before the colours takes long."""
+    if mode not in MODES:
+        raise ConfigError(f"Colours cannot be preserved by '{mode}'; valid are {', '.join(MODES)}.")
+
+
 def preserve_colors(stylized: Image.Image, photograph: Image.Image, mode: str) -> Image.Image:
     """The stylized picture in the photograph's colours.
 
@@ -46,8 +52,7 @@ def preserve_colors(stylized: Image.Image, photograph: Image.Image, mode: str) -
         ConfigError: there is no such mode.
         ImageError: the pictures differ in size or are not RGB.
     """
-    if mode not in MODES:
-        raise ConfigError(f"Colours cannot be preserved by '{mode}'; valid are {', '.join(MODES)}.")
+    check_mode(mode)
     for picture in (stylized, photograph):
         if picture.mode != "RGB" or picture.size != stylized.size:
             raise ImageError(

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from stylebank.device import place, resolve_device
+from stylebank.inference.colors import check_mode
 from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.coarse_to_fine import CoarseToFine, Optimized, Step
@@ -56,6 +57,7 @@ def optimize_image(
         TrainingError: the loss is not finite from the start.
     """
     preset = find_preset(preset) if isinstance(preset, str) else preset
+    check_mode(colors)
     sizes = sizes_of(content.size, scales)
     iterations = dict(zip(sizes, iterations_of(preset.iterations, len(sizes)), strict=True))
     way = CoarseToFine(content, paintings, preset, iterations, recipe_of(paintings), colors, callback)
