@@ -23,7 +23,6 @@ _DRAWINGS = {
     b"%PDF": "PDF",
     b"\xd7\xcd\xc6\x9a": "WMF",
     b"<svg": "SVG",
-    b"<?xml": "XML",
 }
 
 with suppress(ImportError):  # the extra `heif`; its absence is told when a file needs it
