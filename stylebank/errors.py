@@ -39,3 +39,7 @@ class TrainingError(StyleBankError):
 
 class MissingExtraError(StyleBankError):
     """An optional dependency is not installed; the text names the extra to install."""
+
+
+class StyleBankWarning(UserWarning):
+    """Something was left out that nothing else depends on; its text is one sentence."""

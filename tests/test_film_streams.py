@@ -65,6 +65,40 @@ def test_a_film_with_time_code_goes_everywhere(tmp_path: Path, name: str) -> Non
         assert [stream.type for stream in film.streams if stream.type == "data"] == ["data"] * kept
 
 
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_is_said_of_a_film_is_kept_unless_it_is_to_be_stripped(tmp_path: Path, name: str) -> None:
+    source = make_camera_film(tmp_path / "a.mov")
+    for rules, kept in ((DROP, True), (StreamRules(drop=True, strip_metadata=True), False)):
+        path = copied(source, name, rules).path
+        with av.open(str(path)) as film:
+            said = {**film.metadata, **film.streams.video[0].metadata}
+            assert ("timecode" in {key.lower() for key in said}) is kept
+            assert kept or not [stream for stream in film.streams if stream.type == "data"]
+            own = {
+                "encoder",
+                "major_brand",
+                "minor_version",
+                "compatible_brands",
+                "handler_name",
+                "language",
+                "duration",
+                "vendor_id",
+            }
+            assert kept or {key.lower() for key in said} <= own
+        path.unlink()
+
+
+def test_titles_are_stripped_and_languages_kept(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mkv", audio=True, subtitles="subrip")
+    path = copied(source, "b.mkv", StreamRules(drop=True, strip_metadata=True)).path
+    with av.open(str(source)) as old, av.open(str(path)) as new:
+        assert old.metadata["title"] == "A film"
+        assert "title" not in new.metadata
+        assert len(new.streams) == len(old.streams)
+        languages = [[stream.metadata.get("language") for stream in film.streams] for film in (old, new)]
+        assert languages[0] == languages[1]
+
+
 def test_time_code_is_left_out_where_it_would_be_wrong(tmp_path: Path) -> None:
     reader = VideoReader(make_camera_film(tmp_path / "a.mov"), 0.12)
     writer = VideoWriter(tmp_path / "b.mov", reader)

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int
     """
     options = parser(prog).parse_args(arguments, argparse.Namespace(verbose=False, max_megapixels=None))
     keep_freed_memory()
-    with messages.tracebacks(options.verbose):
+    with messages.tracebacks(options.verbose), messages.warnings_in_a_line():
         return _run(options)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
-from stylebank.errors import StyleBankError
+from stylebank.errors import StyleBankError, StyleBankWarning
 
 BUG = "This is a bug in StyleBank:"
 
@@ -41,6 +44,24 @@ def tell(error: BaseException) -> None:
 def trace(error: BaseException) -> None:
     """Prints where an error was raised, and from which others, if `--verbose` asks for it."""
     _logger.debug("Where it was raised:", exc_info=error)
+
+
+@contextmanager
+def warnings_in_a_line() -> Iterator[None]:
+    """Context in which StyleBank's warnings are one line on stderr each, above any progress bar."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, StyleBankWarning):
+            tqdm.write(f"Warning: {message}", file=sys.stderr)
+        else:
+            before(message, category, *rest, **named)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def out_of_memory(error: BaseException) -> bool:

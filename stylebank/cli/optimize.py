@@ -74,6 +74,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quality", type=int, choices=range(1, 101), default=95, metavar="1-100", help="of JPEG and WebP"
     )
+    group.add_argument(
+        "--strip-metadata", action="store_true", help="leave out the photograph's date, camera, place, author"
+    )
     group.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -114,6 +117,7 @@ def request_of(options: argparse.Namespace) -> OptimizeRequest:
         progress_plot=options.progress_plot,
         quality=options.quality,
         overwrite=options.overwrite,
+        strip_metadata=options.strip_metadata,
     )
 
 

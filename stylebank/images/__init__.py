@@ -14,6 +14,7 @@ from stylebank.images.limit import (
     max_megapixels,
     parse_megapixels,
 )
+from stylebank.images.metadata import Metadata
 from stylebank.images.read import Picture, load_picture, probe
 from stylebank.images.tensors import resize_long_side, resize_short_side, to_image, to_tensor
 from stylebank.images.write import check_writable, save_picture
@@ -23,6 +24,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "LIMIT_VARIABLE",
     "SAVE_FORMATS",
+    "Metadata",
     "Picture",
     "check_megapixels",
     "check_writable",

@@ -16,6 +16,7 @@ from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.formats import READ_FORMATS, why_unread
 from stylebank.images.limit import open_limited
+from stylebank.images.metadata import NO_METADATA, Metadata, read_metadata
 from stylebank.images.sources import PictureSource, Source
 
 _TURNS = {
@@ -29,6 +30,7 @@ _TURNS = {
 }
 _EXIF_ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Picture:
     rgb: Image.Image
     alpha: Image.Image | None = None
     path: Path | None = None
+    metadata: Metadata = NO_METADATA
+    """As `load_picture` was asked for it."""
 
 
 def probe(path: PictureSource) -> tuple[int, int]:
@@ -50,7 +54,7 @@ def probe(path: PictureSource) -> tuple[int, int]:
         return (height, width) if _orientation(image, source) >= 5 else (width, height)
 
 
-def load_picture(path: PictureSource, draft_short_side: int | None = None) -> Picture:
+def load_picture(path: PictureSource, draft_short_side: int | None = None, *, with_metadata: bool = False) -> Picture:
     """Read a picture as upright 8-bit sRGB, with its alpha kept aside; of an animation, the first frame.
 
     From a path, from a file's bytes, or from a file open for reading bytes, which is read from where it stands to its
@@ -59,7 +63,8 @@ def load_picture(path: PictureSource, draft_short_side: int | None = None) -> Pi
     16-bit grey is scaled, not clipped. 32-bit integers and floats have no agreed white: it is the smallest
     of 255, 65535, full range (integers) or of 1, 255 (floats) that holds the brightest pixel. A broken colour
     profile is ignored; colours under transparent pixels stay as stored. `draft_short_side` lets JPEG decode
-    at 1/2, 1/4 or 1/8 scale, never to a short side below it (pixels). Raises ImageError.
+    at 1/2, 1/4 or 1/8 scale, never to a short side below it (pixels). `with_metadata` reads EXIF, XMP and resolution
+    too; what is damaged of these is left out, with a StyleBankWarning. Raises ImageError.
     """
     source = Source.of(path)
     with _opened(source) as image:
@@ -68,13 +73,14 @@ def load_picture(path: PictureSource, draft_short_side: int | None = None) -> Pi
         image.load()
         color, alpha = split_alpha(image)
         rgb = to_srgb(color, image.info.get("icc_profile"))
+        metadata = read_metadata(image, source) if with_metadata else NO_METADATA
         turn = _TURNS.get(_orientation(image, source))
         if turn is not None:
             rgb, alpha = rgb.transpose(turn), alpha.transpose(turn) if alpha else None
     rgb.info = {}
     if alpha:
         alpha.info = {}
-    return Picture(rgb, alpha, source.path)
+    return Picture(rgb, alpha, source.path, metadata)
 
 
 @contextmanager
@@ -107,10 +113,12 @@ def _header(source: Source) -> bytes:
 
 
 def _orientation(image: Image.Image, source: Source) -> int:
-    """EXIF orientation 1 to 8; damaged EXIF counts as upright. TIFF turns itself on load and then says 1."""
+    """Orientation 1 to 8, of EXIF, else XMP; damaged ones count as upright. TIFF turns itself on load, then says 1."""
     try:
-        if isinstance(image, PngImagePlugin.PngImageFile) and not _png_has_exif(source):
-            exif = Image.Image.getexif(image)  # PNG's own would decode all pixels in search of a late chunk
+        if isinstance(image, PngImagePlugin.PngImageFile):
+            if _png_has_metadata(source):  # maybe behind the pixels, which are decoded only then
+                image.load()
+            exif = Image.Image.getexif(image)
         else:
             exif = image.getexif()
         value = exif.get(_EXIF_ORIENTATION, 1)
@@ -119,12 +127,15 @@ def _orientation(image: Image.Image, source: Source) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _png_has_exif(source: Source) -> bool:
+def _png_has_metadata(source: Source) -> bool:
     with source.open() as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
             if kind == b"eXIf":
                 return True
-            file.seek(length + 4, os.SEEK_CUR)
+            read = file.read(min(length, len(_XMP_KEYWORD))) if kind == b"iTXt" else b""
+            if read == _XMP_KEYWORD:
+                return True
+            file.seek(length - len(read) + 4, os.SEEK_CUR)
     return False

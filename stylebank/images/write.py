@@ -1,4 +1,4 @@
-"""Writing picture files: all of a file or nothing, without the metadata of what was read."""
+"""Writing picture files: all of a file or nothing, with the metadata that is given and no other."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from PIL import Image
 
 from stylebank.errors import ImageError, StyleBankError
 from stylebank.files import new_file
+from stylebank.images.carry import complete_tiff, save_options
 from stylebank.images.convert import srgb_profile
 from stylebank.images.formats import SAVE_FORMATS
+from stylebank.images.metadata import Metadata
 
 
 def save_picture(
@@ -23,19 +25,21 @@ def save_picture(
     overwrite: bool = False,
     quality: int = 95,
     suffix: str | None = None,
+    metadata: Metadata | None = None,
 ) -> None:
     """Write `image` (mode RGB or L, sRGB) in the format of the suffix (`SAVE_FORMATS`), all of it or nothing.
 
     `path` may be a file open for writing bytes, which stays open; then `suffix` (`.png`) says the format.
     `alpha` (mode L, same size) goes into PNG, WebP and TIFF; for JPEG and BMP the picture is laid on white.
-    `quality`, 1 to 100, is that of JPEG (4:4:4) and WebP. Missing folders are made. Raises ImageError for an
-    unknown suffix, an existing file without `overwrite` or a picture the format cannot hold, StyleBankError for
-    a disk that fails or is full.
+    `quality`, 1 to 100, is that of JPEG (4:4:4) and WebP. `metadata` is a photograph's (`Picture.metadata`), as far as
+    the format can hold it; what does not fit is left out, with a StyleBankWarning. Missing folders are made.
+    Raises ImageError for an unknown suffix, an existing file without `overwrite` or a picture the format cannot hold,
+    StyleBankError for a disk that fails or is full.
     """
     if not isinstance(path, str | Path):
         said = f"'{name}'" if isinstance(name := getattr(path, "name", None), str) else "the open file"
         _check(image, alpha, quality, said)
-        data = _encode(image, alpha, suffix or "", quality, said)
+        data = _encode(image, alpha, suffix or "", quality, metadata, said)
         try:
             path.write(data)
         except (OSError, ValueError, TypeError) as error:
@@ -46,7 +50,7 @@ def save_picture(
     check_writable(path, overwrite=overwrite)
     _check(image, alpha, quality, f"'{path}'")
     # In memory: the disk is touched only once encoding has succeeded.
-    data = _encode(image, alpha, path.suffix, quality, f"'{path}'")
+    data = _encode(image, alpha, path.suffix, quality, metadata, f"'{path}'")
     with new_file(path) as temporary:
         temporary.write_bytes(data)
 
@@ -83,7 +87,14 @@ def _format_of(suffix: str, said: str) -> str:
     return SAVE_FORMATS[suffix.lower()]
 
 
-def _encode(image: Image.Image, alpha: Image.Image | None, suffix: str, quality: int, said: str) -> bytes:
+def _encode(
+    image: Image.Image,
+    alpha: Image.Image | None,
+    suffix: str,
+    quality: int,
+    metadata: Metadata | None,
+    said: str,
+) -> bytes:
     """The whole file as bytes."""
     kind = _format_of(suffix, said)
     by_kind: dict[str, dict[str, Any]] = {
@@ -91,7 +102,7 @@ def _encode(image: Image.Image, alpha: Image.Image | None, suffix: str, quality:
         "WEBP": {"quality": quality, "exact": True},  # exact: keep the colours under transparent pixels
         "TIFF": {"compression": "tiff_adobe_deflate"},
     }
-    options = by_kind.get(kind, {})
+    options = by_kind.get(kind, {}) | (save_options(kind, metadata, image.size, said) if metadata else {})
     if image.mode == "RGB" and kind != "BMP":
         options["icc_profile"] = srgb_profile()
     plain = image.copy()
@@ -103,7 +114,8 @@ def _encode(image: Image.Image, alpha: Image.Image | None, suffix: str, quality:
     buffer = io.BytesIO()
     try:
         plain.save(buffer, format=kind, **options)
-    except (OSError, ValueError, MemoryError, struct.error) as error:
+    except (OSError, ValueError, RuntimeError, MemoryError, struct.error) as error:
         size = f"{image.width}x{image.height}"
         raise ImageError(f"{said} ({size} pixels) cannot be encoded as {kind}: {error}") from error
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    return complete_tiff(data, metadata, image.size) if metadata and kind == "TIFF" else data

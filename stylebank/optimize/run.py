@@ -54,6 +54,8 @@ class OptimizeRequest:
     progress_plot: Path | None = None
     quality: int = 95
     overwrite: bool = False
+    strip_metadata: bool = False
+    """Leave out what the photograph's file says of it: date, camera, place, author."""
 
 
 def optimize_files(
@@ -112,7 +114,7 @@ def total_iterations(request: OptimizeRequest, size: tuple[int, int]) -> int:
 
 
 def _photograph(request: OptimizeRequest) -> Picture:
-    photograph = load_picture(request.content, draft_short_side=request.size)
+    photograph = load_picture(request.content, draft_short_side=request.size, with_metadata=not request.strip_metadata)
     if not request.size:
         return photograph
     rgb = resize_short_side(photograph.rgb, request.size)
@@ -120,7 +122,14 @@ def _photograph(request: OptimizeRequest) -> Picture:
 
 
 def _save(image: Image.Image, photograph: Picture, path: Path, request: OptimizeRequest) -> None:
-    save_picture(image, path, alpha=photograph.alpha, overwrite=request.overwrite, quality=request.quality)
+    save_picture(
+        image,
+        path,
+        alpha=photograph.alpha,
+        overwrite=request.overwrite,
+        quality=request.quality,
+        metadata=photograph.metadata,
+    )
 
 
 def _check_files(request: OptimizeRequest, total: int) -> None:

@@ -89,7 +89,7 @@ def _write(
             video, carriers = _add_streams(output, segments[0], encoding, film, source, plan)
             streams = [_video_packets(segments, encoding, video)]
             if film is not None and source is not None:
-                output.metadata.update(clean_metadata(film.metadata, timecode=plan.timecode))
+                output.metadata.update(clean_metadata(film.metadata, timecode=plan.timecode, strip=plan.strip_metadata))
                 output.set_chapters(moved_chapters(film, source))
                 streams.append(carried_packets(film, source, carriers))
             output.start_encoding()  # from now on it is known in which ticks times are stored
@@ -140,7 +140,8 @@ def _add_streams(
     carriers: dict[int, Carrier] = {}
     for stream in film.streams:
         if stream.index == source.video:
-            video = _add_video(output, segment, encoding, clean_metadata(stream.metadata, timecode=plan.timecode))
+            said = clean_metadata(stream.metadata, timecode=plan.timecode, strip=plan.strip_metadata)
+            video = _add_video(output, segment, encoding, said)
             video.disposition = stream.disposition
         elif stream.index not in plan.encoders:
             continue
@@ -148,7 +149,8 @@ def _add_streams(
             add_cover(output, source.path, stream)
         else:
             try:
-                carriers[stream.index] = add_carrier(output, stream, plan.encoders[stream.index], source.span)
+                encoder, strip = plan.encoders[stream.index], plan.strip_metadata
+                carriers[stream.index] = add_carrier(output, stream, encoder, source.span, strip_metadata=strip)
             except (av.error.FFmpegError, ValueError) as error:
                 raise StreamError(stream.index) from error
     return video, carriers

@@ -18,6 +18,7 @@ from stylebank.video.containers import is_cover, opened
 from stylebank.video.probe import stream_info
 from stylebank.video.timeline import Clock
 
+_NEEDED = ("language", "filename", "mimetype")
 # Facts about the old file that players would believe of the new one.
 _STALE = ("duration", "number_of_", "bps", "rotate", "encoder", "major_brand", "minor_version", "compatible_brands")
 
@@ -50,8 +51,13 @@ def add_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
     output.add_attachment(stream.metadata.get("filename", f"cover.{kind}"), f"image/{kind}", data)
 
 
-def clean_metadata(metadata: dict[str, str], *, timecode: bool = True) -> dict[str, str]:
-    """The entries that are still true of a new file with new pictures; MOV makes a track of the `timecode`."""
+def clean_metadata(metadata: dict[str, str], *, timecode: bool = True, strip: bool = False) -> dict[str, str]:
+    """The entries that are still true of a new file with new pictures; MOV makes a track of the `timecode`.
+
+    With `strip` only those are left without which a stream is not what it is: its language, an attachment's name.
+    """
+    if strip:
+        return {key: value for key, value in metadata.items() if key.lower() in _NEEDED}
     stale = (*_STALE, "_statistics", *(() if timecode else ("timecode",)))
     return {key: value for key, value in metadata.items() if not key.lower().startswith(stale)}
 

@@ -37,12 +37,14 @@ class StreamRules:
     """What happens to streams that the new film cannot hold.
 
     Sound becomes AAC (in WebM Opus) if `transcode_audio`. Sound and subtitles that still do not fit are refused
-    unless `drop`; anything else is left out, and with `complete` nothing is.
+    unless `drop`; anything else is left out, and with `complete` nothing is. `strip_metadata` leaves out what is said
+    of the film and its streams: titles, dates, places, cameras, and streams of data.
     """
 
     drop: bool = False
     transcode_audio: bool = False
     complete: bool = False
+    strip_metadata: bool = False
 
 
 DEFAULT_RULES = StreamRules()
@@ -61,6 +63,8 @@ class StreamPlan:
     """Whether the source's time code, if it has any, is still true and can be kept."""
     complete: bool = False
     """Whether it is an error to leave out anything."""
+    strip_metadata: bool = False
+    """Whether what is said of the film and its streams is left out."""
 
     def leave_out(self, info: StreamInfo) -> None:
         """Notes that a stream does not come along."""
@@ -76,7 +80,7 @@ def plan_streams(
     Raises:
         VideoError: sound or subtitles do not fit, or anything if all has to come along.
     """
-    plan = StreamPlan(timecode=not source.cut, complete=rules.complete)
+    plan = StreamPlan(timecode=not source.cut, complete=rules.complete, strip_metadata=rules.strip_metadata)
     with opened(source.path) as film:
         trial = _Trial(container, encoding, film, source)
         if plan.timecode and not trial.holds({}):
@@ -86,6 +90,8 @@ def plan_streams(
             info = stream_info(stream)
             made_anew = info.codec == "bin_data" and has_chapters  # how MP4 stores its chapters
             if stream.index == source.video or made_anew or (is_timecode(stream) and plan.timecode and trial.is_mov):
+                continue
+            if rules.strip_metadata and info.kind == "data":  # cameras store where they were at every moment
                 continue
             for encoder in _ways(stream, container, rules):
                 if not is_timecode(stream) and trial.holds({**plan.encoders, stream.index: encoder}):
@@ -97,7 +103,14 @@ def plan_streams(
     return plan
 
 
-def add_carrier(output: OutputContainer, stream: Stream, encoder: str | None, span: Span = (None, None)) -> Carrier:
+def add_carrier(
+    output: OutputContainer,
+    stream: Stream,
+    encoder: str | None,
+    span: Span = (None, None),
+    *,
+    strip_metadata: bool = False,
+) -> Carrier:
     """Adds a stream to `output` that takes what `stream` has: copied, or with an encoder made anew; `span` as `Sound`.
 
     Raises:
@@ -111,7 +124,7 @@ def add_carrier(output: OutputContainer, stream: Stream, encoder: str | None, sp
     else:
         carrier = Titles(output, stream, encoder)
     carrier.stream.disposition = stream.disposition
-    carrier.stream.metadata.update(clean_metadata(stream.metadata))
+    carrier.stream.metadata.update(clean_metadata(stream.metadata, strip=strip_metadata))
     return carrier
 
 

@@ -71,6 +71,6 @@ def films_of(options: argparse.Namespace) -> FilmOptions:
         preset=options.preset,
         batch=options.batch,
         lenient=options.lenient,
-        streams=StreamRules(options.drop_streams, options.transcode_audio, options.strict),
+        streams=StreamRules(options.drop_streams, options.transcode_audio, options.strict, options.strip_metadata),
         profile=options.profile,
     )

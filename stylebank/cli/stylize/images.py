@@ -9,7 +9,7 @@ from PIL import Image
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions
-from stylebank.images import load_picture, resize_short_side, save_picture
+from stylebank.images import Metadata, load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.strokes import resize_to_work, restore_detail
@@ -26,7 +26,7 @@ def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: Stylize
     Raises:
         StyleBankError: it cannot be read, stylized or written.
     """
-    picture = load_picture(job.source, draft_short_side=options.size)
+    picture = load_picture(job.source, draft_short_side=options.size, with_metadata=not options.strip_metadata)
     rgb, alpha = picture.rgb, picture.alpha
     if options.size:
         rgb = resize_short_side(rgb, options.size)
@@ -36,10 +36,10 @@ def stylize_picture(stylizer: Stylizer, looks: Looks, job: Job, options: Stylize
     for name, recipe in looks.recipes(rgb).items():
         outputs[name] = preserve_colors(restore_detail(encoded.stylize(recipe), rgb), rgb, options.looks.colors)
         if name in job.targets:  # at once: with many looks all of them would fill the memory
-            _save(outputs.pop(name), job.targets[name], options, alpha)
+            _save(outputs.pop(name), job.targets[name], options, picture.metadata, alpha)
     if options.looks.sweep:
         (target,) = job.targets.values()
-        _save(_strip(outputs), target, options)
+        _save(_strip(outputs), target, options, picture.metadata)
 
 
 def show_regions(looks: Looks, source: Path, target: Path, options: StylizeOptions) -> list[Path]:
@@ -50,9 +50,16 @@ def show_regions(looks: Looks, source: Path, target: Path, options: StylizeOptio
     return save_label_map(looks.finder.full_size(rgb), target, overwrite=options.existing.overwrite)
 
 
-def _save(image: Image.Image, target: Path, options: StylizeOptions, alpha: Image.Image | None = None) -> None:
+def _save(
+    image: Image.Image,
+    target: Path,
+    options: StylizeOptions,
+    metadata: Metadata,
+    alpha: Image.Image | None = None,
+) -> None:
     quality = DEFAULT_QUALITY if options.quality is None else options.quality
-    save_picture(image, target, alpha=alpha, overwrite=options.existing.overwrite, quality=quality)
+    overwrite = options.existing.overwrite
+    save_picture(image, target, alpha=alpha, overwrite=overwrite, quality=quality, metadata=metadata)
 
 
 def _strip(pictures: dict[str, Image.Image]) -> Image.Image:

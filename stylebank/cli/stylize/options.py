@@ -14,7 +14,19 @@ from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
 from stylebank.films.stabilize import StabilizeMethod
 
-_STILL = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
+_STILL = (
+    "input",
+    "output",
+    "sweep",
+    "regions",
+    "show_regions",
+    "frames",
+    "resume",
+    "start",
+    "end",
+    "fps",
+    "strip_metadata",
+)
 """Options that say nothing about a camera."""
 
 
@@ -36,6 +48,8 @@ class StylizeOptions:
     quality: int | None = None
     """Of JPEG and WebP 1 to 100, of films the encoder's own."""
     precision: str = "auto"
+    strip_metadata: bool = False
+    """Leave out what the source's file says of it: date, camera, place, author."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", type=int, metavar="N", help="of JPEG and WebP 1 to 100 (best), else 95; of films the encoder's own"
     )
+    parser.add_argument(
+        "--strip-metadata", action="store_true", help="leave out date, camera, place, author and the like"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -110,6 +127,7 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
         tile=options.tile,
         quality=options.quality,
         precision=options.precision,
+        strip_metadata=options.strip_metadata,
     )
 
 
