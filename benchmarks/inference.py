@@ -39,7 +39,7 @@ from stylebank.config import Architecture
 from stylebank.device import autocast, place, resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.images import load_picture, to_tensor
-from stylebank.inference.memory import keep_freed_memory
+from stylebank.inference.allocator import keep_freed_memory
 from stylebank.inference.stylizer import Stylizer
 from stylebank.network.model import StyleBank
 

@@ -37,7 +37,7 @@ from stylebank.cli import parser
 from stylebank.cli.train import request_of
 from stylebank.config import load_config, parse_overrides
 from stylebank.errors import StyleBankError
-from stylebank.inference.memory import keep_freed_memory
+from stylebank.inference.allocator import keep_freed_memory
 from stylebank.training.hooks import Hooks
 from stylebank.training.run import train
 from stylebank.training.state import load_training_state

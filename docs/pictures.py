@@ -16,9 +16,10 @@ from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
 from stylebank.inference.blending import Recipe, Region, blend
+from stylebank.inference.choices import Stroke
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.masks import feather
-from stylebank.inference.strokes import Stroke, resize_to_work, restore_detail
+from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     PALETTE,

@@ -12,8 +12,9 @@ All of them raise `stylebank.errors.StyleBankError`, whose text is one sentence 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stylebank.late import late
 
 if TYPE_CHECKING:
     from stylebank.evaluation.run import evaluate
@@ -34,10 +35,7 @@ _DOORS = {
 __all__ = ["Stylizer", "__version__", "add_style", "evaluate", "optimize_image", "train"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _DOORS:  # late: torch takes seconds to import
-        return getattr(importlib.import_module(_DOORS[name]), name)
-    raise AttributeError(f"module 'stylebank' has no attribute {name!r}")
+__getattr__ = late(__name__, _DOORS)
 
 
 def __dir__() -> list[str]:

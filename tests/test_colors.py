@@ -11,7 +11,8 @@ from skimage.exposure import match_histograms
 
 from stylebank.errors import ConfigError, ImageError
 from stylebank.inference import colors
-from stylebank.inference.colors import MODES, preserve_colors
+from stylebank.inference.choices import COLOR_MODES
+from stylebank.inference.colors import preserve_colors
 
 SIZE = (60, 45)
 
@@ -38,13 +39,13 @@ def furthest(a: Image.Image, b: Image.Image) -> int:
 # ---------------------------------------------------------------------------------------------- every mode
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COLOR_MODES)
 def test_a_photograph_in_its_own_colours_stays(mode: str) -> None:
     photograph = picture(0, 0, 256)
     assert furthest(preserve_colors(photograph, photograph, mode), photograph) <= 1
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COLOR_MODES)
 def test_size_mode_and_inputs_stay(mode: str) -> None:
     stylized, photograph = picture(0), picture(1)
     before = stylized.tobytes(), photograph.tobytes()
@@ -54,7 +55,7 @@ def test_size_mode_and_inputs_stay(mode: str) -> None:
     assert (stylized.tobytes(), photograph.tobytes()) == before
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COLOR_MODES)
 def test_strips_do_not_show(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stylized, photograph = picture(0), picture(1)
     whole = preserve_colors(stylized, photograph, mode)

@@ -72,3 +72,16 @@ def test_captions_stand_above_their_columns() -> None:
     assert not dark[2 * (60 + GAP) :].any()
     empty = np.asarray(contact_sheet([row], ["", "", ""], cell=(60, 20)))
     assert (sheet[CAPTION:] == empty[CAPTION:]).all()
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+def test_a_caption_stays_above_its_own_picture(width: int) -> None:
+    row = [Image.new("RGB", (width, 20), "gray")] * 2
+    sheets = [
+        np.asarray(contact_sheet([row], [caption, ""], cell=(width, 20))).astype(int)
+        for caption in ("", "a_very_long_name_of_a_style")
+    ]
+    differs = np.abs(sheets[0] - sheets[1]).any(axis=2)
+    assert differs.any()
+    assert not differs[:, GAP + width + GAP // 2 :].any()
+    assert not differs[CAPTION + GAP :].any()

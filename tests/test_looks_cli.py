@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from tiny import fail, paint, pixels, succeed, write_bank
 
+from stylebank.images.contact_sheet import contact_sheet
+
 SIZE = (64, 48)
 
 
@@ -176,6 +178,20 @@ def test_a_sweep_is_a_strip_from_one_style_to_the_other(look: Callable[..., np.n
     assert np.abs(pictures[0] - look("--style", "calm")).max() <= 1
     assert np.abs(pictures[1] - look("--style", "calm:0.5", "storm:0.5")).max() <= 1
     assert np.abs(pictures[2] - look("--style", "storm")).max() <= 1
+
+
+def test_a_strip_names_the_styles_at_its_ends_and_the_shares_between(
+    look: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions: list[str] = []
+
+    def sheet(rows: list[list[Image.Image]], names: list[str], cell: tuple[int, int]) -> Image.Image:
+        captions.extend(names)
+        return contact_sheet(rows, names, cell)
+
+    monkeypatch.setattr("stylebank.cli.stylize.images.contact_sheet", sheet)
+    look("--style", "calm", "storm", "--sweep", "4")
+    assert captions == ["calm", "67 : 33", "33 : 67", "storm"]
 
 
 @pytest.mark.parametrize(

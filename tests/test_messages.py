@@ -104,9 +104,9 @@ def test_torchrun_has_the_sentence_and_the_code(stylize: list[object], tmp_path:
     broken = tmp_path / "broken.py"
     broken.write_text(
         "import os, sys\n"
-        "from stylebank.cli import main, stylize\n"
+        "from stylebank.cli import main\nfrom stylebank.cli.stylize import work\n"
         "def plan(*arguments, **options): raise KeyError('gone')\n"
-        "if os.environ['RANK'] == '1': stylize.plan = plan\n"
+        "if os.environ['RANK'] == '1': work.plan = plan\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", broken]

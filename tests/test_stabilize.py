@@ -17,8 +17,9 @@ from stylebank.errors import ConfigError, MissingExtraError
 from stylebank.evaluation.flicker import FRAME_BY_FRAME, flicker_table, frames_of, measure_flicker
 from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, StyleMetrics
 from stylebank.films.camera_shift import NOWHERE, camera_shift, shifted
+from stylebank.films.methods import METHODS, StabilizeMethod
 from stylebank.films.scene_cuts import is_cut
-from stylebank.films.stabilize import METHODS, WARM_UP, StabilizeMethod, Stabilizer
+from stylebank.films.stabilize import WARM_UP, Stabilizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.losses.vgg import load_loss_network

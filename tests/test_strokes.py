@@ -11,7 +11,8 @@ from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
 from stylebank.inference import strokes
-from stylebank.inference.strokes import parse_stroke, resize_to_work, restore_detail, work_size
+from stylebank.inference.choices import parse_stroke
+from stylebank.inference.strokes import resize_to_work, restore_detail, work_size
 
 SIZE = (120, 90)
 

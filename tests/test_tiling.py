@@ -22,7 +22,7 @@ from stylebank.bank.io import Bank
 from stylebank.config import Norm
 from stylebank.errors import ConfigError
 from stylebank.images import to_image, to_tensor
-from stylebank.inference import memory, tiling
+from stylebank.inference import allocator, memory, tiling
 from stylebank.inference.blending import Recipe
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.tile_grid import cut, resized_part, stretches
@@ -333,6 +333,6 @@ def test_keeping_freed_memory(works: int | None, expected: bool, monkeypatch: py
         return works or 0
 
     library = SimpleNamespace() if works is None else SimpleNamespace(mallopt=mallopt)
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: library)
-    assert memory.keep_freed_memory() is expected
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: library)
+    assert allocator.keep_freed_memory() is expected
     assert len(calls) == {1: 2, 0: 1, None: 0}[works]

@@ -32,15 +32,19 @@ from stylebank.bank.records import (
     Manifest,
     StyleInfo,
     StyleRecord,
+    find_bank,
     read_checked,
     read_manifest,
+    read_standing,
     read_style_record,
     write_json,
     write_manifest,
 )
 from stylebank.errors import BankError
-from stylebank.files import new_file, new_folder, sha256_of, standing_folder
+from stylebank.files import new_file, new_folder, sha256_of
 from stylebank.network.model import StyleBank
+
+__all__ = ["Bank", "Storage", "extend_bank", "find_bank", "load_bank", "save_bank", "write_style"]
 
 Storage = Literal["float32", "float16"]
 
@@ -114,39 +118,13 @@ def write_style(
     write_json(record, folder / STYLES / f"{name}.json")
 
 
-def find_bank(path: Path) -> Path:
-    """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
-
-    While a writer replaces it, this may be where the old one was put aside; `load_bank` follows it from there.
-
-    Raises:
-        BankError: neither holds a bank.
-    """
-    try:
-        for folder in (path, path / "bank"):
-            if (found := standing_folder(folder) / MANIFEST).is_file():
-                return found.parent
-        there = "holds no bank.json" if path.exists() else "does not exist"
-    except (OSError, ValueError) as error:
-        there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    raise BankError(f"{path} is not a bank: it {there}.")
-
-
 def load_bank(folder: Path) -> Bank:
     """Reads a bank and checks every hash. A bank that a training run replaces meanwhile is read again.
 
     Raises:
         BankError: something is missing, damaged, of a newer format, or belongs to another auto-encoder.
     """
-    while True:
-        here, manifest = standing_folder(folder), None
-        try:
-            manifest = read_manifest(here)
-            return _load(here, manifest)
-        except BankError:
-            there = standing_folder(folder)
-            if there == here and (manifest is None or read_manifest(there) == manifest):
-                raise
+    return read_standing(folder, _load)
 
 
 def _load(folder: Path, manifest: Manifest) -> Bank:

@@ -6,7 +6,7 @@ The weights they describe are read and written by `io`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,8 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, fie
 
 from stylebank.config import Architecture, Config, load_config
 from stylebank.errors import BankError, ConfigError
-from stylebank.files import new_file, sha256_of
+from stylebank.files import new_file, sha256_of, standing_folder
 from stylebank.styles import check_name
+
+_T = TypeVar("_T")
 
 FORMAT = 2
 """What is written; format 1, whose architecture was flat, is read too."""
@@ -125,6 +127,55 @@ def trained_with(record: StyleRecord) -> Config:
         return load_config(None, base=record.settings)
     except ConfigError as error:
         raise BankError(f"The record of style '{record.name}' holds settings that are not valid: {error}") from error
+
+
+def find_bank(path: Path) -> Path:
+    """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
+
+    While a writer replaces it, this may be where the old one was put aside; `read_standing` follows it from there.
+
+    Raises:
+        BankError: neither holds a bank.
+    """
+    try:
+        for folder in (path, path / "bank"):
+            if (found := standing_folder(folder) / MANIFEST).is_file():
+                return found.parent
+        there = "holds no bank.json" if path.exists() else "does not exist"
+    except (OSError, ValueError) as error:
+        there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+    raise BankError(f"{path} is not a bank: it {there}.")
+
+
+def read_standing(folder: Path, read: Callable[[Path, Manifest], _T]) -> _T:
+    """What `read` makes of the bank that stands under `folder`: again if a training run replaces it meanwhile.
+
+    Raises:
+        BankError: as `read` and `read_manifest` do.
+    """
+    while True:
+        here, manifest = standing_folder(folder), None
+        try:
+            manifest = read_manifest(here)
+            return read(here, manifest)
+        except BankError:
+            there = standing_folder(folder)
+            if there == here and (manifest is None or read_manifest(there) == manifest):
+                raise
+
+
+def read_style_records(folder: Path) -> dict[str, StyleRecord]:
+    """What is known of every style of a bank, without its weights; their hashes are checked.
+
+    Raises:
+        BankError: something is missing, damaged, of a newer format, or belongs to another auto-encoder.
+    """
+
+    def read(here: Path, manifest: Manifest) -> dict[str, StyleRecord]:
+        check_hash(here / AUTOENCODER, manifest.autoencoder_sha256)
+        return {name: read_style_record(here, name, manifest.autoencoder_sha256) for name in manifest.styles}
+
+    return read_standing(folder, read)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,22 +1,27 @@
 """The command line: one module per command, each with `add_arguments` and `run`.
 
+Commands are imported when they are called, torch when there is work for it: what needs neither is said at once.
+
 argparse, because an option such as `--styles` takes as many values as the shell expands a pattern to.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, evaluate, messages, optimize, study, train
-from stylebank.cli.stylize import command as stylize
+from stylebank.cli import messages
 from stylebank.errors import ConfigError
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
-from stylebank.inference.memory import keep_freed_memory
+from stylebank.inference.allocator import keep_freed_memory
 
 
 class Command(Protocol):
@@ -31,16 +36,17 @@ class Command(Protocol):
         """Runs the command and returns its exit code."""
 
 
-COMMANDS: dict[str, Command] = {
-    "train": train,
-    "stylize": stylize,
-    "optimize": optimize,
-    "evaluate": evaluate,
-    "bank": bank,
-    "demo": demo,
-    "study": study,
+COMMANDS: dict[str, str] = {
+    "train": "stylebank.cli.train",
+    "stylize": "stylebank.cli.stylize.command",
+    "optimize": "stylebank.cli.optimize",
+    "evaluate": "stylebank.cli.evaluate",
+    "bank": "stylebank.cli.bank",
+    "demo": "stylebank.cli.demo",
+    "study": "stylebank.cli.study",
 }
-PROGRAMS: dict[str, Command] = {"train.py": train, "infer.py": stylize}
+"""Command -> its module."""
+PROGRAMS: dict[str, str] = {"train.py": "train", "infer.py": "stylize"}
 """Programs that are one command."""
 
 
@@ -82,10 +88,15 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """With the options that every command has, at whatever level: parsers of commands are of this class, too."""
+    """With the options that every command has, at whatever level: parsers of commands are of this class, too.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        command: the module whose options it has; it is imported when something is parsed, or its help printed.
+    """
+
+    def __init__(self, command: str = "", **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **options})
+        self._command = command
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
             "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
@@ -98,26 +109,29 @@ class _Parser(argparse.ArgumentParser):
             help=f"refuse larger pictures and frames ({DEFAULT_MEGAPIXELS:g}, or what {LIMIT_VARIABLE} says)",
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of any parser; options of the command are declared now."""
+        if self._command:
+            command = cast(Command, importlib.import_module(self._command))
+            self._command = ""
+            command.add_arguments(self)
+            self.set_defaults(run=command.run)
+        return super().parse_known_args(args, namespace)
+
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:
     """The whole command line, or that of `train.py` or `infer.py`."""
-    single = PROGRAMS.get(prog or "")
-    if single:
-        made = _command_parser(_Parser(prog=prog, description=_summary(single)), single)
+    if prog in PROGRAMS:
+        module = COMMANDS[PROGRAMS[prog]]
+        made = _Parser(module, prog=prog, description=_summary(module))
     else:
         made = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
         commands = made.add_subparsers(required=True, metavar="COMMAND")
-        for name, command in COMMANDS.items():
-            summary = _summary(command)
-            _command_parser(commands.add_parser(name, help=summary, description=summary), command)
+        for name, module in COMMANDS.items():
+            summary = _summary(module)
+            commands.add_parser(name, command=module, help=summary, description=summary)
     made.add_argument("--version", action="version", version=f"stylebank {__version__}")
     return made
-
-
-def _command_parser(parser: argparse.ArgumentParser, command: Command) -> argparse.ArgumentParser:
-    command.add_arguments(parser)
-    parser.set_defaults(run=command.run)
-    return parser
 
 
 def _megapixels(text: str) -> float:
@@ -127,5 +141,10 @@ def _megapixels(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _summary(command: Command) -> str:
-    return (command.__doc__ or "").split("\n", 1)[0]
+def _summary(module: str) -> str:
+    """The first line of a module's docstring, which is read without importing it."""
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+    return (text or "").split("\n", 1)[0]

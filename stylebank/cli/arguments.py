@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stylebank.config import load_config, read_overrides
-
 DEFAULT_BANK = Path("checkpoints/stylebank-14")
 """The bank that comes with the program."""
 
@@ -37,6 +35,8 @@ def config_overrides(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: a text is not `section.key=value`; with all else that is wrong in the configuration.
     """
+    from stylebank.config import load_config, read_overrides
+
     tree, problems = read_overrides(options.set)
     given = {"content": options.content, "styles": tuple(options.styles) if options.styles else None}
     for key, value in given.items():

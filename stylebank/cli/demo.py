@@ -11,7 +11,6 @@ from PIL import Image
 from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.images import resize_short_side, save_picture
 from stylebank.images.contact_sheet import folded_sheet
-from stylebank.inference.stylizer import Stylizer
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")  # in scikit-image's own package, under free licences
 COLUMNS = 5  # of the contact sheet
@@ -36,6 +35,8 @@ def demonstrate(bank: Path, out: Path, short_side: int) -> None:
     Raises:
         StyleBankError: the bank cannot be read, or a picture not be written.
     """
+    from stylebank.inference.stylizer import Stylizer  # late: it imports torch
+
     stylizer = Stylizer.load(bank)
     rows, started = [], time.monotonic()
     for name in PHOTOGRAPHS:

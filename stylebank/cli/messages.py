@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from stylebank.errors import StyleBankError, StyleBankWarning
@@ -68,7 +67,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether memory could not be had; on a processor torch has no error of its own for that."""
     if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
         return True
-    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+    torch = sys.modules.get("torch")  # whose errors need no import as long as it has none
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
 
 
 @contextmanager

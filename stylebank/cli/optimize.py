@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
 from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError, TrainingError
-from stylebank.inference.colors import MODES
-from stylebank.optimize import Optimized, Step
-from stylebank.optimize.run import OptimizeRequest, PaintingFile, optimize_files
+from stylebank.images import check_writable
+from stylebank.inference.choices import COLOR_MODES
+
+if TYPE_CHECKING:  # else imported when there is work: they import torch
+    from stylebank.optimize import Optimized, Step
+    from stylebank.optimize.run import OptimizeRequest, PaintingFile
 
 CHECKPOINTS = 100  # iterations from one to the next, unless said otherwise
 
@@ -47,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preserve-colors",
         nargs="?",
-        choices=MODES,
+        choices=COLOR_MODES,
         default="none",
         const="luma",
         help="luma: the photograph's colours in their places; histogram: its palette",
@@ -82,6 +86,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Optimizes the picture; 0 also when stopped by a signal, with the picture reached by then."""
+    check_writable(options.output, overwrite=options.overwrite)
+    from stylebank.optimize.run import optimize_files
+
     request = request_of(options)
     with Bars(dynamic_ncols=True) as bars:
 
@@ -99,11 +106,14 @@ def request_of(options: argparse.Namespace) -> OptimizeRequest:
     Raises:
         ConfigError: a text is not of the right form, or an option does not go with the preset.
     """
+    from stylebank.cli.preset_choice import preset
+    from stylebank.optimize.run import OptimizeRequest
+
     return OptimizeRequest(
         content=options.content,
         styles=tuple(map(_painting, options.style)),
         output=options.output,
-        preset=preset_options.preset(options),
+        preset=preset(options),
         masks=tuple(map(_mask, options.mask)),
         feather=options.feather,
         size=options.size,
@@ -147,6 +157,8 @@ def _mask(text: str) -> tuple[str, Path]:
 
 def _painting(text: str) -> PaintingFile:
     """`FILE`, `FILE:WEIGHT` or `FILE:WEIGHT:SCALE`; a file whose name has colons is taken as it is."""
+    from stylebank.optimize.run import PaintingFile
+
     match = re.fullmatch(r"(.+?)(?::([^:\\/]*))?(?::([^:\\/]*))?", text)
     if match is None or Path(text).is_file():
         return PaintingFile(Path(text))

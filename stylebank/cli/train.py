@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from stylebank.cli.arguments import at_least, config_overrides
-from stylebank.distributed import SaidElsewhere
-from stylebank.training.plan import TrainRequest
-from stylebank.training.run import train
+
+if TYPE_CHECKING:  # else imported when there is work: they import torch
+    from stylebank.training.plan import TrainRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
+    from stylebank.distributed import SaidElsewhere
+    from stylebank.training.run import train
+
     try:
         result = train(request_of(options), say=tqdm.write)  # above the bar
     except SystemExit:
@@ -83,6 +87,8 @@ def request_of(options: argparse.Namespace) -> TrainRequest:
     Raises:
         ConfigError: a --set is not of the right form.
     """
+    from stylebank.training.plan import TrainRequest
+
     return TrainRequest(
         out=options.out,
         config=options.config,

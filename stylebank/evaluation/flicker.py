@@ -16,7 +16,8 @@ from stylebank.errors import ConfigError
 from stylebank.evaluation.markdown import table
 from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.warping_error import WarpingError
-from stylebank.films.stabilize import METHODS, StabilizeMethod, Stabilizer
+from stylebank.films.methods import METHODS, StabilizeMethod
+from stylebank.films.stabilize import Stabilizer
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import FrameReader
 

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylebank.films.methods import StabilizeMethod
 from stylebank.films.motion import Motion, camera_motion, flow_motion, pooled
 from stylebank.films.optical_flow import load_opencv
 from stylebank.films.scene_cuts import is_cut
 from stylebank.inference.encoded import Encoded
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.whole import WholePicture
-
-StabilizeMethod = Literal["blend", "flow"]
-METHODS: tuple[StabilizeMethod, ...] = get_args(StabilizeMethod)
 
 FEATURE_MEMORY = 0.8
 """Share of the features that comes from the frames before, where nothing changed."""

@@ -22,12 +22,14 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.films.methods import StabilizeMethod
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
-from stylebank.films.stabilize import WARM_UP, StabilizeMethod, Stabilizer
+from stylebank.films.stabilize import WARM_UP, Stabilizer
 from stylebank.inference.blending import Recipe, Region, StyleWeights
-from stylebank.inference.colors import Mode, preserve_colors
-from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail
+from stylebank.inference.choices import ColorMode, Stroke, check_stroke
+from stylebank.inference.colors import preserve_colors
+from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
@@ -51,7 +53,7 @@ class FilmStylizer:
     """(W, H) of the output, None for the film's own."""
     stroke: Stroke = 1.0
     """See `strokes.restore_detail`."""
-    colors: Mode = "none"
+    colors: ColorMode = "none"
     """See `colors.preserve_colors`."""
     tile: int | None = None
     """See `Stylizer.encode`."""

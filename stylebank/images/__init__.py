@@ -4,6 +4,8 @@ Pixels inside StyleBank are always upright sRGB, eight bits a channel in Pillow 
 whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMYK, palette) ends here.
 """
 
+from typing import TYPE_CHECKING
+
 from stylebank.images.find import find_files, find_images
 from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
 from stylebank.images.limit import (
@@ -16,8 +18,12 @@ from stylebank.images.limit import (
 )
 from stylebank.images.metadata import Metadata
 from stylebank.images.read import Picture, load_picture, probe
-from stylebank.images.tensors import resize_long_side, resize_short_side, to_image, to_tensor
+from stylebank.images.resize import resize_long_side, resize_short_side
 from stylebank.images.write import check_writable, save_picture
+from stylebank.late import late
+
+if TYPE_CHECKING:
+    from stylebank.images.tensors import to_image, to_tensor
 
 __all__ = [
     "DEFAULT_MEGAPIXELS",
@@ -41,3 +47,5 @@ __all__ = [
     "to_image",
     "to_tensor",
 ]
+
+__getattr__ = late(__name__, dict.fromkeys(("to_image", "to_tensor"), "stylebank.images.tensors"))

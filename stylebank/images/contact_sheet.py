@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 CAPTION = 22  # height in pixels
+SIZES = (14, 12, 10)
+"""Of letters, in pixels; smaller ones are hard to read."""
 GAP = 6
 
 
@@ -17,14 +19,26 @@ def contact_sheet(
     width, height = cell
     columns = max(len(row) for row in rows)
     sheet = Image.new("RGB", (GAP + columns * (width + GAP), CAPTION + GAP + len(rows) * (height + GAP)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    draw = ImageDraw.Draw(sheet)
     for column, caption in enumerate(captions):
-        draw.text((GAP + column * (width + GAP), GAP // 2), caption.replace("_", " "), fill="black", font=font)
+        text, font = _fitted(caption.replace("_", " "), width)
+        draw.text((GAP + column * (width + GAP), GAP // 2), text, fill="black", font=font)
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
             place = (GAP + x * (width + GAP), CAPTION + GAP + y * (height + GAP))
             sheet.paste(ImageOps.fit(picture.convert("RGB"), cell, Image.Resampling.LANCZOS), place)
     return sheet
+
+
+def _fitted(text: str, width: int) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """A caption that is no wider than its column: in smaller letters, then cut short."""
+    for size in SIZES:
+        font = ImageFont.load_default(size=size)
+        if font.getlength(text) <= width:
+            return text, font
+    while text and font.getlength(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text}..." if text else "", font
 
 
 def folded_sheet(

@@ -1,4 +1,4 @@
-"""Pictures as tensors and back, and resizing."""
+"""Pictures as tensors and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from stylebank.errors import ImageError
-from stylebank.images.limit import check_megapixels
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -35,23 +34,3 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
         raise ImageError(f"a tensor of shape {shape} holds values that are not finite, so it is no picture")
     levels = pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().cpu().numpy())
-
-
-def resize_short_side(image: Image.Image, size: int) -> Image.Image:
-    """Lanczos-resize so that the shorter side has `size` pixels; the image itself if it already has."""
-    return _resize(image, size, min(image.size))
-
-
-def resize_long_side(image: Image.Image, size: int) -> Image.Image:
-    """Lanczos-resize so that the longer side has `size` pixels; the image itself if it already has."""
-    return _resize(image, size, max(image.size))
-
-
-def _resize(image: Image.Image, size: int, side: int) -> Image.Image:
-    if size < 1:
-        raise ImageError(f"a picture cannot be resized to {size} pixels; valid is 1 or more")
-    if size == side:
-        return image
-    width, height = (max(1, round(length * size / side)) for length in image.size)
-    check_megapixels((width, height), f"a picture of {image.width}x{image.height} pixels scaled to a side of {size}")
-    return image.resize((width, height), Image.Resampling.LANCZOS)

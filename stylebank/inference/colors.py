@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.inference.choices import COLOR_MODES
 
-Mode = Literal["none", "luma", "histogram"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 STRIP = 2**18  # pixels at a time
 _BINS = 4096
 _LOW, _HIGH = np.array([0, -128, -128], np.float32), np.array([100, 128, 128], np.float32)  # of L, a and b
@@ -33,8 +31,8 @@ Box = tuple[int, int, int, int]
 
 def check_mode(mode: str) -> None:
     """Raises ConfigError if there is no such mode; for callers whose work before the colours takes long."""
-    if mode not in MODES:
-        raise ConfigError(f"Colours cannot be preserved by '{mode}'; valid are {', '.join(MODES)}.")
+    if mode not in COLOR_MODES:
+        raise ConfigError(f"Colours cannot be preserved by '{mode}'; valid are {', '.join(COLOR_MODES)}.")
 
 
 def preserve_colors(stylized: Image.Image, photograph: Image.Image, mode: str) -> Image.Image:

@@ -10,10 +10,8 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from stylebank.errors import ConfigError
 from stylebank.images import load_picture
-
-WIDEST_FEATHER = 10_000  # pixels
+from stylebank.inference.choices import check_feather
 
 
 def load_mask(path: str | Path) -> Tensor:
@@ -53,17 +51,6 @@ def feather(mask: Tensor, pixels: float) -> Tensor:
         return mask
     blurred = ndimage.gaussian_filter(mask.cpu().float().numpy(), pixels / 2, mode="nearest")
     return torch.from_numpy(blurred).clamp_(0, 1).to(mask.device)
-
-
-def check_feather(pixels: float) -> float:
-    """Returns a width of soft edges that is valid as it is.
-
-    Raises:
-        ConfigError: it is negative or not finite.
-    """
-    if not 0 <= pixels <= WIDEST_FEATHER:
-        raise ConfigError(f"Soft edges of {pixels:g} pixels are not possible; valid is 0 to {WIDEST_FEATHER}.")
-    return pixels
 
 
 def _shares(gray: Image.Image) -> np.ndarray:

@@ -11,9 +11,8 @@ from torch import Tensor
 from stylebank.errors import BankError, ConfigError, ImageError, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.choices import ORIGINAL
 from stylebank.styles import IDENTITY
-
-ORIGINAL = "original"  # outside all masks: the photograph itself
 
 Style = str | StyleWeights | Recipe
 Mask = Image.Image | Tensor

@@ -13,45 +13,18 @@ a stroke of 3 up, which stay recognisable here at 4.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from stylebank.errors import ConfigError, ImageError
+from stylebank.errors import ImageError
+from stylebank.inference.choices import MAX_STROKE, MIN_STROKE, Stroke, check_stroke
 from stylebank.network.model import MIN_SIDE
 
-Stroke = float | Literal["auto"]
-"""Width of strokes, 1 as the style has them; `auto` gives pictures of all sizes strokes alike in proportion."""
-
-MIN_STROKE, MAX_STROKE = 0.5, 4.0
 AUTO_SIDE = 512  # pixels: the short side of a picture whose strokes `auto` leaves as they are
 STRIP = 2**18  # pixels at a time
 _SHARE = 0.8  # of the photograph's detail; all of it looks drawn on top
 _FAINT = 0.04  # detail this strong is halved; black to white is 1
-
-
-def parse_stroke(text: str) -> Stroke:
-    """`auto` or a number, as written on a command line.
-
-    Raises:
-        ConfigError: it is neither, or lies outside 0.5 to 4.
-    """
-    try:
-        return check_stroke("auto" if text == "auto" else float(text))
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no width of strokes; valid are a number and 'auto'.") from error
-
-
-def check_stroke(stroke: Stroke) -> Stroke:
-    """Returns a width of strokes that is valid as it is.
-
-    Raises:
-        ConfigError: it lies outside 0.5 to 4.
-    """
-    if stroke != "auto" and not (math.isfinite(stroke) and MIN_STROKE <= stroke <= MAX_STROKE):
-        raise ConfigError(f"A stroke of {stroke:g} is not possible; valid is {MIN_STROKE:g} to {MAX_STROKE:g}.")
-    return stroke
 
 
 def work_size(size: tuple[int, int], stroke: Stroke) -> tuple[int, int]:

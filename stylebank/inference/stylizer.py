@@ -15,12 +15,13 @@ from stylebank.device import compute_dtype, place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import resize_short_side, to_tensor
 from stylebank.inference.blending import Recipe, calibrate
-from stylebank.inference.colors import Mode, preserve_colors
+from stylebank.inference.choices import ColorMode, Stroke, check_stroke
+from stylebank.inference.colors import preserve_colors
 from stylebank.inference.encoded import Encoded
 from stylebank.inference.inputs import ImageLike, checked, size_of, take_apart
 from stylebank.inference.memory import tile_for
 from stylebank.inference.recipes import Mask, RecipeBook, Style
-from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail
+from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
 from stylebank.network.fused import optimize_for_inference
@@ -94,7 +95,7 @@ class Stylizer:
         tile: int | None = None,
         size: int | None = None,
         stroke: Stroke = 1.0,
-        colors: Mode = "none",
+        colors: ColorMode = "none",
     ) -> ImageLike:
         """The picture in a style, a mixture, or several by region; see `recipe` for the arguments.
 

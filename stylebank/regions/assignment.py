@@ -11,7 +11,8 @@ import torch
 
 from stylebank.errors import ConfigError
 from stylebank.inference.blending import Region, blend
-from stylebank.inference.masks import check_feather, feather
+from stylebank.inference.choices import check_feather
+from stylebank.inference.masks import feather
 from stylebank.styles import IDENTITY
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"

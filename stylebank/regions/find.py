@@ -7,8 +7,9 @@ from PIL import Image
 
 from stylebank.images import resize_long_side
 from stylebank.inference.stylizer import Stylizer
+from stylebank.regions.method import RegionMethod
 from stylebank.regions.resize import upsample_labels
-from stylebank.regions.segment import RegionMethod, segment_kmeans, segment_slic
+from stylebank.regions.segment import segment_kmeans, segment_slic
 
 LONGEST_SIDE = 2048  # of the labels found, in pixels: finer edges are lost in the features, four times as coarse
 _FEATURES_OF = 640  # long side of the picture whose features are clustered: their grid is then what K-means looks at

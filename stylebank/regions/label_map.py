@@ -16,8 +16,8 @@ from scipy import ndimage
 from stylebank.errors import ImageError
 from stylebank.files import new_file
 from stylebank.images import load_picture, save_picture
+from stylebank.regions.method import MAX_LABELS
 
-MAX_LABELS = 64
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _STEP = 85  # between the levels of a channel
 _TOLERANCE = 32  # of a channel, where a colour still is a label's; less than half a step

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch.nn.functional as F
@@ -16,11 +13,7 @@ from skimage.color import rgb2lab
 from skimage.segmentation import slic
 from torch import Tensor
 
-from stylebank.errors import ConfigError
-from stylebank.regions.label_map import MAX_LABELS
 from stylebank.regions.resize import smooth_labels, upsample_labels
-
-Kind = Literal["kmeans", "slic"]
 
 _GRID = 160  # longest side clustered; regions have no finer detail, and large pictures cost no more
 _BLUR = 1 / 48  # of the longer side: what is averaged into a region rather than cut out of it
@@ -30,26 +23,6 @@ _POSITION = 1.0  # weight of where a place is: from edge to edge as much as feat
 _STARTS = 5  # K-means ends where it started from; the best of so many is kept
 _SLIC_CALM = 1.5  # pixels: SLIC's edges are ragged where the picture has texture
 _SLIC_PIXELS = 2**18  # enough for edges; larger pictures cost no more
-
-
-@dataclass(frozen=True)
-class RegionMethod:
-    """How to find regions: `kmeans` on features or `slic` on pixels, and how many at most."""
-
-    kind: Kind
-    count: int
-
-
-def parse_method(text: str) -> RegionMethod:
-    """Reads `kmeans:4` or `slic:40`.
-
-    Raises:
-        ConfigError: it is neither, or the number is out of range.
-    """
-    match = re.fullmatch(r"(\w+):(\d{1,9})", text.strip())
-    if match is None or match[1] not in get_args(Kind) or not 2 <= int(match[2]) <= MAX_LABELS:
-        raise ConfigError(f"'{text}' finds no regions; valid are kmeans:N and slic:N with N from 2 to {MAX_LABELS}.")
-    return RegionMethod("kmeans" if match[1] == "kmeans" else "slic", int(match[2]))
 
 
 def segment_kmeans(features: Tensor, k: int, seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from stylebank.errors import ConfigError
-from stylebank.films.stabilize import METHODS, StabilizeMethod
+from stylebank.films.methods import METHODS, StabilizeMethod
 from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +11,7 @@ from stylebank.cli.arguments import at_least
 from stylebank.cli.stylize import region_options
 from stylebank.cli.stylize.region_options import RegionOptions, regions_of
 from stylebank.errors import ConfigError
-from stylebank.inference.colors import MODES, Mode
-from stylebank.inference.masks import check_feather
-from stylebank.inference.recipes import ORIGINAL
-from stylebank.inference.strokes import Stroke, parse_stroke
+from stylebank.inference.choices import COLOR_MODES, ORIGINAL, ColorMode, Stroke, check_feather, parse_stroke
 from stylebank.styles import IDENTITY
 
 
@@ -52,7 +50,7 @@ class LookOptions:
     """What is where no mask is, without styles: `identity` or `original`."""
     feather: float = 0.0
     """Width of soft edges in pixels, see `masks.feather`."""
-    colors: Mode = "none"
+    colors: ColorMode = "none"
     stroke: Stroke = 1.0
     regions: RegionOptions = field(default_factory=RegionOptions)
 
@@ -92,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--preserve-colors",
-        choices=MODES,
+        choices=COLOR_MODES,
         default="none",
         help="luma: the photograph's colours in their places; histogram: its palette",
     )
@@ -125,6 +123,22 @@ def looks_of(options: argparse.Namespace) -> LookOptions:
         stroke=parse_stroke(options.stroke),
         regions=regions_of(options),
     )
+
+
+def names_of(looks: LookOptions, bank: Sequence[str]) -> list[str]:
+    """What the outputs of every look are called, by the options alone: as `Looks.names`, a strip being one.
+
+    Args:
+        bank: the names of its styles, for `all`.
+    """
+    styles = looks.styles
+    if looks.sweep:
+        return [" to ".join(style.text for style in styles)]
+    if any(style.weight is not None for style in styles):
+        return ["+".join(style.name for style in styles)]
+    if styles:
+        return list(dict.fromkeys(name for each in styles for name in (bank if each.name == "all" else [each.name])))
+    return ["regions"] if looks.masks or looks.regions.assign else []
 
 
 def parse_style(text: str) -> StyleChoice:

@@ -11,8 +11,8 @@ from stylebank.cli.stylize.look_options import LookOptions, MaskChoice, StyleCho
 from stylebank.cli.stylize.regions import RegionFinder
 from stylebank.errors import BankError, ConfigError
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.masks import feather, load_mask
-from stylebank.inference.recipes import ORIGINAL
 from stylebank.inference.stylizer import Stylizer
 from stylebank.styles import IDENTITY
 from stylebank.video import is_film
@@ -81,7 +81,12 @@ def _sweep_recipes(styles: Sequence[StyleChoice], count: int, alpha: float, styl
     if one == other:
         raise ConfigError(f"--sweep goes from one style to another, not from '{one}' to itself.")
     shares = [i / (count - 1) for i in range(count)]
-    return {f"{share:.2f} {other}": Recipe(blend({one: 1 - share, other: share}, alpha)) for share in shares}
+    return {_sweep_caption(one, other, share): Recipe(blend({one: 1 - share, other: share}, alpha)) for share in shares}
+
+
+def _sweep_caption(one: str, other: str, share: float) -> str:
+    """The styles' names at the ends, between them the percentages of both."""
+    return {0.0: one, 1.0: other}.get(share, f"{100 - round(100 * share)} : {round(100 * share)}")
 
 
 def _styles(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
-from stylebank.films.stabilize import StabilizeMethod
+from stylebank.films.methods import StabilizeMethod
 
 _STILL = (
     "input",

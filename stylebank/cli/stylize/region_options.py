@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylebank.cli.arguments import at_least
 from stylebank.errors import ConfigError
-from stylebank.regions import RegionMethod, parse_method
+from stylebank.regions.method import RegionMethod, parse_method
 
 
 @dataclass(frozen=True)
