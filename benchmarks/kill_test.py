@@ -119,7 +119,7 @@ def _options(folder: Path) -> list[str]:
 def _start(out: Path, options: list[str]) -> tuple[BaseProcess, Connection]:
     """A process that begins the run, or goes on with it, and tells what it does at which step."""
     context = multiprocessing.get_context("forkserver")  # which imports torch once for all of them
-    context.set_forkserver_preload(["stylebank.cli"])
+    context.set_forkserver_preload(["stylebank.training.run"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_command, args=(out, options, sender))
     process.start()

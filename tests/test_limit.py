@@ -14,6 +14,7 @@ import torch
 from conftest import refused
 from films import make_film
 from hostile import claiming
+from hostile_films import gif
 from PIL import Image
 from tiny import config_file, fail, paint, succeed, write_bank
 
@@ -27,6 +28,7 @@ from stylebank.images import (
     probe,
     resize_short_side,
 )
+from stylebank.images.limit import as_large_as
 from stylebank.inference.masks import load_mask
 from stylebank.training.data import Crops, content_loader, find_photographs
 from stylebank.video import open_reader
@@ -183,3 +185,37 @@ def test_a_flag_that_is_no_number_is_wrong_usage(capsys: pytest.CaptureFixture[s
         succeed(capsys, "stylize", "--list", "--max-megapixels", "many")
     assert left.value.code == 2
     assert "'many' is no limit for pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "apng"])
+def test_pillows_own_limit_holds_for_no_frame_of_an_animation(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    frames = [Image.fromarray(np.full((12, 16, 3), 40 * i, np.uint8)) for i in range(4)]
+    frames[0].save(path, "PNG" if kind == "apng" else None, save_all=True, append_images=frames[1:], disposal=2)
+    if kind == "gif":  # the last frames lie partly outside
+        path.write_bytes(gif((2, 2), (0, 0, 1), (15, 11, 1), (3, 3, 1), (15, 2, 2)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16 * 12 // 8)
+    shapes = {frame.rgb.shape for frame in open_reader(path)}
+    assert shapes == {(12, 16, 3)}
+    assert Image.MAX_IMAGE_PIXELS == 16 * 12 // 8
+
+
+def test_pillows_own_limit_holds_for_no_tile_of_a_tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert load_picture(tmp_path / "a.tif").rgb.size == (64, 48)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_pillows_limit_comes_back_when_the_last_thread_is_through() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    with as_large_as((10**6, 10**6)):
+        assert Image.MAX_IMAGE_PIXELS is None
+        with as_large_as((10**6, 10**6)):
+            pass
+        assert Image.MAX_IMAGE_PIXELS is None
+    assert before == Image.MAX_IMAGE_PIXELS
+    with as_large_as((10, 10)):
+        assert before == Image.MAX_IMAGE_PIXELS

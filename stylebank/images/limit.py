@@ -20,8 +20,6 @@ DEFAULT_MEGAPIXELS = 250.0
 LIMIT_VARIABLE = "STYLEBANK_MAX_MEGAPIXELS"
 """Environment variable that holds another limit: processes that decode photographs inherit it, however started."""
 
-_pillow = threading.Lock()  # held while Pillow's own limit is lifted
-
 
 def max_megapixels() -> float:
     """The limit in force, in millions of pixels. Raises ConfigError if the environment variable is no such number."""
@@ -72,6 +70,44 @@ def check_megapixels(size: tuple[int, int], what: str) -> None:
         )
 
 
+class _PillowLimit:
+    """Pillow's own limit, which is one for the whole process: lifted while any thread is in need of that."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._before = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        with self._lock:
+            if not self._users:
+                self._before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    Image.MAX_IMAGE_PIXELS = self._before
+
+
+_pillow = _PillowLimit()
+
+
+@contextmanager
+def as_large_as(size: tuple[int, int]) -> Iterator[None]:
+    """Context for decoding what is `size` (W, H) at most and was checked against the limit here.
+
+    Pillow checks again while it decodes, against its own limit, which is lower: it is lifted if `size` is beyond it.
+    """
+    own = Image.MAX_IMAGE_PIXELS
+    if own is None or size[0] * size[1] > own:
+        with _pillow.lifted():
+            yield
+    else:
+        yield
+
+
 def open_limited(file: Path | BinaryIO, said: str, formats: tuple[str, ...]) -> Image.Image:
     """`Image.open` with StyleBank's limit in place of Pillow's. Raises ImageError beyond it, else as Pillow does.
 
@@ -82,14 +118,10 @@ def open_limited(file: Path | BinaryIO, said: str, formats: tuple[str, ...]) -> 
     try:
         image = Image.open(file, formats=formats)
     except Image.DecompressionBombError:  # Pillow's limit is lower; only now is its global setting touched
-        with _pillow:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                if not isinstance(file, Path):
-                    file.seek(0)
-                image = Image.open(file, formats=formats)  # looks at the header alone
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
+        with _pillow.lifted():
+            if not isinstance(file, Path):
+                file.seek(0)
+            image = Image.open(file, formats=formats)  # looks at the header alone
     try:
         check_megapixels(image.size, said)
     except BaseException:

@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.formats import READ_FORMATS, why_unread
-from stylebank.images.limit import open_limited
+from stylebank.images.limit import as_large_as, open_limited
 from stylebank.images.metadata import NO_METADATA, Metadata, read_metadata
 from stylebank.images.sources import PictureSource, Source
 
@@ -70,7 +70,8 @@ def load_picture(path: PictureSource, draft_short_side: int | None = None, *, wi
     with _opened(source) as image:
         if draft_short_side is not None:
             image.draft(None, (max(1, draft_short_side),) * 2)
-        image.load()
+        with as_large_as(image.size):
+            image.load()
         color, alpha = split_alpha(image)
         rgb = to_srgb(color, image.info.get("icc_profile"))
         metadata = read_metadata(image, source) if with_metadata else NO_METADATA

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stylebank.errors import ImageError, StyleBankError
-from stylebank.images.limit import open_limited
+from stylebank.images.limit import as_large_as, open_limited
 from stylebank.video.animation_limits import canvas_of
 from stylebank.video.color_space import ColorSpace
 from stylebank.video.frames import Frame, FrameReader, Pixels, Position, VideoError, VideoInfo
@@ -42,7 +42,8 @@ class AnimationReader(FrameReader):
         with _opened(self.path) as image:
             self._canvas = width, height = canvas_of(self.path, image)
             plays = _plays(image)
-            shown = list(_durations(image))
+            with as_large_as(self._canvas):
+                shown = list(_durations(image))
         begin, times = exactly(start or 0), list(accumulate(shown[:-1], initial=Fraction(0)))
         kept = [i for i, time in enumerate(times) if begin <= time and (end is None or time < exactly(end))]
         if not kept:
@@ -82,8 +83,9 @@ class AnimationReader(FrameReader):
             for index in range(self._count):
                 number = self._first + index
                 if index >= after.index:
-                    image.seek(skip + number)
-                    rgb, alpha = _pixels(image, self._canvas)
+                    with as_large_as(self._canvas):
+                        image.seek(skip + number)
+                        rgb, alpha = _pixels(image, self._canvas)
                     yield Frame(index, time, self._shown[number], round(time / _TICK), rgb, alpha)
                 time += self._shown[number]
 
