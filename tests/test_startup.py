@@ -150,3 +150,11 @@ def test_the_package_offers_torch_s_names_late() -> None:
         "from stylebank.images import to_tensor; from stylebank.regions import find_regions; import torch"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env={**os.environ})
+
+
+def test_loading_a_bank_does_not_import_torch_s_compiler(bank: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from stylebank.bank.io import load_bank\n"
+        f"load_bank(Path({str(bank)!r})); assert not {{'torch._dynamo', 'sympy'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

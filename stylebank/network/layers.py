@@ -129,7 +129,8 @@ class NearestUpsample(nn.Upsample):
 def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
     """A convolution with the weights that training starts with."""
     layer = ReflectConv2d(cin, cout, kernel, stride, bias)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if not layer.weight.is_meta:  # no numbers to draw, and torch would import its compiler for it, which takes seconds
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
@@ -138,7 +139,7 @@ def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -
 def block(cin: int, cout: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:
     """Convolution, normalization where asked for, ReLU."""
     first = conv(cin, cout, kernel, stride, bias=norm != "instance")
-    if norm == "pixel" and first.bias is not None:
+    if norm == "pixel" and first.bias is not None and not first.bias.is_meta:
         # Scaling to unit length forgets how bright a patch was, unless a constant stands beside it: see PixelNorm.
         nn.init.normal_(first.bias, std=0.5)
     return nn.Sequential(first, *norm_layers(norm, cout), nn.ReLU())

@@ -96,6 +96,8 @@ def _start_near_identity(layer: nn.Module) -> None:
     """
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
+    if layer.weight.is_meta:  # see `conv`
+        return
     layer.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(layer.weight)), alpha=0.8)
     layer.bias.fill_(0.5)
 
