@@ -323,6 +323,17 @@ def test_a_container_leaves_less(tmp_path: Path) -> None:
     assert memory._free_in_container(tmp_path) == math.inf
 
 
+def test_a_limit_of_addresses_leaves_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no such limits")
+    assert memory._free_in_addresses() == math.inf or memory._free_in_addresses() < 2**60
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2**45, 2**45))
+    assert 2**44 < memory._free_in_addresses() <= 2**45
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2**20, 2**20))
+    if Path("/proc/self/statm").exists():
+        assert memory._free_in_addresses() == 0
+        assert memory.available_memory(torch.device("cpu")) == 0
+
+
 @pytest.mark.parametrize(("works", "expected"), [(1, True), (0, False), (None, False)])
 def test_keeping_freed_memory(works: int | None, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a C library that can, cannot, or knows nothing of it."""

@@ -34,7 +34,7 @@ def available_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return int(min(_free_on_machine(), _free_in_container()))
+    return int(min(_free_on_machine(), _free_in_container(), _free_in_addresses()))
 
 
 def _free_on_machine() -> int:
@@ -55,3 +55,19 @@ def _free_in_container(folder: Path = Path("/sys/fs/cgroup")) -> float:
         statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
         return max(0, limit - used + int(statistics.get("inactive_file", 0)))
     return math.inf
+
+
+def _free_in_addresses() -> float:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    with suppress(OSError, ValueError):  # Linux
+        return max(
+            0, limit - int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        )
+    return limit
