@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -42,6 +43,7 @@ PER_MEGAPIXEL = 15  # seconds beyond the limit of time that the network may take
 def main() -> int:
     """Runs the collections and prints the table of classes; 1 if any class is bad."""
     options = _parser().parse_args()
+    warnings.simplefilter("ignore")  # of Pillow, which only looks at sizes here
     if not options.pictures and not options.films:
         _parser().error("give --pictures, --films, or both")
     with tempfile.TemporaryDirectory(prefix="hostile") as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ from stylebank.cli.messages import BUG
 
 GOOD, REFUSED = "written, opens with the right size", "refused in one sentence"
 _OUT_OF_MEMORY = re.compile(r"does not fit into memory|Out of memory", re.IGNORECASE)
-_NOT_HALF = re.compile(r"\.partial(\.\w+)?$")  # what is begun of a film, to be gone on with
+_NOT_HALF = re.compile(r"\.(partial(\.\w+)?|parts)$")  # what is begun of a film, to be gone on with
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _scaled(case: Case) -> tuple[int, int]:
     """(W, H) of the output, by Pillow; a damaged orientation counts for none."""
-    with Image.open(case.photograph if case.as_mask else case.source) as image:
+    data = (case.photograph if case.as_mask else case.source).read_bytes()
+    with Image.open(io.BytesIO(data)) as image:  # given a path, Pillow maps the file, and turns some TIFFs twice
         width, height = image.size
         with suppress(Exception):
             width, height = ImageOps.exif_transpose(image).size

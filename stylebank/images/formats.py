@@ -6,10 +6,12 @@ from contextlib import suppress
 
 from PIL import Image
 
-# Only these are ever opened: Pillow would otherwise start Ghostscript for whatever looks like PostScript. Formats whose
-# plugins decode before they tell the size (JPEG XL's) are missing too: no limit would hold for them.
+from stylebank.images.jxl import is_jxl
+
+# Only these are ever opened: Pillow would otherwise start Ghostscript for whatever looks like PostScript. A plugin that
+# decodes before it tells the size, as JPEG XL's, needs one that tells it first, or no limit would hold: see `limit`.
 _WANTED = (
-    *("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "HEIF"),
+    *("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "HEIF", "JXL"),
     *("PSD", "TGA", "PCX", "ICO", "SGI", "DDS", "QOI"),
 )
 _HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
@@ -30,11 +32,16 @@ with suppress(ImportError):  # the extra `heif`; its absence is told when a file
 
     register_heif_opener(thumbnails=False)
 
+with suppress(ImportError):  # the extra `jxl`, likewise; importing it is enough
+    import pillow_jxl  # noqa: F401
+
 _SUFFIX_FORMATS = Image.registered_extensions()  # also loads every plugin, so that Image.OPEN is complete
 READ_FORMATS: tuple[str, ...] = tuple(name for name in _WANTED if name in Image.OPEN)
 """Pillow's names of the formats that are read."""
 
-IMAGE_SUFFIXES: frozenset[str] = _HEIF_SUFFIXES | {s for s, name in _SUFFIX_FORMATS.items() if name in READ_FORMATS}
+IMAGE_SUFFIXES: frozenset[str] = (
+    _HEIF_SUFFIXES | {".jxl"} | {s for s, name in _SUFFIX_FORMATS.items() if name in READ_FORMATS}
+)
 """Suffixes (lower case, with dot) of the pictures taken from folders and globs."""
 
 SAVE_FORMATS: dict[str, str] = {
@@ -54,8 +61,8 @@ def why_unread(header: bytes) -> str:
     header = header[:_HEADER]
     if header[4:8] == b"ftyp" and header[8:12] in _HEIF_BRANDS and "HEIF" not in READ_FORMATS:
         return "a HEIC picture; to read those, install pillow-heif: pip install 'stylebank[heif]'"
-    if header[:2] == b"\xff\x0a" or header[4:8] == b"JXL ":
-        return f"a JPEG XL picture, which is not read; valid formats are {', '.join(READ_FORMATS)}"
+    if is_jxl(header) and "JXL" not in READ_FORMATS:
+        return "a JPEG XL picture; to read those, install pillow-jxl-plugin: pip install 'stylebank[jxl]'"
     for start, name in _DRAWINGS.items():
         if header.startswith(start):
             return f"{name}, a drawing and no picture: export it as PNG"

@@ -6,13 +6,14 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.images.jxl import CONTAINER, is_jxl, size_of
 
 DEFAULT_MEGAPIXELS = 250.0
 """Millions of pixels: room for the largest cameras and scans, in less than 1 GB for the decoded picture."""
@@ -115,6 +116,8 @@ def open_limited(file: Path | BinaryIO, said: str, formats: tuple[str, ...]) -> 
         file: an open one must be at its beginning.
         said: what messages call it.
     """
+    if "JXL" in formats:
+        _check_jxl(file, said)
     try:
         image = Image.open(file, formats=formats)
     except Image.DecompressionBombError:  # Pillow's limit is lower; only now is its global setting touched
@@ -128,3 +131,13 @@ def open_limited(file: Path | BinaryIO, said: str, formats: tuple[str, ...]) -> 
         image.close()
         raise
     return image
+
+
+def _check_jxl(file: Path | BinaryIO, said: str) -> None:
+    """Raises ImageError for a JPEG XL file beyond the limit, and ValueError for one that claims no size."""
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as opened:
+        start = opened.tell()
+        if is_jxl(opened.read(len(CONTAINER))):
+            opened.seek(start)
+            check_megapixels(size_of(opened), said)
+        opened.seek(start)

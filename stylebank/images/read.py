@@ -115,6 +115,8 @@ def _header(source: Source) -> bytes:
 
 def _orientation(image: Image.Image, source: Source) -> int:
     """Orientation 1 to 8, of EXIF, else XMP; damaged ones count as upright. TIFF turns itself on load, then says 1."""
+    if image.format == "JXL" and not getattr(image, "jpeg", False):  # its decoder turned it; EXIF's is of no account
+        return 1
     try:
         if isinstance(image, PngImagePlugin.PngImageFile):
             if _png_has_metadata(source):  # maybe behind the pixels, which are decoded only then
