@@ -16,6 +16,8 @@ from stylebank.yaml12 import read_yaml, write_yaml
 Positive = Annotated[int, Field(gt=0)]
 Width = Annotated[int, Field(gt=0, le=2**16)]
 """Channels of a layer."""
+LARGEST_SEED = 2**32 - 1
+"""Of the filters' noise."""
 LARGEST_SIDE = 2**14
 """Pixels along a side of whatever is trained on; more is a mistake, or meant to fill the memory."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -67,6 +69,9 @@ class BankConfig(_Section):
     """Channels between the convolutions of deeper filters."""
     norm: Norm = "none"
     """Normalization between the convolutions of deeper filters."""
+    noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
+    """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
+    parts of a picture get strokes as well (the paper: none)."""
 
 
 class Architecture(_Section):
@@ -129,6 +134,8 @@ class DataConfig(_Section):
     """Random factor on `content_size`, lowest and highest."""
     flip: bool = True
     """Mirror half of the crops."""
+    cards: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the crops that are drawn instead: plain colours, gradients, shapes; photographs have too few of them."""
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
@@ -217,7 +224,7 @@ class Config(_Section):
             mode="json",
             include={
                 "loss": True,
-                "data": {"style_size", "content_size", "scale"},
+                "data": {"style_size", "content_size", "scale", "cards"},
                 "train": {"batch_size", "crop_size"},
             },
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -144,7 +144,7 @@ class FilmStylizer:
         if not self.moving:
             return self.recipe
         moving = [Region(weights, mask.at(frame)) for weights, mask in self.moving]
-        return Recipe(self.recipe.base, [*self.recipe.regions, *moving], self.recipe.keep_original)
+        return replace(self.recipe, regions=[*self.recipe.regions, *moving])
 
     def _finish(self, frame: Frame, photograph: Image.Image, pixels: np.ndarray) -> Frame:
         """The frame with its new colours, at full size."""

@@ -35,12 +35,14 @@ class Region:
 class Recipe:
     """What becomes of a picture: regions, and the weights where no region is.
 
-    With `keep_original` the photograph itself stays where no region is.
+    With `keep_original` the photograph itself stays where no region is. Of banks with noise beside the features, `seed`
+    says which: the same draws the same strokes in plain areas.
     """
 
     base: StyleWeights
     regions: Sequence[Region] = ()
     keep_original: bool = False
+    seed: int = 0
 
 
 def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[str, float]:
@@ -86,7 +88,7 @@ def _resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0, 0].clamp(0, 1)
 
 
-def fuse(model: StyleBank, features: Tensor, normalized: Tensor, recipe: Recipe, masks: Tensor) -> Tensor:
+def fuse(model: StyleBank, features: Tensor, inputs: Tensor, recipe: Recipe, masks: Tensor) -> Tensor:
     """The features to decode: sum over the regions of M_r x (sum_i w_i K_i * F).
 
     The paper masks before the filter, sum K_i * (M_i x F); masking its output instead keeps a filter from seeing the
@@ -94,20 +96,20 @@ def fuse(model: StyleBank, features: Tensor, normalized: Tensor, recipe: Recipe,
 
     Args:
         features: (B, C, h, w), as encoded; this is what `identity` stands for.
-        normalized: (B, C, h, w), the same after `StyleBank.normalize`.
+        inputs: (B, C + Z, h, w), the same after `StyleBank.filter_input`.
         masks: (regions + 1, h, w) from `region_masks`.
     """
     every = [*(region.weights for region in recipe.regions), recipe.base]
     if not recipe.regions:
-        return mix(model, features, normalized, recipe.base)
+        return mix(model, features, inputs, recipe.base)
     fused = torch.zeros_like(features)
     for weights, mask in zip(every, masks, strict=True):
         if bool(mask.any()):
-            fused = fused + mix(model, features, normalized, weights) * mask.to(features.dtype)
+            fused = fused + mix(model, features, inputs, weights) * mask.to(features.dtype)
     return fused
 
 
-def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWeights) -> Tensor:
+def mix(model: StyleBank, features: Tensor, inputs: Tensor, weights: StyleWeights) -> Tensor:
     """Sum of the filters' outputs, each times its weight; see `fuse` for shapes.
 
     Linear filters are summed before they are applied, so that a blend costs what one style costs. Deeper filters
@@ -125,9 +127,9 @@ def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWe
         shares = [share * model.identity_gain ** (strength - 1) for share in shares]
     parts = [features * identity] if identity or not filters else []
     if model.architecture.bank.depth == 1 and len(filters) > 1:
-        parts.append(_summed(normalized, list(filters.values()), shares))
+        parts.append(_summed(inputs, list(filters.values()), shares))
     else:
-        parts += [module(normalized) * share for module, share in zip(filters.values(), shares, strict=True)]
+        parts += [module(inputs) * share for module, share in zip(filters.values(), shares, strict=True)]
     total: Tensor = sum(parts[1:], start=parts[0])
     return total
 
@@ -145,16 +147,16 @@ def calibrate(model: StyleBank) -> None:
     octaves = [torch.randn(1, 3, size, size, generator=generator) for size in (4, 8, 16, 32, 64, 128)]
     noise = sum(F.interpolate(octave, (128, 128), mode="bicubic") for octave in octaves) * 0.1 + 0.5
     features = model.encode(torch.as_tensor(noise).clamp(0, 1).to(parameter.device, parameter.dtype))
-    normalized = model.normalize(features)
-    outputs = [module(normalized).float().square().mean().sqrt() for module in model.filters]
+    inputs = model.filter_input(features)
+    outputs = [module(inputs).float().square().mean().sqrt() for module in model.filters]
     model.identity_gain = float(torch.stack(outputs).mean() / features.float().square().mean().sqrt())
 
 
-def _summed(features: Tensor, filters: Sequence[nn.Module], weights: Sequence[float]) -> Tensor:
+def _summed(inputs: Tensor, filters: Sequence[nn.Module], weights: Sequence[float]) -> Tensor:
     """One convolution with the weighted sums of linear filters' kernels and biases."""
-    states = [list(module.parameters()) for module in filters]  # each: kernel (C, C, k, k), bias (C,)
+    states = [list(module.parameters()) for module in filters]  # each: kernel (C, C + Z, k, k), bias (C,)
     kernel, bias = (
         torch.stack([weight * state[i] for weight, state in zip(weights, states, strict=True)]).sum(0) for i in (0, 1)
     )
     padding = [kernel.shape[-1] // 2] * 4
-    return F.conv2d(F.pad(features, padding, mode="reflect"), kernel, bias)
+    return F.conv2d(F.pad(inputs, padding, mode="reflect"), kernel, bias)

@@ -79,9 +79,10 @@ class Stylizer:
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
+        seed: int = 0,
     ) -> Recipe:
         """What to do with a picture, checked against the bank; see `RecipeBook.recipe`."""
-        return self.recipes.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights)
+        return self.recipes.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
 
     def stylize(
         self,
@@ -91,6 +92,7 @@ class Stylizer:
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
+        seed: int = 0,
         tile: int | None = None,
         size: int | None = None,
         stroke: Stroke = 1.0,
@@ -115,7 +117,7 @@ class Stylizer:
             ConfigError: weights, alpha, tile, stroke or colours are out of range.
             ImageError: the picture is of another kind, holds values that are no pixels, or is smaller than 16 pixels.
         """
-        recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights)
+        recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
         check_stroke(stroke)
         inputs = take_apart(image)
         if isinstance(image, Tensor):

@@ -129,6 +129,7 @@ def decisive(stylizer: Stylizer, options: StylizeOptions) -> dict[str, Any]:
         "stroke": looks.stroke,
         "size": options.size,
         "assign": looks.regions.assign,
+        **({"seed": looks.regions.seed} if looks.regions.seed else {}),
         "stabilize": options.films.stabilize,
         "precision": options.precision,
         "mask": [mask.text for mask in looks.masks],

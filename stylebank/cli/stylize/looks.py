@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -39,6 +40,7 @@ class Looks:
             else:
                 self._masked.append(Region(weights, feather(load_mask(mask.path), options.feather)))
         self._bases = _bases(options, stylizer)
+        self._seed = options.regions.seed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class Looks:
     def recipes(self, photograph: Image.Image) -> dict[str, Recipe]:
         """What to do with a picture (mode RGB), by look."""
         parts = [*self._masked, *self.finder.regions(photograph)]
-        return {name: Recipe(base.base, parts, base.keep_original) for name, base in self._bases.items()}
+        return {name: replace(base, regions=parts, seed=self._seed) for name, base in self._bases.items()}
 
     def check_still(self) -> None:
         """Raises ConfigError if a mask moves."""
