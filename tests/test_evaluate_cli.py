@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
-from stylebank.evaluation import lbfgs_baseline
+from stylebank.evaluation import evaluation, lbfgs_baseline
 from stylebank.inference.stylizer import Stylizer
 
 Capture = pytest.CaptureFixture[str]
@@ -25,6 +25,13 @@ def inputs(tmp_path: Path, photos: Path, random_vgg_weights: Path) -> list[objec
     content = [photos / "disc.jpg", photos / "waves.jpg"]
     arguments = ["--content", *content, "--styles", tmp_path / "paintings", "--loss-weights", random_vgg_weights]
     return [*arguments, "--precision", "float32", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def _quick_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done with plain cards takes long and is tested by itself."""
+    row = {"card_style_gap_closed": 0.4321, "halo": 1.23}
+    monkeypatch.setattr(evaluation, "measure_cards", lambda painter, style: row)
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -76,7 +83,8 @@ def test_the_report_has_every_table_and_a_figure(tmp_path: Path, inputs: list[ob
     tables = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in tables}
     assert all(line.endswith("|") for line in tables)
-    assert len(widths) == 3  # equivalent iterations, identity, measures: every row as wide as its head
+    assert len(widths) == 4  # equivalent iterations, identity, cards, measures: every row as wide as its head
+    assert "| calm | 0.432 | 1.23 |" in text
     assert min(pixels(tmp_path / "out" / "figure.png").shape[:2]) > 300
 
 

@@ -15,7 +15,7 @@ from stylebank.evaluation.request import ITERATIONS, SMALLEST, EvaluationRequest
 from stylebank.evaluation.run import evaluate, evaluate_film
 from stylebank.evaluation.write import FIGURE, JSON, REPORT
 
-_BARS = {"outputs": ("outputs", "photograph"), "optimization": ("optimisation", "it")}
+_BARS = {"outputs": ("outputs", "photograph"), "cards": ("cards", "style"), "optimization": ("optimisation", "it")}
 """Stage -> what its bar is called, and counts."""
 
 

@@ -7,10 +7,7 @@ a halo.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-
-Levels = NDArray[np.float64]
 
 _FINER = 3  # shapes are drawn so much larger first, for smooth edges
 _GRAIN = 6.0  # levels of 255, the largest standard deviation
@@ -28,10 +25,11 @@ def draw_card(side: int, rng: np.random.Generator) -> np.ndarray:
         grain = Image.fromarray(rng.normal(size=(coarse, coarse)).astype(np.float32))
         grown = np.asarray(grain.resize((side, side), Image.Resampling.BICUBIC))
         ground += rng.uniform(0, _GRAIN) * grown[..., None]
-    return np.clip(np.rint(ground), 0, 255).astype(np.uint8)
+    card: np.ndarray = np.clip(np.rint(ground), 0, 255).astype(np.uint8)
+    return card
 
 
-def _ground(side: int, rng: np.random.Generator) -> Levels:
+def _ground(side: int, rng: np.random.Generator) -> np.ndarray:
     """(side, side, 3), 0 to 255: one colour, or half of the time a gradient to another in any direction."""
     first = _colour(rng)
     if rng.random() < 0.5:
@@ -39,16 +37,18 @@ def _ground(side: int, rng: np.random.Generator) -> Levels:
     second = first + (_colour(rng) - first) * rng.uniform(0.1, 1)
     angle, place = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, side)
     along = place[:, None] * np.sin(angle) + place[None] * np.cos(angle)
-    return first + (second - first) * (along[..., None] + 0.5)
+    gradient: np.ndarray = first + (second - first) * (along[..., None] + 0.5)
+    return gradient
 
 
-def _colour(rng: np.random.Generator) -> Levels:
+def _colour(rng: np.random.Generator) -> np.ndarray:
     """(3,), 0 to 255: often near black, white or grey, as walls, skies and nights are."""
-    tint: Levels = rng.uniform(0, 1) ** 2 * (rng.uniform(0, 1, 3) - 0.5)
-    return 255 * np.clip(rng.beta(0.7, 0.7) + tint, 0, 1)
+    tint = rng.uniform(0, 1) ** 2 * (rng.uniform(0, 1, 3) - 0.5)
+    colour: np.ndarray = np.clip(255 * (rng.beta(0.7, 0.7) + tint), 0, 255)
+    return colour
 
 
-def _shape(side: int, rng: np.random.Generator) -> Levels:
+def _shape(side: int, rng: np.random.Generator) -> np.ndarray:
     """An ellipse or a polygon anywhere on the card: (side, side, 1), 0 to 1."""
     large = side * _FINER
     mask = Image.new("L", (large, large))
