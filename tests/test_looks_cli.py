@@ -90,7 +90,7 @@ def test_tiles_change_nothing(look: Callable[..., np.ndarray]) -> None:
         (("--style", "calm:x", "storm:1"), ["'x' is not a number"]),
         (("--style", "calm:1", "calm:2"), ["twice"]),
         (("--style", "calm", "--alpha", "2"), ["alpha", "between 0 and 1"]),
-        (("--style", "calm", "--stroke", "9"), ["0.5 to 4"]),
+        (("--style", "calm", "--stroke", "17"), ["0.5 to 16"]),
         (("--mask", "calm"), ["NAME=FILE"]),
         (("--mask", "calm=nowhere.png"), ["nowhere.png"]),
         (("--mask", "gone=mask.png"), ["no style 'gone'"]),

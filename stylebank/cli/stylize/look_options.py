@@ -53,7 +53,7 @@ class LookOptions:
     feather: float = 0.0
     """Width of soft edges in pixels, see `masks.feather`."""
     colors: Mode = "none"
-    stroke: Stroke = 1.0
+    stroke: Stroke = "auto"
     regions: RegionOptions = field(default_factory=RegionOptions)
 
 
@@ -98,9 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--stroke",
-        default="1",
-        metavar="0.5..4|auto",
-        help="width of strokes; size and edges stay. auto: alike in proportion whatever the size",
+        default="auto",
+        metavar="0.5..16|auto",
+        help="width of strokes; size and edges stay. 1: as the style has them; auto: wider in pictures of more than a "
+        "megapixel, so that they can be seen",
     )
     region_options.add_arguments(parser)
 
