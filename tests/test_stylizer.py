@@ -144,6 +144,13 @@ def test_arrays_of_every_shape_and_kind(stylizer: Stylizer, picture: Image.Image
     assert stylizer.stylize(gray[..., None], "calm").shape == levels.shape
 
 
+def test_the_weight_of_one_style_alone_is_its_strength(stylizer: Stylizer, picture: Image.Image) -> None:
+    half = stylizer.stylize(picture, {"calm": 0.5}).tobytes()
+    assert half == stylizer.stylize(picture, "calm", alpha=0.5).tobytes() != stylizer.stylize(picture, "calm").tobytes()
+    with refused(ConfigError, "'calm' alone", "not 2"):
+        stylizer.stylize(picture, {"calm": 2})
+
+
 def test_the_looks_of_the_command_work_here(stylizer: Stylizer, picture: Image.Image) -> None:
     large = picture.resize((120, 90))
     plain = stylizer.stylize(large, "calm")

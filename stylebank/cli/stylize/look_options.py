@@ -66,20 +66,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME[:WEIGHT]",
-        help="styles, 'all', or 'identity', each on its own; with weights one mixture of them",
+        help="styles, 'all', or 'identity', each on its own; several with weights are one mixture, and the weight of one "
+        "alone is its strength: udnie:0.5",
     )
     group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
     group.add_argument(
         "--sweep", type=at_least(2, highest=64), metavar="N", help="a strip of N mixtures, from one style to another"
     )
-    group.add_argument("--alpha", type=float, default=1.0, metavar="0..1", help="strength: 0 is the reconstruction")
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=1.0,
+        metavar="0..1",
+        help="strength of the whole: 0 is the reconstruction; a style's own is multiplied by it",
+    )
     group.add_argument(
         "--mask",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME[:ALPHA]=FILE",
-        help="a style where a grey picture is white, --style elsewhere; for films a film or a folder, too",
+        help="a style, at a strength of its own, where a grey picture is white, --style elsewhere; for films a film or a "
+        "folder, too",
     )
     group.add_argument(
         "--outside",

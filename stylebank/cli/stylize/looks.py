@@ -107,4 +107,4 @@ def _mixture(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, flo
 
 
 def _masked_weights(mask: MaskChoice, alpha: float, stylizer: Stylizer) -> dict[str, float]:
-    return blend({stylizer.check_style(mask.name): 1.0}, alpha if mask.alpha is None else mask.alpha)
+    return blend({stylizer.check_style(mask.name): 1.0 if mask.alpha is None else mask.alpha}, alpha)
