@@ -72,6 +72,21 @@ def test_well_inside_and_outside_a_mask_each_style_is_as_if_alone(
     assert np.abs(both[:, -8:] - look("--style", "storm")[:, -8:]).max() <= 1
 
 
+def test_soft_edges_count_in_the_pictures_pixels(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    """The same edge painted at another size, as a mask and as a label map, is as soft."""
+    mask, twice = _mask(tmp_path / "mask.png", 32), tmp_path / "twice.png"
+    with Image.open(mask) as painted:
+        painted.resize((4 * SIZE[0], 4 * SIZE[1]), Image.Resampling.NEAREST).save(twice)
+    wanted = look("--mask", f"calm={mask}", "--style", "storm", "--feather", "12")
+    assert np.abs(wanted - look("--mask", f"calm={twice}", "--style", "storm", "--feather", "12")).max() <= 3
+    assert np.abs(wanted - look("--mask", f"calm={mask}", "--style", "storm", "--feather", "48")).max() > 6
+    halves = Image.new("RGB", (4 * SIZE[0], 4 * SIZE[1]), (255, 0, 0))  # label 0
+    halves.paste((0, 255, 255), (2 * SIZE[0], 0, *halves.size))  # label 1
+    halves.save(tmp_path / "halves.png")
+    options = ("--label-map", tmp_path / "halves.png", "--assign", "0=calm,1=storm", "--feather", "12")
+    assert np.abs(wanted - look(*options)).max() <= 3
+
+
 def test_outside_original_keeps_the_photograph(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
     output = look("--mask", f"calm={_mask(tmp_path / 'mask.png', 32)}", "--outside", "original")
     photo = pixels(next((tmp_path / "photos").iterdir()))[..., :3].astype(int)

@@ -55,7 +55,7 @@ def stylize_film(
             stylizer,
             looks.recipes(first)[name],
             moving=[
-                (weights, MovingMask(mask.path, reader, how.start, how.end, options.looks.feather))
+                (weights, MovingMask(mask.path, reader, how.start, how.end, options.looks.feather, size))
                 for weights, mask in looks.moving
             ],
             size=size,

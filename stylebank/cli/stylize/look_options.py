@@ -51,7 +51,7 @@ class LookOptions:
     outside: str = IDENTITY
     """What is where no mask is, without styles: `identity` or `original`."""
     feather: float = 0.0
-    """Width of soft edges in pixels, see `masks.feather`."""
+    """Width of soft edges in the picture's pixels, see `masks.feather`."""
     colors: Mode = "none"
     stroke: Stroke = "auto"
     regions: RegionOptions = field(default_factory=RegionOptions)
@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where no mask is, without --style: the reconstruction, or the photograph untouched",
     )
     group.add_argument(
-        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in pixels of the output"
     )
     group.add_argument(
         "--preserve-colors",
