@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stylebank import __version__
 from stylebank.cli import bank, demo, evaluate, messages, optimize, study, train
 from stylebank.cli.stylize import command as stylize
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.inference.memory import keep_freed_memory
 
@@ -97,6 +97,24 @@ class _Parser(argparse.ArgumentParser):
             metavar="N",
             help=f"refuse larger pictures and frames ({DEFAULT_MEGAPIXELS:g}, or what {LIMIT_VARIABLE} says)",
         )
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """As argparse does, with a guess at what was meant."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if guess := did_you_mean(str(value), map(str, action.choices or ())):
+                error.message += f".{guess}"
+            raise
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but what is not known is refused here, by the command it was given to."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            guesses = {did_you_mean(word.partition("=")[0], flags): None for word in unknown if word.startswith("--")}
+            self.error(f"unrecognized arguments: {' '.join(map(str, unknown))}.{''.join(guesses)}")
+        return found, unknown
 
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
-    print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
+    print(f"  {name:<28} {record.work:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
 @dataclass(frozen=True)

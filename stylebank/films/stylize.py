@@ -89,7 +89,9 @@ class FilmStylizer:
         began, profile = time.perf_counter(), Profile()
         begin = writer.position
         warm_up = _earlier(begin, reader, WARM_UP if self._settle else 0, by_index=bool(self.moving))
-        batch = 1 if self.moving else self.batch or self._batch_size(work_size(self.size or reader.info.size, self.stroke))
+        batch = (
+            1 if self.moving else self.batch or self._batch_size(work_size(self.size or reader.info.size, self.stroke))
+        )
         with ReadAhead(reader, 2 * batch, warm_up, self._resized) as ahead, WriteBehind(writer, 2 * batch) as behind:
             for frames in _batches(ahead, batch):
                 if stopped and stopped():

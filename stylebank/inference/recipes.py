@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 from torch import Tensor
 
-from stylebank.errors import BankError, ConfigError, ImageError, several
+from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
 from stylebank.inference.masks import check_gray
@@ -34,7 +34,8 @@ class RecipeBook:
             BankError: there is no such style.
         """
         if style != IDENTITY and style not in self.styles:
-            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.")
+            guess = did_you_mean(style, [*self.styles, IDENTITY])
+            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.{guess}")
         return style
 
     def recipe(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.inference.blending import Region, blend
 from stylebank.inference.masks import check_feather, feather
 from stylebank.styles import IDENTITY
@@ -115,7 +115,9 @@ def _treatment(text: str, entry: str, styles: Sequence[str]) -> Treatment:
         if match is None:
             raise ConfigError(f"'{entry}' assigns no style to a region: {_SYNTAX}.")
         if match[1] not in (*styles, IDENTITY):
-            raise ConfigError(f"'{entry}' names no style of the bank; it has {', '.join((*styles, IDENTITY))}.")
+            known = (*styles, IDENTITY)
+            guess = did_you_mean(match[1], known)
+            raise ConfigError(f"'{entry}' names no style of the bank; it has {', '.join(known)}.{guess}")
         if match[1] in weights:
             raise ConfigError(f"'{entry}' names '{match[1]}' twice; give it one weight.")
         weights[match[1]] = float(match[2] or 1)

@@ -65,7 +65,9 @@ def stylize_film(
             batch=how.batch,
             stabilize=how.stabilize,
         )
-        profile, without = _run(film, reader, target, {"look": name, **decisive(stylizer, options, size)}, options, stopped)
+        profile, without = _run(
+            film, reader, target, {"look": name, **decisive(stylizer, options, size)}, options, stopped
+        )
         left_out += without
         if how.profile:
             tqdm.write(f"{target}: {profile}")
