@@ -15,7 +15,7 @@ def several(items: Collection[str], most: int = 20) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question to follow a message about a name that is not there, with a space before it; empty if none is like it."""
+    """A question to follow a message about a name that is not there, after a space; empty if no other is like it."""
     plain = {name.lower().replace("-", "_"): name for name in known}
     asked = word.lower().replace("-", "_").replace(" ", "_")
     near = difflib.get_close_matches(asked, plain, n=1, cutoff=0.6)

@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME[:WEIGHT]",
-        help="styles, 'all', or 'identity', each on its own; several with weights are one mixture, and the weight of one "
-        "alone is its strength: udnie:0.5",
+        help="styles, 'all', or 'identity', each on its own; several with weights are one mixture, and the weight of "
+        "one alone is its strength: udnie:0.5",
     )
     group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
     group.add_argument(
@@ -86,8 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME[:ALPHA]=FILE",
-        help="a style, at a strength of its own, where a grey picture is white, --style elsewhere; for films a film or a "
-        "folder, too",
+        help="a style, at a strength of its own, where a grey picture is white, --style elsewhere; for films a film or "
+        "a folder, too",
     )
     group.add_argument(
         "--outside",
