@@ -47,7 +47,9 @@ def commands_in(text: str) -> Iterator[tuple[str | None, list[str]]]:
             words = [part for word in words for part in (word.split() if " train.py " in word else [word])]
             for program, prog in PROGRAMS.items():
                 if program in words[:14] and (program != "stylebank" or words[0] == program):
-                    yield prog, [word for word in words[words.index(program) + 1 :] if word not in ("OTHER=VALUE",)]
+                    rest = words[words.index(program) + 1 :]
+                    end = rest.index(">") if ">" in rest else len(rest)  # of what is ours
+                    yield prog, [word for word in rest[:end] if word not in ("OTHER=VALUE",)]
 
 
 def all_commands() -> list[Any]:

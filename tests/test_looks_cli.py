@@ -116,7 +116,7 @@ def test_tiles_change_nothing(look: Callable[..., np.ndarray]) -> None:
         (("--style", "calm:0.5", "storm"), ["storm:0.5"]),
         (("--style", "calm:x", "storm:1"), ["'x' is not a number"]),
         (("--style", "calm:3"), ["'calm' alone", "strength", "not 3", "mixtures"]),
-        (("--style", "calm:-0.5"), ["'calm' alone", "from 0 to 1"]),
+        (("--style", "calm:-0.5"), ["'calm' alone", "0 to 1"]),
         (("--style", "calm:-1", "storm:2"), ["must not be negative", "raw"]),
         (("--style", "calm:1", "calm:2"), ["twice"]),
         (("--style", "calm", "--alpha", "2"), ["alpha", "between 0 and 1"]),

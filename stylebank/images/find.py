@@ -39,7 +39,7 @@ def find_unread(inputs: Sequence[str | Path]) -> list[Path]:
     A raw file beside a picture of the same name is none: that picture is what the camera made of it.
     """
     unread: dict[Path, None] = {}
-    for text in map(os.fspath, inputs):
+    for text in [os.fspath(item) for item in inputs]:
         if not text or (Path(text).exists() and not Path(text).is_dir()):
             continue
         files = _candidates(text)

@@ -74,7 +74,7 @@ def _strength(weights: StyleWeights) -> float:
     [(name, strength)] = weights.items()
     if not 0 <= strength <= 1:
         raise ConfigError(
-            f"The weight of '{name}' alone is its strength, from 0 to 1, not {strength:g}; larger ones are for mixtures."
+            f"The weight of '{name}' alone is its strength, 0 to 1, not {strength:g}; larger ones are for mixtures."
         )
     return strength
 

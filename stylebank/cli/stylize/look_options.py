@@ -59,7 +59,7 @@ class LookOptions:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    group = parser.add_argument_group("looks")
+    group = parser.add_argument_group("style, strength, masks, colours, strokes")
     group.add_argument(
         "--style",
         nargs="+",
