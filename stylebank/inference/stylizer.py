@@ -32,6 +32,7 @@ class Stylizer:
     """A bank ready to use.
 
     Example:
+        ```python
         stylizer = Stylizer.load("checkpoints/stylebank-14")
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
@@ -39,6 +40,7 @@ class Stylizer:
 
         encoded = stylizer.encode(photograph)  # once
         pictures = [encoded.stylize(name) for name in stylizer.styles]
+        ```
     """
 
     def __init__(self, bank: Bank, device: torch.device, dtype: torch.dtype) -> None:
