@@ -58,6 +58,13 @@ def test_commands_and_options_that_are_not_there_get_a_guess(
     assert error.rstrip().endswith(f"Did you mean {meant}?") if meant else "Did you mean" not in error
 
 
+def test_configuration_keys_that_are_not_there_get_a_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--set", "train.step=3", "loss.zzz=1", "--out", tmp_path / "run") == 1
+    wrong = dict(line.strip().split(": ", 1) for line in capsys.readouterr().err.splitlines()[1:])
+    assert wrong["train.step"].endswith("Did you mean 'steps'?")
+    assert "Did you mean" not in wrong["loss.zzz"]
+
+
 def test_artists_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     shipped = ROOT / "checkpoints" / "stylebank-14"
     listed = succeed(capsys, "stylize", "--bank", shipped, "--list")
