@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
@@ -333,8 +333,9 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _describe(location: Sequence[int | str], detail: Any) -> str:
     place = ".".join(str(part)[:100] for part in location) or "config"
     if detail["type"] == "extra_forbidden":
-        valid = ", ".join(_keys_at(location[:-1]))
-        return f"{place}: unknown key; valid here: {valid}"
+        valid = _keys_at(location[:-1])
+        guess = did_you_mean(str(location[-1]), valid)
+        return f"{place}: unknown key; valid here: {', '.join(valid)}{'.' * bool(guess)}{guess}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{place}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(detail['input'])}"
 

@@ -12,6 +12,7 @@ name is whole: see `files`.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from stylebank.bank.records import (
     write_json,
     write_manifest,
 )
-from stylebank.errors import BankError
+from stylebank.errors import BankError, did_you_mean
 from stylebank.files import new_file, new_folder, sha256_of, standing_folder
 from stylebank.network.model import StyleBank
 
@@ -129,7 +130,19 @@ def find_bank(path: Path) -> Path:
         there = "holds no bank.json" if path.exists() else "does not exist"
     except (OSError, ValueError) as error:
         there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    raise BankError(f"{path} is not a bank: it {there}.")
+    raise BankError(f"{path} is not a bank: it {there}.{_similar_bank(path)}")
+
+
+def _similar_bank(path: Path) -> str:
+    """Asks for a bank or run of a similar name in the same folder."""
+    try:
+        banks = [
+            each for each in path.parent.iterdir() if any((each / part / MANIFEST).is_file() for part in ("", "bank"))
+        ]
+    except (OSError, ValueError):
+        return ""
+    guess = did_you_mean(path.name, [bank.name for bank in banks if bank.name != path.name])
+    return guess.replace("'", f"'{path.parent}{os.sep}", 1) if path.parent != Path() else guess
 
 
 def load_bank(folder: Path) -> Bank:

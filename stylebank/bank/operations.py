@@ -21,7 +21,7 @@ from stylebank.bank.records import (
     read_style_record,
     write_manifest,
 )
-from stylebank.errors import BankError, StyleBankError, several
+from stylebank.errors import BankError, StyleBankError, did_you_mean, several
 from stylebank.files import new_file, new_folder
 
 
@@ -160,4 +160,5 @@ def _refuse_existing(out: Path) -> None:
 def _check_names(bank: Path, manifest: Manifest, names: Sequence[str]) -> None:
     for name in names:
         if name not in manifest.styles:
-            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.")
+            guess = did_you_mean(name, manifest.styles)
+            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.{guess}")

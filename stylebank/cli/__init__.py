@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, evaluate, messages, optimize, study, train
+from stylebank.cli import bank, completion, demo, evaluate, messages, optimize, study, train
+from stylebank.cli.examples import HEADING, epilog
 from stylebank.cli.stylize import command as stylize
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.inference.memory import keep_freed_memory
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "bank": bank,
     "demo": demo,
     "study": study,
+    "completion": completion,
 }
 PROGRAMS: dict[str, Command] = {"train.py": train, "infer.py": stylize}
 """Programs that are one command."""
@@ -74,11 +76,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help with the defaults, where there is one to tell."""
+    """Help with the defaults, where there is one to tell, and examples line by line."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = action.default is None or action.default is False or action.default == []
-        return action.help if nothing else super()._get_help_string(action)
+        default = action.default
+        if default is None or default is False or default == []:
+            return action.help
+        if isinstance(default, list | tuple):
+            return f"{action.help} (default: {' '.join(map(str, default))})".replace("%", "%%")
+        return super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(HEADING) else super()._fill_text(text, width, indent)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -86,6 +95,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **options})
+        self.epilog = epilog(self.prog)
+        self._optionals.title = "of every command"
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
             "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
@@ -97,6 +108,29 @@ class _Parser(argparse.ArgumentParser):
             metavar="N",
             help=f"refuse larger pictures and frames ({DEFAULT_MEGAPIXELS:g}, or what {LIMIT_VARIABLE} says)",
         )
+
+    def format_help(self) -> str:
+        """What every command has comes last."""
+        self._action_groups.sort(key=lambda group: group is self._optionals)
+        return super().format_help()
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """As argparse does, with a guess at what was meant."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if guess := did_you_mean(str(value), map(str, action.choices or ())):
+                error.message += f".{guess}"
+            raise
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but what is not known is refused here, by the command it was given to."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            guesses = {did_you_mean(word.partition("=")[0], flags): None for word in unknown if word.startswith("--")}
+            self.error(f"unrecognized arguments: {' '.join(map(str, unknown))}.{''.join(guesses)}")
+        return found, unknown
 
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:
@@ -110,6 +144,7 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         for name, command in COMMANDS.items():
             summary = _summary(command)
             _command_parser(commands.add_parser(name, help=summary, description=summary), command)
+        commands.choices["completion"].set_defaults(whole=made)
     made.add_argument("--version", action="version", version=f"stylebank {__version__}")
     return made
 

@@ -21,39 +21,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     show = commands.add_parser("show", help="print what is in a bank; checks every hash")
-    show.add_argument("bank", type=Path)
+    show.add_argument("bank", type=Path, help="its folder, or the run that made it")
     show.set_defaults(action=lambda given: _show(given.bank))
 
     extract = commands.add_parser("extract", help="copy one style's two files out of a bank")
-    extract.add_argument("bank", type=Path)
-    extract.add_argument("styles", nargs="+", metavar="style")
+    extract.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    extract.add_argument("styles", nargs="+", metavar="style", help="names of styles")
     extract.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for NAME.safetensors and NAME.json"
     )
     extract.set_defaults(action=lambda given: _extract(given.bank, given.styles, given.out))
 
     merge = commands.add_parser("merge", help="a new bank: one bank plus styles of others with the same auto-encoder")
-    merge.add_argument("bank", type=Path)
+    merge.add_argument("bank", type=Path, help="its folder, or the run that made it")
     merge.add_argument(
         "others", nargs="+", type=Path, metavar="OTHER", help="banks, or extracted NAME.safetensors files"
     )
-    merge.add_argument("--out", type=Path, required=True, metavar="DIR")
+    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     merge.set_defaults(action=lambda given: _merge(given.bank, given.others, given.out))
 
     remove = commands.add_parser("remove", help="a new bank without some styles")
-    remove.add_argument("bank", type=Path)
-    remove.add_argument("styles", nargs="+", metavar="style")
-    remove.add_argument("--out", type=Path, required=True, metavar="DIR")
+    remove.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    remove.add_argument("styles", nargs="+", metavar="style", help="names of styles")
+    remove.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     remove.set_defaults(action=lambda given: _remove(given.bank, given.styles, given.out))
 
     pack = commands.add_parser("pack", help="a new bank with weights stored in half the space (float16)")
-    pack.add_argument("bank", type=Path)
-    pack.add_argument("--out", type=Path, required=True, metavar="DIR")
+    pack.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     pack.add_argument("--licence", metavar="TEXT", help="licence to write into the bank")
     pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence))
 
     check = commands.add_parser("verify", help="check every hash, and with photographs and paintings every number")
-    check.add_argument("bank", type=Path)
+    check.add_argument("bank", type=Path, help="its folder, or the run that made it")
     check.add_argument("--content", nargs="+", metavar="PATH", help="photographs, the measured ones among them")
     check.add_argument("--styles", type=Path, nargs="+", metavar="PATH", help="paintings named like the styles")
     check.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
@@ -84,7 +84,7 @@ def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
-    print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
+    print(f"  {name:<28} {record.work:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a painting (its file's name without suffix, or its number from 0) only where a grey picture is white",
     )
     group.add_argument(
-        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in pixels of the output"
     )
     group.add_argument(
         "--size", type=at_least(16, "pixels"), metavar="N", help="scale the photograph to this short side in pixels"

@@ -27,7 +27,7 @@ from stylebank.films.profile import Profile
 from stylebank.films.stabilize import WARM_UP, StabilizeMethod, Stabilizer
 from stylebank.inference.blending import Recipe, Region, StyleWeights
 from stylebank.inference.colors import Mode, preserve_colors
-from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail
+from stylebank.inference.strokes import Stroke, check_stroke, resize_to_work, restore_detail, work_size
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
@@ -49,8 +49,8 @@ class FilmStylizer:
     """More regions, whose masks move."""
     size: tuple[int, int] | None = None
     """(W, H) of the output, None for the film's own."""
-    stroke: Stroke = 1.0
-    """See `strokes.restore_detail`."""
+    stroke: Stroke = "auto"
+    """See `strokes.stroke_for`; all frames have one size, and so one width of strokes."""
     colors: Mode = "none"
     """See `colors.preserve_colors`."""
     tile: int | None = None
@@ -89,7 +89,9 @@ class FilmStylizer:
         began, profile = time.perf_counter(), Profile()
         begin = writer.position
         warm_up = _earlier(begin, reader, WARM_UP if self._settle else 0, by_index=bool(self.moving))
-        batch = 1 if self.moving else self.batch or self._batch_size(self.size or reader.info.size)
+        batch = (
+            1 if self.moving else self.batch or self._batch_size(work_size(self.size or reader.info.size, self.stroke))
+        )
         with ReadAhead(reader, 2 * batch, warm_up, self._resized) as ahead, WriteBehind(writer, 2 * batch) as behind:
             for frames in _batches(ahead, batch):
                 if stopped and stopped():

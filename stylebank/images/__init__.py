@@ -4,7 +4,7 @@ Pixels inside StyleBank are always upright sRGB, eight bits a channel in Pillow 
 whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMYK, palette) ends here.
 """
 
-from stylebank.images.find import find_files, find_images
+from stylebank.images.find import find_files, find_images, find_unread
 from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
 from stylebank.images.limit import (
     DEFAULT_MEGAPIXELS,
@@ -28,6 +28,7 @@ __all__ = [
     "check_writable",
     "find_files",
     "find_images",
+    "find_unread",
     "limit_megapixels",
     "load_picture",
     "max_megapixels",

@@ -37,6 +37,18 @@ READ_FORMATS: tuple[str, ...] = tuple(name for name in _WANTED if name in Image.
 IMAGE_SUFFIXES: frozenset[str] = _HEIF_SUFFIXES | {s for s, name in _SUFFIX_FORMATS.items() if name in READ_FORMATS}
 """Suffixes (lower case, with dot) of the pictures taken from folders and globs."""
 
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"}
+)
+"""Suffixes of cameras' raw files. Most are TIFF to Pillow, which would read the thumbnail in them."""
+
+UNREAD_SUFFIXES: frozenset[str] = (
+    RAW_SUFFIXES
+    | {s for s, name in _SUFFIX_FORMATS.items() if name in _WANTED}
+    | {".avif", ".jp2", ".webp", ".jxl", ".jxr", ".svg", ".svgz", ".eps", ".wmf", ".xcf", ".kra", ".exr", ".hdr"}
+) - IMAGE_SUFFIXES
+"""Suffixes of pictures that are not read here; in a folder they are told, not passed over."""
+
 SAVE_FORMATS: dict[str, str] = {
     ".png": "PNG",
     ".jpg": "JPEG",

@@ -46,11 +46,12 @@ class Recipe:
 
 
 def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[str, float]:
-    """Weights that sum to 1 (or as given, with `raw`), mixed with the identity path for an `alpha` below 1.
+    """Weights that sum to 1 (or as given, with `raw`), mixed with the identity path for a strength below 1.
 
     Args:
-        weights: style name -> weight, finite; not negative unless `raw`.
-        alpha: strength from 0 (the reconstruction) to 1 (the full style).
+        weights: style name -> weight, finite; not negative unless `raw`. Several are taken in proportion; of one alone
+            the weight, from 0 to 1, is its strength.
+        alpha: strength from 0 (the reconstruction) to 1 (the full style); that of a single style is multiplied by it.
 
     Raises:
         ConfigError: weights or alpha are out of range.
@@ -60,12 +61,24 @@ def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[
     if not 0 <= alpha <= 1:
         raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha}.")
     total = sum(weights.values())
-    if not raw and (min(weights.values()) < 0 or total <= 0):
-        raise ConfigError(f"Style weights must not be negative and not all 0, not {dict(weights)}; see --raw-weights.")
-    mixed = {name: alpha * weight / (1 if raw else total) for name, weight in weights.items()}
+    if len(weights) == 1 and not raw:
+        alpha *= _strength(weights)
+    elif not raw and (min(weights.values()) < 0 or total <= 0):
+        raise ConfigError(f"Style weights must not be negative and not all 0, not {dict(weights)}, unless taken raw.")
+    shares = weights if raw else {name: weight / total if total else 0.0 for name, weight in weights.items()}
+    mixed = {name: alpha * share for name, share in shares.items()}
     if alpha < 1:
         mixed[IDENTITY] = mixed.get(IDENTITY, 0.0) + 1 - alpha
     return mixed
+
+
+def _strength(weights: StyleWeights) -> float:
+    [(name, strength)] = weights.items()
+    if not 0 <= strength <= 1:
+        raise ConfigError(
+            f"The weight of '{name}' alone is its strength, 0 to 1, not {strength:g}; larger ones are for mixtures."
+        )
+    return strength
 
 
 def region_masks(recipe: Recipe, size: tuple[int, int], device: torch.device | None = None) -> Tensor:

@@ -9,9 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.config import LARGEST_SEED
-from stylebank.errors import BankError, ConfigError, ImageError, several
+from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.masks import check_gray
 from stylebank.styles import IDENTITY
 
 ORIGINAL = "original"  # outside all masks: the photograph itself
@@ -34,7 +35,8 @@ class RecipeBook:
             BankError: there is no such style.
         """
         if style != IDENTITY and style not in self.styles:
-            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.")
+            guess = did_you_mean(style, [*self.styles, IDENTITY])
+            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.{guess}")
         return style
 
     def recipe(
@@ -81,9 +83,9 @@ def mask_tensor(mask: Mask) -> Tensor:
     """A mask as float (H, W) in [0, 1].
 
     Raises:
-        ImageError: a tensor of another shape, or with values that are no shares.
+        ImageError: a picture in colour, or a tensor of another shape or with values that are no shares.
     """
-    tensor = mask if isinstance(mask, Tensor) else to_tensor(mask.convert("L"))[0]
+    tensor = mask if isinstance(mask, Tensor) else to_tensor(check_gray(mask).convert("L"))[0]
     if tensor.ndim != 2 or not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ImageError(f"A mask must be a tensor (H, W) of values from 0 to 1, not of shape {tuple(tensor.shape)}.")
     return tensor.float()

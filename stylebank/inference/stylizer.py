@@ -32,6 +32,7 @@ class Stylizer:
     """A bank ready to use.
 
     Example:
+        ```python
         stylizer = Stylizer.load("checkpoints/stylebank-14")
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
@@ -39,6 +40,7 @@ class Stylizer:
 
         encoded = stylizer.encode(photograph)  # once
         pictures = [encoded.stylize(name) for name in stylizer.styles]
+        ```
     """
 
     def __init__(self, bank: Bank, device: torch.device, dtype: torch.dtype) -> None:
@@ -95,7 +97,7 @@ class Stylizer:
         seed: int = 0,
         tile: int | None = None,
         size: int | None = None,
-        stroke: Stroke = 1.0,
+        stroke: Stroke = "auto",
         colors: Mode = "none",
     ) -> ImageLike:
         """The picture in a style, a mixture, or several by region; see `recipe` for the arguments.
@@ -105,7 +107,8 @@ class Stylizer:
                 or a batch of those; or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
             tile: see `encode`.
             size: short side in pixels that pictures and arrays are scaled to first.
-            stroke: width of strokes, 0.5 to 4 or `auto`; see `strokes`. For pictures and arrays.
+            stroke: width of strokes, 0.5 to 16; `auto` widens them in pictures and arrays of more than a megapixel, so
+                that they can be seen in the whole, and 1 keeps the style's own. Tensors always have the style's own.
             colors: `luma` or `histogram` keeps the photograph's colours; see `colors`. For pictures and arrays.
 
         Returns:
@@ -121,7 +124,7 @@ class Stylizer:
         check_stroke(stroke)
         inputs = take_apart(image)
         if isinstance(image, Tensor):
-            if size is not None or stroke != 1 or colors != "none":
+            if size is not None or stroke not in (1, "auto") or colors != "none":
                 raise ConfigError("size, stroke and colors are for pictures and arrays, not for tensors.")
             return self.encode(image, tile).pixels(recipe).to(image.device).reshape(image.shape)
         outputs = []
@@ -135,7 +138,7 @@ class Stylizer:
     def encode(
         self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: TileProgress | None = None
     ) -> Encoded:
-        """Runs the encoder once; see `stylize` for what it takes and raises.
+        """Runs the encoder once, with strokes as the style has them; see `stylize` for what it takes and raises.
 
         Args:
             tile: side in pixels of the tiles to work in, which takes less memory and more time for the same result.

@@ -79,7 +79,7 @@ def optimize_files(
     photograph = _photograph(request)
     total = total_iterations(request, photograph.rgb.size)
     _check_files(request, total)
-    paintings = _paintings(request)
+    paintings = _paintings(request, photograph.rgb.size)
     initial = load_picture(request.initial).rgb if request.initial else None
     on_start(total)
 
@@ -137,11 +137,12 @@ def _checkpoint(output: Path, iteration: int, total: int) -> Path:
     return output.with_name(f"{output.stem}-{iteration:0{max(4, len(str(total)))}}{output.suffix}")
 
 
-def _paintings(request: OptimizeRequest) -> list[Painting]:
+def _paintings(request: OptimizeRequest, size: tuple[int, int]) -> list[Painting]:
+    """The paintings with their masks, for a photograph of `size` (W, H)."""
     paintings = [Painting(load_picture(file.path).rgb, file.weight, file.scale) for file in request.styles]
     for name, mask in request.masks:
         i = _index(name, [file.path for file in request.styles])
-        masks = [*paintings[i].masks, feather(load_mask(mask), request.feather)]
+        masks = [*paintings[i].masks, feather(load_mask(mask), request.feather, size)]
         paintings[i] = replace(paintings[i], masks=masks)
     return paintings
 

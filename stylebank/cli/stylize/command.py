@@ -15,7 +15,7 @@ from stylebank.bank.io import find_bank, load_bank
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
-from stylebank.cli.stylize.jobs import find_sources, plan
+from stylebank.cli.stylize.jobs import find_sources, plan, what_is_unread
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions, add_arguments, request_of, webcam_of
 from stylebank.cli.stylize.webcam import show_camera
@@ -69,10 +69,12 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
     to_do = [job for job in jobs if job.targets]
     share = to_do[processes.rank :: processes.world_size]
     own = stylize_all(stylizer, looks, share, options, quiet=not processes.is_main)
+    unread = [] if options.films.frames else what_is_unread(options.inputs)
+    own.failures += unread if processes.is_main else []
     outcomes = processes.gather(own)
     code = max(outcome.code for outcome in outcomes)
     if processes.is_main:
-        text = summary(outcomes, len(to_do), len(jobs) - len(to_do))
+        text = summary(outcomes, len(to_do) + len(unread), len(jobs) - len(to_do))
         _say(f"{text}, in {', '.join(names)}: {options.output}{what_is_missing(outcomes)}", outcomes, code)
     elif code:
         time.sleep(1)  # as in `run`
@@ -108,5 +110,5 @@ def _show_regions(looks: Looks, sources: Sequence[Path], path: Path, options: St
 
 def _list(bank: Path) -> int:
     for name, record in load_bank(find_bank(bank)).records.items():
-        print(f"{name:<32} {record.title}" + (f"  unfinished ({record.unfinished})" if record.unfinished else ""))
+        print(f"{name:<32} {record.work}" + (f"  unfinished ({record.unfinished})" if record.unfinished else ""))
     return 0

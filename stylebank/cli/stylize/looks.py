@@ -33,12 +33,13 @@ class Looks:
         self.moving: list[tuple[StyleWeights, MaskChoice]] = []
         """Masks that are films or folders of frames, and what is done in them."""
         self._masked: list[Region] = []
+        self._feather = options.feather
         for mask in options.masks:
             weights = _masked_weights(mask, options.alpha, stylizer)
             if is_moving(mask.path):
                 self.moving.append((weights, mask))
             else:
-                self._masked.append(Region(weights, feather(load_mask(mask.path), options.feather)))
+                self._masked.append(Region(weights, load_mask(mask.path)))
         self._bases = _bases(options, stylizer)
         self._seed = options.regions.seed
 
@@ -49,7 +50,8 @@ class Looks:
 
     def recipes(self, photograph: Image.Image) -> dict[str, Recipe]:
         """What to do with a picture (mode RGB), by look."""
-        parts = [*self._masked, *self.finder.regions(photograph)]
+        masked = [Region(each.weights, feather(each.mask, self._feather, photograph.size)) for each in self._masked]
+        parts = [*masked, *self.finder.regions(photograph)]
         return {name: replace(base, regions=parts, seed=self._seed) for name, base in self._bases.items()}
 
     def check_still(self) -> None:
@@ -109,4 +111,4 @@ def _mixture(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, flo
 
 
 def _masked_weights(mask: MaskChoice, alpha: float, stylizer: Stylizer) -> dict[str, float]:
-    return blend({stylizer.check_style(mask.name): 1.0}, alpha if mask.alpha is None else mask.alpha)
+    return blend({stylizer.check_style(mask.name): 1.0 if mask.alpha is None else mask.alpha}, alpha)

@@ -14,6 +14,8 @@ from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
 from stylebank.films.stabilize import StabilizeMethod
 
+DEFAULT_QUALITY = 95  # of JPEG and WebP
+_INPUT = "pictures and films: files, folders or glob patterns"
 _STILL = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
 """Options that say nothing about a camera."""
 
@@ -55,37 +57,32 @@ class WebcamOptions:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument(
-        "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
-    )
-    parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        action="extend",
-        type=Path,
-        default=[],
-        metavar="PATH",
-        help="pictures and films: files, folders or glob patterns",
-    )
-    parser.add_argument(
+    group = parser.add_argument_group("what, and where to")
+    group.add_argument("--input", nargs="+", action="extend", type=Path, default=[], metavar="PATH", help=_INPUT)
+    group.add_argument(
         "--webcam", nargs="?", const="0", metavar="N", help="show a camera's pictures in a window; several looks: key n"
     )
-    parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
-    parser.add_argument(
+    group.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
+    group.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    group.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
+    group.add_argument("--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it")
+    group.add_argument("--list", action="store_true", help="print the bank's styles and leave")
+    look_options.add_arguments(parser)
+    group = parser.add_argument_group("size, quality, machine")
+    group.add_argument(
         "--size", type=at_least(16, "pixels"), metavar="N", help="scale to this short side in pixels first"
     )
-    parser.add_argument(
+    group.add_argument(
         "--tile", type=_tile, metavar="N|auto", help="work in tiles of N pixels: same result, less memory"
     )
-    parser.add_argument(
-        "--quality", type=int, metavar="N", help="of JPEG and WebP 1 to 100 (best), else 95; of films the encoder's own"
+    group.add_argument(
+        "--quality",
+        type=int,
+        metavar="N",
+        help=f"of JPEG and WebP 1 to 100 (best), else {DEFAULT_QUALITY}; of films the encoder's own",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
-    look_options.add_arguments(parser)
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
     film_options.add_arguments(parser)
 
 
