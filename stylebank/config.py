@@ -83,8 +83,8 @@ class Architecture(_Section):
 class LossConfig(_Section):
     """What is minimised, and the network it is measured with."""
 
-    network: Literal["vgg16", "vgg19"] = "vgg16"
-    """The loss network."""
+    network: Literal["vgg16", "vgg19"] = "vgg19"
+    """The loss network; `vgg19` comes with the program, `vgg16` (the paper's) is downloaded or given as a file."""
     pooling: Literal["max", "average"] = "max"
     """Its pooling layers."""
     padding: Literal["zeros", "replicate"] = "replicate"

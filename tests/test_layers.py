@@ -25,7 +25,7 @@ LAYERS = (
     ("video",),
     ("images", "distributed"),
     ("config",),
-    ("device", "signals", "files", "yaml12"),
+    ("device", "signals", "files", "shipped", "yaml12"),
     ("errors",),
 )
 """From the top down, as in docs/architecture.md; rooms of one line know nothing of each other."""

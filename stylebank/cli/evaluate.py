@@ -46,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
     parser.add_argument("--overwrite", action="store_true", help="replace a report that is there")
-    parser.add_argument("--network", choices=("vgg19", "vgg16"), help="loss network for --outputs, else vgg19")
+    parser.add_argument(
+        "--network",
+        choices=("vgg19", "vgg16"),
+        help="for --outputs: the loss network, else what --loss-weights hold, else vgg19",
+    )
     parser.add_argument("--loss-weights", type=Path, metavar="FILE", help="its weights, .safetensors or .pth")
     parser.add_argument("--lpips", action="store_true", help="fetch AlexNet for LPIPS if it is not there")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")

@@ -44,7 +44,7 @@ class TrainRequest:
     """Go on with the run in `out`; `auto` begins it if there is none yet."""
     device: str = "auto"
     loss_weights: Path | None = None
-    """The loss network's file, see `losses.vgg.load_loss_network`."""
+    """The loss network's file, see `losses.weights.read_weights`."""
     skip_nonfinite: int = 0
     """How many steps whose loss or gradient is not finite may be left out."""
 
