@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from stylebank.cli.demo.samples import PHOTOGRAPHS, sample_photograph
 
-from stylebank.cli.arguments import DEFAULT_BANK
-from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
@@ -35,7 +34,7 @@ SIZES = (256, 512, 1024, 2048)
 
 def main() -> None:
     """Writes every picture and says which."""
-    stylizer = Stylizer.load(Path(__file__).parents[1] / DEFAULT_BANK)
+    stylizer = Stylizer.load()
     for name, draw in DRAWINGS.items():
         save_picture(draw(stylizer), IMAGES / f"{name}.jpg", overwrite=True, quality=85)
         print(IMAGES / f"{name}.jpg")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import islice
+from pathlib import Path
 
 
 def several(items: Collection[str], most: int = 20) -> str:
@@ -11,6 +12,11 @@ def several(items: Collection[str], most: int = 20) -> str:
     more = len(items) - most
     shown = ", ".join(item if len(item) <= 100 else f"{item[:100]}..." for item in islice(items, most))
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def relative_to(path: Path) -> str:
+    """For a message about a path that is not there: ` (looked for in FOLDER)` if it is relative, else nothing."""
+    return "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
 
 
 class StyleBankError(Exception):

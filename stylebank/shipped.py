@@ -25,8 +25,3 @@ VGG19 = BANKS / "vgg19" / "features.safetensors"
 def is_bare(path: Path) -> bool:
     """Whether a path is a single name, which may stand for something that comes with the program."""
     return not path.is_absolute() and len(path.parts) == 1 and path.name not in (".", "..")
-
-
-def relative_to(path: Path) -> str:
-    """What a relative path is relative to, for messages: ` (looked for in FOLDER)`; nothing for an absolute one."""
-    return "" if path.is_absolute() else f" (looked for in {Path.cwd()})"

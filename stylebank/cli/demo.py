@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.images import resize_short_side, save_picture
 from stylebank.images.contact_sheet import folded_sheet
 from stylebank.inference.stylizer import Stylizer
+from stylebank.shipped import DEFAULT_BANK
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")  # in scikit-image's own package, under free licences
 COLUMNS = 5  # of the contact sheet

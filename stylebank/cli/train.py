@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylebank.cli.arguments import at_least, config_overrides
+from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.distributed import SaidElsewhere
 from stylebank.training.plan import TrainRequest
 from stylebank.training.run import train
@@ -17,7 +17,7 @@ from stylebank.training.run import train
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     group = parser.add_argument_group("what to train")
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration, see configs/")
+    group.add_argument("--config", type=Path, metavar="FILE|NAME", help=CONFIG_HELP)
     group.add_argument("--content", type=Path, metavar="DIR", help="photographs, a folder tree (data.content)")
     group.add_argument(
         "--styles", type=Path, nargs="+", metavar="PATH", help="paintings: files or folders (data.styles)"
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with a bank's auto-encoder, and its filters for styles of the same names; all of them train on",
     )
     group = parser.add_argument_group("adding styles to a bank")
-    group.add_argument("--bank", type=Path, metavar="DIR", help="the bank to add to; it is not modified")
+    group.add_argument("--bank", type=Path, metavar="DIR|NAME", help="the bank to add to; it is not modified")
     group.add_argument("--add-style", type=Path, nargs="+", metavar="PATH", help="paintings to add: files or folders")
     group.add_argument(
         "--name", nargs="+", metavar="NAME", help="names of the added styles, else from the files' names"

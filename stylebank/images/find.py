@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from stylebank.errors import ImageError
+from stylebank.errors import ImageError, relative_to
 from stylebank.images.formats import IMAGE_SUFFIXES
 
 
@@ -44,7 +44,9 @@ def _expand(text: str, suffixes: Collection[str], kind: str) -> list[Path]:
         found = sorted((file for file in matches if _is_one(file, suffixes)), key=_natural_path)
         problem = f"matches no {kind}"
     else:
-        raise ImageError(f"'{text}' does not exist; name a file, a folder of {kind}, or a glob pattern")
+        raise ImageError(
+            f"'{text}' does not exist{relative_to(path)}; name a file, a folder of {kind}, or a glob pattern"
+        )
     if not found:
         raise ImageError(f"'{text}' {problem} (suffixes looked for: {' '.join(sorted(suffixes))})")
     return found

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from stylebank.device import import_torchvision
-from stylebank.errors import WeightsError
-from stylebank.shipped import VGG19, relative_to
+from stylebank.errors import WeightsError, relative_to
+from stylebank.shipped import VGG19
 
 Network = Literal["vgg16", "vgg19"]
 

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from stylebank.errors import ImageError, TrainingError
+from stylebank.errors import ImageError, TrainingError, relative_to
 from stylebank.images import find_images, load_picture, probe
 
 _PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT = range(4)  # independent random streams
@@ -66,7 +66,9 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
         ImageError: the folder is missing or holds no usable photograph.
     """
     if not folder.is_dir():
-        raise ImageError(f"Content folder {folder} does not exist; give a folder of photographs with --content.")
+        raise ImageError(
+            f"Content folder {folder} does not exist{relative_to(folder)}; give a folder of photographs with --content."
+        )
     files = find_images([folder])
     pool = ThreadPoolExecutor()
     try:

@@ -11,6 +11,7 @@ from stylebank.bank.io import find_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
 from stylebank.config import Config, Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
+from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Task, more_styles, new_bank
@@ -132,7 +133,10 @@ def _output(request: TrainRequest, resume: bool) -> Path:
     if request.in_place:
         if request.out or not request.bank:
             raise ConfigError("--in-place goes with --bank and without --out.")
-        return find_bank(request.bank)
+        bank = find_bank(request.bank)
+        if bank.resolve().is_relative_to(BANKS):
+            raise ConfigError(f"--in-place would change {bank}, which comes with the program; give --out a new bank.")
+        return bank
     out = request.out
     if not out:
         raise ConfigError("--out is missing: the folder to write to.")

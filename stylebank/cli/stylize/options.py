@@ -6,13 +6,14 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.cli.stylize import film_options, look_options
 from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
 from stylebank.films.stabilize import StabilizeMethod
+from stylebank.shipped import DEFAULT_BANK
 
 _STILL = ("input", "output", "sweep", "regions", "show_regions", "frames", "resume", "start", "end", "fps")
 """Options that say nothing about a camera."""
@@ -55,9 +56,7 @@ class WebcamOptions:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument(
-        "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
-    )
+    parser.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
     parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
     parser.add_argument(
         "--input",
@@ -100,7 +99,7 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
     return StylizeOptions(
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         inputs=tuple(options.input),
         output=options.output or Path(),
         looks=looks_of(options),
@@ -124,7 +123,7 @@ def webcam_of(options: argparse.Namespace) -> WebcamOptions:
             raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
     return WebcamOptions(
         camera=options.webcam,
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         looks=looks_of(options),
         size=options.size,
         tile=options.tile,
