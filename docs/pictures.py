@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from stylebank.cli.demo.samples import PHOTOGRAPHS, sample_photograph
 
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
+from stylebank.images.samples import sample_photograph
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.masks import feather
@@ -30,6 +30,7 @@ from stylebank.regions import (
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = (256, 512, 1024, 2048)
+PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stylebank import __version__
-from stylebank.cli import bank, demo, evaluate, messages, optimize, study, styles, train
+from stylebank.cli import bank, evaluate, messages, optimize, study, styles, train
+from stylebank.cli.demo import command as demo
 from stylebank.cli.stylize import command as stylize
 from stylebank.errors import ConfigError
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels

@@ -1,0 +1,67 @@
+"""The part that moves: a camera that goes over a photograph, and the film of it in a style."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from stylebank.cli.demo.stage import Stage
+from stylebank.films.stylize import FilmStylizer
+from stylebank.images import resize_short_side, save_picture
+from stylebank.images.contact_sheet import Section
+from stylebank.images.samples import sample_photograph
+from stylebank.video import FrameReader, open_reader, open_writer
+
+SIZE = (320, 240)
+FRAMES, RATE = 48, 12  # four seconds
+SHOWN = 5
+
+
+def film(stage: Stage) -> Section:
+    """Makes a short film, and the film in a style, kept still where it stands still."""
+    style = stage.style("starry_night")
+    plain, styled = stage.out / "film" / "plain.mp4", stage.out / "film" / f"{style}.mp4"
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(FRAMES):
+            save_picture(_view(number / FRAMES), Path(folder, f"{number:03}.png"))
+        frames = open_reader(folder, fps=RATE)
+        with open_writer(plain, frames, overwrite=True) as writer:
+            for frame in frames:
+                writer.write(frame)
+    reader = open_reader(plain)
+    stylist = FilmStylizer(stage.stylizer, stage.stylizer.recipe(style), stabilize="blend")
+    with (
+        open_writer(styled, reader, overwrite=True) as writer,
+        tqdm(total=FRAMES, unit="frame", disable=None) as bar,
+    ):
+        stylist.run(reader, writer, bar.update)
+    stage.made["the film"] = f"{plain} and {styled}"
+    rows = [_some_frames(open_reader(path)) for path in (plain, styled)]
+    captions = [f"{number / RATE:.1f} s" for number in _numbers()]
+    return Section(f"A moving picture, and the same in {style}", rows, captions)
+
+
+def _view(share: float) -> Image.Image:
+    """What the camera sees after a share of its way around the photograph, a little nearer in the middle of it."""
+    photograph = resize_short_side(sample_photograph("coffee"), 300)
+    scale = 1 - 0.2 * math.sin(math.pi * share) ** 2
+    width, height = SIZE[0] * scale, SIZE[1] * scale
+    left = (photograph.width - width) * (0.5 - 0.5 * math.cos(2 * math.pi * share))
+    top = (photograph.height - height) * (0.5 + 0.3 * math.sin(2 * math.pi * share))
+    box = (left, top, left + width, top + height)
+    return photograph.resize(SIZE, Image.Resampling.BICUBIC, box=box)
+
+
+def _numbers() -> list[int]:
+    return [round(i * (FRAMES - 1) / (SHOWN - 1)) for i in range(SHOWN)]
+
+
+def _some_frames(reader: FrameReader) -> list[Image.Image]:
+    """As many frames as are shown, evenly spread."""
+    wanted = _numbers()
+    return [Image.fromarray(np.asarray(frame.rgb)) for number, frame in enumerate(reader) if number in wanted]
