@@ -24,14 +24,14 @@ from stylebank.training.run import add_style
 PAINTING = PAINTINGS / "mosaic.jpg"
 SETTINGS: Overrides = {
     "train": {
-        "steps": 400,
+        "steps": 300,
         "batch_size": 2,
         "crop_size": 128,
-        "small_crop_steps": 200,
-        "kept_batches": 100,
+        "small_crop_steps": 150,
+        "kept_batches": 60,
         "lr": 0.004,
         "checkpoint_every": 100,
-        "preview_every": 400,
+        "preview_every": 300,
     },
     "data": {"held_out": 2, "workers": 0},
 }
