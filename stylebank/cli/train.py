@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -12,6 +14,8 @@ from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.distributed import SaidElsewhere
 from stylebank.training.plan import TrainRequest
 from stylebank.training.run import train
+
+MOST_STYLES = 20  # whose numbers are printed at the end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +75,24 @@ def run(options: argparse.Namespace) -> int:
     if result.report_file is None:  # another process speaks
         return 0
     if result.finished:
+        for line in _measured(result.report):
+            print(line)
         print(f"Done: the bank is in {result.bank}, the report in {result.report_file}.")
     else:
         print(f"Stopped after step {result.step} of {result.steps}; the same command with --resume goes on.")
     return 0
+
+
+def _measured(report: Mapping[str, Any]) -> Iterator[str]:
+    """What the new styles came to on the photographs held out, a line each; nothing if there were none."""
+    styles, count = report["metrics"].get("styles", {}), len(report["held_out"])
+    for name, metrics in list(styles.items())[:MOST_STYLES]:
+        yield (
+            f"{name}: style gap closed {metrics['style_gap_closed']:.2f} (0 is the photograph, 1 the painting's own "
+            f"texture), content distance {metrics['content_distance']:.2f}, on {count} photograph(s) held out."
+        )
+    if more := len(styles) - MOST_STYLES:
+        yield from [f"... and {more} more styles in the report."] if more > 0 else []
 
 
 def request_of(options: argparse.Namespace) -> TrainRequest:
