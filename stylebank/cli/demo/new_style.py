@@ -65,8 +65,11 @@ def new_style(stage: Stage) -> Section:
     for name in SHOWN:
         picture = stage.stylizer.stylize(stage.photograph(name), source.name)
         row.append(stage.keep(picture, "styles", source.name, f"{name}.png"))
+    other = stage.style("starry_night", but=source.name)
+    half = stage.stylizer.stylize(stage.photograph(SHOWN[0]), {source.name: 0.5, other: 0.5})
+    row.append(stage.keep(half, "mixtures", f"{source.name}_{other}.png"))
     heading = f"A new style, learned from a painting: {closed:.2f} of the style gap closed"
-    return Section(heading, [row], ["the painting", *SHOWN])
+    return Section(heading, [row], ["the painting", *SHOWN, f"half of it, half {other}"])
 
 
 def _distances(stage: Stage, source: StyleSource, files: Sequence[Path]) -> tuple[float, float]:
