@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tiny import fail, files_of, pixels, run, signal_at, succeed, write_bank
 from stylebank.cli.demo import film, new_style
 from stylebank.cli.demo.command import PARTS
 from stylebank.cli.demo.stage import SHOWN, Stage
+from stylebank.films.stylize import FilmStylizer
 from stylebank.images.contact_sheet import CAPTION, GAP, HEADING, Section, contact_sheet, folded_sheet, stacked_sheet
 from stylebank.images.samples import PHOTOGRAPHS, sample_photograph
 from stylebank.inference.stylizer import Stylizer
@@ -93,6 +95,30 @@ def test_an_interrupted_training_is_gone_on_with(
         succeed(capsys, *demo)  # it has learned it by now
         assert steps == [4, 5, 6]
     assert files_of(out / "bank_with_mosaic")["styles/mosaic.safetensors"] == bank["styles/mosaic.safetensors"]
+
+
+def test_an_interrupted_film_leaves_nothing_behind(
+    demo: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    calls = []
+    finish = FilmStylizer._finish
+
+    def interrupted(self: FilmStylizer, *frame: Any) -> Any:
+        calls.append(frame)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return finish(self, *frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilmStylizer, "_finish", interrupted)
+        assert run(*demo, "--quick") == 130
+    assert "Interrupted." in capsys.readouterr().err
+    names = files_of(tmp_path / "demo")
+    assert "mixtures/050.png" in names
+    assert not [name for name in names if name.startswith("film")]
+    succeed(capsys, *demo, "--quick")
+    films = {name for name in files_of(tmp_path / "demo") if name.startswith("film")}
+    assert films == {"film/plain.mp4", "film/calm.mp4"}
 
 
 def test_a_bank_that_is_not_there_and_sizes_that_are_none(

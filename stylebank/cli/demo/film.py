@@ -25,25 +25,36 @@ SHOWN = 5
 def film(stage: Stage) -> Section:
     """Makes a short film, and the film in a style, kept still where it stands still."""
     style = stage.style("starry_night")
-    plain, styled = stage.out / "film" / "plain.mp4", stage.out / "film" / f"{style}.mp4"
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(FRAMES):
-            save_picture(_view(number / FRAMES), Path(folder, f"{number:03}.png"))
-        frames = open_reader(folder, fps=RATE)
-        with open_writer(plain, frames, overwrite=True) as writer:
-            for frame in frames:
-                writer.write(frame)
-    reader = open_reader(plain)
-    stylist = FilmStylizer(stage.stylizer, stage.stylizer.recipe(style), stabilize="blend")
-    with (
-        open_writer(styled, reader, overwrite=True) as writer,
-        tqdm(total=FRAMES, unit="frame", disable=None) as bar,
-    ):
-        stylist.run(reader, writer, bar.update)
+    folder = stage.out / "film"
+    plain, styled = folder / "plain.mp4", folder / f"{style}.mp4"
+    folder.mkdir(parents=True, exist_ok=True)
+    # What is interrupted here is not gone on with: it takes seconds, and leaves nothing.
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as place:
+        unfinished = Path(place)
+        _write_plain(unfinished / plain.name, unfinished / "frames")
+        _write_styled(unfinished / plain.name, unfinished / styled.name, stage, style)
+        for film_file in (plain, styled):
+            (unfinished / film_file.name).replace(film_file)
     stage.made["the film"] = f"{plain} and {styled}"
     rows = [_some_frames(open_reader(path)) for path in (plain, styled)]
     captions = [f"{number / RATE:.1f} s" for number in _numbers()]
     return Section(f"A moving picture, and the same in {style}", rows, captions)
+
+
+def _write_plain(path: Path, folder: Path) -> None:
+    for number in range(FRAMES):
+        save_picture(_view(number / FRAMES), folder / f"{number:03}.png")
+    frames = open_reader(folder, fps=RATE)
+    with open_writer(path, frames) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def _write_styled(plain: Path, path: Path, stage: Stage, style: str) -> None:
+    reader = open_reader(plain)
+    stylist = FilmStylizer(stage.stylizer, stage.stylizer.recipe(style), stabilize="blend")
+    with open_writer(path, reader) as writer, tqdm(total=FRAMES, unit="frame", disable=None) as bar:
+        stylist.run(reader, writer, bar.update)
 
 
 def _view(share: float) -> Image.Image:
