@@ -17,7 +17,7 @@ from stylebank.images.contact_sheet import Section
 from stylebank.images.samples import sample_photograph
 from stylebank.video import FrameReader, open_reader, open_writer
 
-SIZE = (320, 240)
+LARGEST = 240  # pixels, the short side
 FRAMES, RATE = 48, 12  # four seconds
 SHOWN = 5
 
@@ -31,7 +31,7 @@ def film(stage: Stage) -> Section:
     # What is interrupted here is not gone on with: it takes seconds, and leaves nothing.
     with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as place:
         unfinished = Path(place)
-        _write_plain(unfinished / plain.name, unfinished / "frames")
+        _write_plain(unfinished / plain.name, unfinished / "frames", min(LARGEST, stage.size // 2 * 2))
         _write_styled(unfinished / plain.name, unfinished / styled.name, stage, style)
         for film_file in (plain, styled):
             (unfinished / film_file.name).replace(film_file)
@@ -41,9 +41,9 @@ def film(stage: Stage) -> Section:
     return Section(f"A moving picture, and the same in {style}", rows, captions)
 
 
-def _write_plain(path: Path, folder: Path) -> None:
+def _write_plain(path: Path, folder: Path, side: int) -> None:
     for number in range(FRAMES):
-        save_picture(_view(number / FRAMES), folder / f"{number:03}.png")
+        save_picture(_view(number / FRAMES, side), folder / f"{number:03}.png")
     frames = open_reader(folder, fps=RATE)
     with open_writer(path, frames) as writer:
         for frame in frames:
@@ -57,15 +57,19 @@ def _write_styled(plain: Path, path: Path, stage: Stage, style: str) -> None:
         stylist.run(reader, writer, bar.update)
 
 
-def _view(share: float) -> Image.Image:
-    """What the camera sees after a share of its way around the photograph, a little nearer in the middle of it."""
-    photograph = resize_short_side(sample_photograph("coffee"), 300)
+def _view(share: float, side: int) -> Image.Image:
+    """What the camera sees after a share of its way around the photograph, a little nearer in the middle of it.
+
+    Args:
+        side: height in pixels; the width is a third larger, and even.
+    """
+    photograph = resize_short_side(sample_photograph("coffee"), side * 5 // 4)
+    size = (side * 2 // 3 * 2, side)
     scale = 1 - 0.2 * math.sin(math.pi * share) ** 2
-    width, height = SIZE[0] * scale, SIZE[1] * scale
+    width, height = size[0] * scale, size[1] * scale
     left = (photograph.width - width) * (0.5 - 0.5 * math.cos(2 * math.pi * share))
     top = (photograph.height - height) * (0.5 + 0.3 * math.sin(2 * math.pi * share))
-    box = (left, top, left + width, top + height)
-    return photograph.resize(SIZE, Image.Resampling.BICUBIC, box=box)
+    return photograph.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
 
 
 def _numbers() -> list[int]:
