@@ -20,7 +20,7 @@ help:  ## say what there is to make
 
 install: $(VENV)/.installed  ## make .venv and install StyleBank into it, editable
 
-demo: $(VENV)/.installed  ## stylize sample photographs with the shipped bank, into outputs/demo
+demo: $(VENV)/.installed  ## show what it does on sample photographs, into outputs/demo
 	$(BIN)/stylebank demo --out outputs/demo
 
 test: $(VENV)/.installed-test  ## run the tests

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stylebank.cli.arguments import DEFAULT_BANK
-from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
+from stylebank.images.samples import sample_photograph
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.masks import feather
@@ -31,11 +30,12 @@ from stylebank.regions import (
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = (512, 1024, 2048, 4096)
+PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")
 
 
 def main() -> None:
     """Writes every picture and says which."""
-    stylizer = Stylizer.load(Path(__file__).parents[1] / DEFAULT_BANK)
+    stylizer = Stylizer.load()
     for name, draw in DRAWINGS.items():
         save_picture(draw(stylizer), IMAGES / f"{name}.jpg", overwrite=True, quality=85)
         print(IMAGES / f"{name}.jpg")

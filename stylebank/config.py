@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stylebank.errors import ConfigError, did_you_mean
+from stylebank.errors import ConfigError, did_you_mean, relative_to
+from stylebank.shipped import CONFIGS, is_bare
 from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
@@ -88,8 +89,8 @@ class Architecture(_Section):
 class LossConfig(_Section):
     """What is minimised, and the network it is measured with."""
 
-    network: Literal["vgg16", "vgg19"] = "vgg16"
-    """The loss network."""
+    network: Literal["vgg16", "vgg19"] = "vgg19"
+    """The loss network; `vgg19` comes with the program, `vgg16` (the paper's) is downloaded or given as a file."""
     pooling: Literal["max", "average"] = "max"
     """Its pooling layers."""
     padding: Literal["zeros", "replicate"] = "replicate"
@@ -243,6 +244,7 @@ def load_config(
     """Reads a YAML file (or starts from `base`, or the defaults) and puts other values in places of it.
 
     Args:
+        path: a file, or the bare name of a configuration that comes with the program: `cpu`.
         problems: what is known to be wrong already, see `read_overrides`; said with the rest.
 
     Raises:
@@ -312,11 +314,23 @@ def dump_config(config: Config) -> str:
     return write_yaml(config.model_dump(mode="json"))
 
 
+def shipped_configs() -> list[str]:
+    """Names of the configurations that come with the program."""
+    return sorted(file.stem for file in CONFIGS.glob("*.yaml"))
+
+
+def _find_file(path: Path) -> Path:
+    """The file itself, or for a bare name that is no file the program's own configuration of that name."""
+    own = CONFIGS / f"{path.name.removesuffix('.yaml')}.yaml"
+    return own if is_bare(path) and not path.is_file() and own.is_file() else path
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        tree = read_yaml(path.read_text(encoding="utf-8"))
+        tree = read_yaml(_find_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"Config {path} does not exist; the project's own are in configs/.") from error
+        own = ", ".join(shipped_configs())
+        raise ConfigError(f"Config {path} does not exist{relative_to(path)}; the program's own: {own}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Config {path} cannot be read ({error}).") from error
     except ConfigError as error:

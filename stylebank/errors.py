@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 from itertools import islice
+from pathlib import Path
 
 
 def several(items: Collection[str], most: int = 20) -> str:
@@ -22,6 +23,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if not near and len(asked) >= 3:  # a part of the name
         near = [name for name in plain if asked in name][:1]
     return f" Did you mean '{plain[near[0]]}'?" if near else ""
+
+
+def relative_to(path: Path) -> str:
+    """For a message about a path that is not there: ` (looked for in FOLDER)` if it is relative, else nothing."""
+    return "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
 
 
 class StyleBankError(Exception):

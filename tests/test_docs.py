@@ -17,7 +17,6 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
-from conftest import write_vgg
 from films import make_film
 from PIL import Image
 
@@ -26,7 +25,7 @@ from stylebank.config import LossConfig
 from stylebank.images import save_picture
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.vgg import WEIGHTS_VARIABLE, load_loss_network
+from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import find_styles
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +90,6 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the snippets speak of, in a folder of its own: small, so that they take seconds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").symlink_to(ROOT / "checkpoints")
-    monkeypatch.setenv(WEIGHTS_VARIABLE, str(write_vgg(tmp_path / "vgg.safetensors", "vgg19", "relu5_1")))
     rng = np.random.default_rng(0)
     photograph = Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
     (tmp_path / "paintings").mkdir()

@@ -131,7 +131,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
     ways = {"--bank": tmp_path / "bank", "--outputs": tmp_path / "outputs"}
     reports = {}
     for option, folder in ways.items():
-        size = ["--sizes", 80] if option == "--bank" else ["--network", "vgg16", "--style-size", 32]
+        size = ["--sizes", 80] if option == "--bank" else ["--network", "vgg19", "--style-size", 32]
         out = tmp_path / option.strip("-")
         succeed(capsys, "evaluate", option, folder, *inputs, *size, "--no-optimization", "--out", out)
         reports[option] = report_of(out)
@@ -143,7 +143,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
 
 
 def test_outputs_that_do_not_fit_are_refused(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    outputs, more = tmp_path / "outputs", ["--network", "vgg16", "--no-optimization", "--out", tmp_path / "out"]
+    outputs, more = tmp_path / "outputs", ["--network", "vgg19", "--no-optimization", "--out", tmp_path / "out"]
     fail(capsys, "evaluate", "--outputs", outputs, *inputs, *more, mentions=["calm", "does not exist"])
     for style in ("calm", "storm"):
         paint(outputs / style, "disc")
@@ -270,7 +270,7 @@ def test_settings_that_make_no_objective_are_refused(tmp_path: Path, inputs: lis
     error = capsys.readouterr().err
     assert "storm" in error
     assert "style_weight" in error
-    content["settings"]["loss"].update(style_weight=1, network="vgg19")
+    content["settings"]["loss"].update(style_weight=1, network="vgg16")
     record.write_text(json.dumps(content))
     fail(capsys, *arguments, mentions=["different loss networks", "vgg16 max", "vgg19 max"])
 

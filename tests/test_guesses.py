@@ -67,7 +67,4 @@ def test_configuration_keys_that_are_not_there_get_a_guess(tmp_path: Path, capsy
 
 def test_artists_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     shipped = ROOT / "checkpoints" / "stylebank-14"
-    listed = succeed(capsys, "stylize", "--bank", shipped, "--list")
-    assert "the_scream                       Edvard Munch, The Scream (1893)\n" in listed
-    assert listed.count(", ") >= 14
     assert "Edvard Munch, The Scream (1893)" in succeed(capsys, "bank", "show", shipped)

@@ -39,9 +39,10 @@ from stylebank.bank.records import (
     write_json,
     write_manifest,
 )
-from stylebank.errors import BankError, did_you_mean
+from stylebank.errors import BankError, did_you_mean, relative_to
 from stylebank.files import new_file, new_folder, sha256_of, standing_folder
 from stylebank.network.model import StyleBank
+from stylebank.shipped import BANKS, is_bare
 
 Storage = Literal["float32", "float16"]
 
@@ -118,19 +119,25 @@ def write_style(
 def find_bank(path: Path) -> Path:
     """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
 
-    While a writer replaces it, this may be where the old one was put aside; `load_bank` follows it from there.
+    A bare name that is neither is looked for in `checkpoints/` of the current folder, then among the banks that come
+    with the program. While a writer replaces it, this may be where the old one was put aside; `load_bank` follows it
+    from there.
 
     Raises:
-        BankError: neither holds a bank.
+        BankError: there is no bank.
     """
+    places = [Path("checkpoints", path.name), BANKS / path.name] if is_bare(path) else []
     try:
-        for folder in (path, path / "bank"):
-            if (found := standing_folder(folder) / MANIFEST).is_file():
-                return found.parent
+        for place in (path, *places):
+            for folder in (place, place / "bank"):
+                if (found := standing_folder(folder) / MANIFEST).is_file():
+                    return found.parent
         there = "holds no bank.json" if path.exists() else "does not exist"
     except (OSError, ValueError) as error:
         there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    raise BankError(f"{path} is not a bank: it {there}.{_similar_bank(path)}")
+    guess = did_you_mean(path.name, shipped_banks()) if places else _similar_bank(path)
+    known = f"; those that come with the program: {', '.join(shipped_banks())}" if places else ""
+    raise BankError(f"{path} is not a bank: it {there}{relative_to(path)}{known}.{guess}")
 
 
 def _similar_bank(path: Path) -> str:
@@ -143,6 +150,11 @@ def _similar_bank(path: Path) -> str:
         return ""
     guess = did_you_mean(path.name, [bank.name for bank in banks if bank.name != path.name])
     return guess.replace("'", f"'{path.parent}{os.sep}", 1) if path.parent != Path() else guess
+
+
+def shipped_banks() -> list[str]:
+    """Names of the banks that come with the program."""
+    return sorted(file.parent.name for file in BANKS.glob(f"*/{MANIFEST}"))
 
 
 def load_bank(folder: Path) -> Bank:

@@ -49,8 +49,7 @@ class StyleInfo(_Record):
     """What is known about a style beside its weights."""
 
     title: str = ""
-    artist: str = ""
-    """Who painted what it was learned from; empty where nobody said."""
+    """The work it was learned from, after its artist, as far as they are known."""
     source_sha256: str = ""
     """Hash of the pictures it was learned from."""
     settings: dict[str, dict[str, Any]] = {}
@@ -62,11 +61,6 @@ class StyleInfo(_Record):
     metrics: Annotated[dict[str, float], AfterValidator(todays_names)] = {}
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
-
-    @property
-    def work(self) -> str:
-        """Artist and title, as far as they are known."""
-        return ", ".join(filter(None, (self.artist, self.title)))
 
 
 class StyleRecord(StyleInfo):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from stylebank.config import load_config, read_overrides
+from stylebank.config import load_config, read_overrides, shipped_configs
+from stylebank.shipped import DEFAULT_BANK
 
-DEFAULT_BANK = Path("checkpoints/stylebank-14")
-"""The bank that comes with the program."""
+BANK_HELP = f"a bank's folder or name, or the run that made it; else {DEFAULT_BANK.name}, which comes with the program"
+CONFIG_HELP = f"YAML configuration: a file, or one that comes with the program: {', '.join(shipped_configs())}"
 
 
 def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callable[[str], int]:

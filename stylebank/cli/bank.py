@@ -10,10 +10,11 @@ from pathlib import Path
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.device import resolve_device
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, relative_to
 from stylebank.evaluation.verify import verify
 from stylebank.images import find_images
 from stylebank.styles import find_styles
+from stylebank.yaml12 import read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("bank", type=Path, help="its folder, or the run that made it")
     pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     pack.add_argument("--licence", metavar="TEXT", help="licence to write into the bank")
-    pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence))
+    pack.add_argument("--titles", type=Path, metavar="FILE", help="YAML with titles to write into it, `name: title`")
+    pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence, given.titles))
 
     check = commands.add_parser("verify", help="check every hash, and with photographs and paintings every number")
     check.add_argument("bank", type=Path, help="its folder, or the run that made it")
@@ -84,7 +86,7 @@ def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
-    print(f"  {name:<28} {record.work:<28} {record.images} crops  {state}{metrics}".rstrip())
+    print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,21 @@ def _remove(bank: Path, styles: Sequence[str], out: Path) -> None:
     print(f"Wrote {out} with {', '.join(names) or 'no style'}.")
 
 
-def _pack(bank: Path, out: Path, licence: str | None) -> None:
-    rewrite_bank(find_bank(bank), out, "float16", licence)
+def _pack(bank: Path, out: Path, licence: str | None, titles: Path | None) -> None:
+    rewrite_bank(find_bank(bank), out, "float16", licence, _read_titles(titles) if titles else None)
     print(f"Wrote {out}, {_megabytes(out):.2f} MB.")
+
+
+def _read_titles(path: Path) -> dict[str, str]:
+    try:
+        tree = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Titles {path} cannot be read{relative_to(path)}: {error}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"Titles {path} are not valid YAML: {error}.") from error
+    if not isinstance(tree, dict) or not all(isinstance(text, str) for pair in tree.items() for text in pair):
+        raise ConfigError(f"Titles {path} must hold lines of the form `name: title`, all of them texts.")
+    return tree
 
 
 def _megabytes(folder: Path) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stylebank.bank.io import find_bank
 from stylebank.bank.records import read_manifest
-from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.errors import BankError, MissingExtraError
+from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.evaluation.flicker import flicker_table
@@ -14,6 +14,7 @@ from stylebank.evaluation.progress import EvaluationProgress
 from stylebank.evaluation.request import ITERATIONS, SIZES, SMALLEST, EvaluationRequest, FilmRequest
 from stylebank.evaluation.run import evaluate, evaluate_film
 from stylebank.evaluation.write import FIGURE, JSON, REPORT
+from stylebank.shipped import DEFAULT_BANK
 
 _SIZES = " ".join(f"{side}:{count}" for side, count in SIZES.items())
 _BARS = {"outputs": ("outputs", "photograph"), "cards": ("cards", "style"), "optimization": ("optimisation", "it")}
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     group = parser.add_argument_group("what is measured")
     subject = group.add_mutually_exclusive_group()
-    subject.add_argument("--bank", type=Path, metavar="DIR", default=DEFAULT_BANK, help="a bank, or a run that has one")
+    subject.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
     subject.add_argument("--outputs", type=Path, metavar="DIR", help="any program's outputs instead: STYLE/NAME.png")
     pictures = group.add_mutually_exclusive_group(required=True)
     pictures.add_argument(
@@ -49,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the report, and how")
     group.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
     group.add_argument("--overwrite", action="store_true", help="replace a report that is there")
-    group.add_argument("--network", choices=("vgg19", "vgg16"), help="loss network for --outputs, else vgg19")
+    group.add_argument(
+        "--network",
+        choices=("vgg19", "vgg16"),
+        help="for --outputs: the loss network, else what --loss-weights hold, else vgg19",
+    )
     group.add_argument("--loss-weights", type=Path, metavar="FILE", help="its weights, .safetensors or .pth")
     group.add_argument("--lpips", action="store_true", help="fetch AlexNet for LPIPS if it is not there")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -123,7 +128,7 @@ def request_of(options: argparse.Namespace) -> EvaluationRequest:
     return EvaluationRequest(
         styles=tuple(options.styles),
         out=options.out,
-        bank=None if options.outputs else options.bank,
+        bank=None if options.outputs else options.bank or DEFAULT_BANK,
         outputs=options.outputs,
         content=tuple(options.content or ()),
         held_out_of=options.held_out_of,
@@ -155,7 +160,7 @@ def film_of(options: argparse.Namespace) -> FilmRequest:
     if options.sizes and len(options.sizes) > 1:
         raise ConfigError("A film is measured at one size; give --sizes one number, or leave it out.")
     return FilmRequest(
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         video=options.video,
         styles=tuple(options.styles),
         size=options.sizes[0][0] if options.sizes else None,

@@ -28,6 +28,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bank remove": ("stylebank bank remove runs/mine the_scream --out banks/fewer",),
     "bank pack": ("stylebank bank pack runs/mine --out banks/small --licence CC0-1.0",),
     "bank verify": ("stylebank bank verify runs/mine --content photos --styles paintings",),
+    "styles": ("stylebank styles", "stylebank styles --bank runs/mine"),
     "demo": ("stylebank demo --out outputs/demo",),
     "study": (
         "stylebank study --config configs/study.yaml --vary loss.style_weight=5,30 --content photos "

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
             losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())
             bars.show(step.iteration, step.iterations, note=losses)
 
-        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow)
+        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow, say=print)
     return _conclude(result, request, total=bars.total or 0)
 
 

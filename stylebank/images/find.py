@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from stylebank.errors import ImageError, several
+from stylebank.errors import ImageError, relative_to, several
 from stylebank.images.formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
 
@@ -55,7 +55,9 @@ def _expand(text: str, suffixes: Collection[str], kind: str) -> list[Path]:
     if text and path.exists() and not path.is_dir():
         return [path]
     if not (text and path.is_dir()) and not glob.has_magic(text):
-        raise ImageError(f"'{text}' does not exist; name a file, a folder of {kind}, or a glob pattern")
+        raise ImageError(
+            f"'{text}' does not exist{relative_to(path)}; name a file, a folder of {kind}, or a glob pattern"
+        )
     candidates = _candidates(text)
     found = [file for file in candidates if _is_one(file, suffixes)]
     if not found:

@@ -25,6 +25,7 @@ from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
 from stylebank.network.fused import optimize_for_inference
 from stylebank.network.model import StyleBank
+from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY
 
 
@@ -33,7 +34,7 @@ class Stylizer:
 
     Example:
         ```python
-        stylizer = Stylizer.load("checkpoints/stylebank-14")
+        stylizer = Stylizer.load()  # the bank that comes with the program
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
         picture = stylizer.stylize(photograph, "the_scream", masks={"starry_night": sky})
@@ -51,10 +52,11 @@ class Stylizer:
         self.recipes = RecipeBook(tuple(self.model.names))
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Stylizer:
-        """Loads a bank folder (or a run folder that has one).
+    def load(cls, path: str | Path = DEFAULT_BANK, device: str = "auto", precision: str = "auto") -> Stylizer:
+        """Loads a bank folder (or a run folder that has one), by default the bank that comes with the program.
 
         Args:
+            path: a folder, or the bare name of a bank, see `find_bank`.
             device: auto, cpu, cuda, cuda:N or mps.
             precision: auto (bfloat16 where the hardware has it), bfloat16 or float32.
 

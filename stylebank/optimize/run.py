@@ -11,11 +11,12 @@ from PIL import Image
 from stylebank.errors import ConfigError
 from stylebank.images import Picture, check_writable, load_picture, resize_short_side, save_picture
 from stylebank.inference.masks import feather, load_mask
+from stylebank.losses.weights import settle_network
 from stylebank.optimize.coarse_to_fine import Optimized, Step
 from stylebank.optimize.paintings import Painting
 from stylebank.optimize.picture import optimize_image
 from stylebank.optimize.plot import check_plot, plot_losses
-from stylebank.optimize.presets import Preset
+from stylebank.optimize.presets import Preset, with_network
 from stylebank.optimize.scales import iterations_of, sizes_of
 
 
@@ -61,6 +62,7 @@ def optimize_files(
     *,
     on_start: Callable[[int], object] = lambda _: None,
     on_step: Callable[[Step], object] = lambda _: None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Optimized:
     """Optimizes the picture and writes it, with the pictures in between and the plot that were asked for.
 
@@ -69,6 +71,8 @@ def optimize_files(
     Args:
         on_start: called with the number of iterations to come, over all scales.
         on_step: called after every iteration.
+        say: called with what a person should know beforehand: the weights given are of
+            another network than the preset's.
 
     Raises:
         ConfigError: an option is out of range, or a mask names no painting.
@@ -81,6 +85,7 @@ def optimize_files(
     _check_files(request, total)
     paintings = _paintings(request, photograph.rgb.size)
     initial = load_picture(request.initial).rgb if request.initial else None
+    preset = with_network(request.preset, settle_network(request.preset.network, request.loss_weights, say))
     on_start(total)
 
     def follow(step: Step) -> None:
@@ -91,7 +96,7 @@ def optimize_files(
     result = optimize_image(
         photograph.rgb,
         paintings,
-        request.preset,
+        preset,
         initial=initial,
         scales=request.scales,
         seed=request.seed,

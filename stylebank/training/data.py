@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from stylebank.config import LARGEST_SEED
-from stylebank.errors import ImageError, TrainingError
+from stylebank.errors import ImageError, TrainingError, relative_to
 from stylebank.images import find_images, load_picture, probe
 from stylebank.training.cards import draw_card
 
@@ -75,7 +75,9 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
         ImageError: the folder is missing or holds no usable photograph.
     """
     if not folder.is_dir():
-        raise ImageError(f"Content folder {folder} does not exist; give a folder of photographs with --content.")
+        raise ImageError(
+            f"Content folder {folder} does not exist{relative_to(folder)}; give a folder of photographs with --content."
+        )
     files = find_images([folder])
     pool = ThreadPoolExecutor()
     try:

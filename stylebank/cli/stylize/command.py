@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from stylebank.bank.io import find_bank, load_bank
+from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
@@ -32,7 +32,7 @@ PATIENCE = timedelta(days=30)  # of a process that has done its share, until the
 def run(options: argparse.Namespace) -> int:
     """Stylizes everything in every look asked for; 1 if any of it failed, 130 if interrupted."""
     if options.list:
-        return _list(options.bank)
+        return show_styles(options)
     if options.webcam is not None:
         show_camera(webcam_of(options))
         return 0
@@ -106,9 +106,3 @@ def _show_regions(looks: Looks, sources: Sequence[Path], path: Path, options: St
     for source in sources:
         target = path if is_file else path / f"{source.stem}.png"
         print("Wrote " + ", ".join(map(str, show_regions(looks, source, target, options))))
-
-
-def _list(bank: Path) -> int:
-    for name, record in load_bank(find_bank(bank)).records.items():
-        print(f"{name:<32} {record.work}" + (f"  unfinished ({record.unfinished})" if record.unfinished else ""))
-    return 0

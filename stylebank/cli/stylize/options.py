@@ -6,13 +6,14 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.cli.stylize import film_options, look_options
 from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
 from stylebank.films.stabilize import StabilizeMethod
+from stylebank.shipped import DEFAULT_BANK
 
 DEFAULT_QUALITY = 95  # of JPEG and WebP
 _INPUT = "pictures and films: files, folders or glob patterns"
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
     group.add_argument("--overwrite", action="store_true", help="replace files that exist")
     group.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
-    group.add_argument("--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it")
+    group.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
     group.add_argument("--list", action="store_true", help="print the bank's styles and leave")
     look_options.add_arguments(parser)
     group = parser.add_argument_group("size, quality, machine")
@@ -97,7 +98,7 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
     return StylizeOptions(
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         inputs=tuple(options.input),
         output=options.output or Path(),
         looks=looks_of(options),
@@ -121,7 +122,7 @@ def webcam_of(options: argparse.Namespace) -> WebcamOptions:
             raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
     return WebcamOptions(
         camera=options.webcam,
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         looks=looks_of(options),
         size=options.size,
         tile=options.tile,
