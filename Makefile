@@ -12,7 +12,7 @@ MADE_FROM := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test lint format samples clean afresh
+.PHONY: help install demo test lint format docs samples clean afresh
 
 help:  ## say what there is to make
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; \
@@ -20,7 +20,7 @@ help:  ## say what there is to make
 
 install: $(VENV)/.installed  ## make .venv and install StyleBank into it, editable
 
-demo: $(VENV)/.installed  ## stylize sample photographs with the shipped bank, into outputs/demo
+demo: $(VENV)/.installed  ## show what it does on sample photographs, into outputs/demo
 	$(BIN)/stylebank demo --out outputs/demo
 
 test: $(VENV)/.installed-test  ## run the tests
@@ -35,11 +35,15 @@ format: $(VENV)/.installed-dev  ## mend style and format in place
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-docs  ## make a site of the documentation, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation is in site/index.html"
+
 samples: $(VENV)/.installed  ## draw data/samples/styles anew
 	$(BIN)/python data/samples/draw.py
 
 clean:  ## remove .venv, caches and build leftovers (runs and outputs stay)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written only when its step is done; a step that was cut short leaves .unfinished behind, and then

@@ -30,7 +30,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from stylebank.bank.records import find_bank, read_manifest
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import at_least
+from stylebank.shipped import DEFAULT_BANK
 
 STILL = ("png", "jpg", "webp", "tif", "bmp")
 MOVING = ("mp4", "mkv", "webm", "gif", "webp", "apng")

@@ -1,6 +1,6 @@
 """How fast training is: the product's step, where its time goes, the same step written plainly, and adding a style.
 
-    python benchmarks/train_step.py --config configs/cpu.yaml --loss-weights vgg19.safetensors
+    python benchmarks/train_step.py --config configs/cpu.yaml
 
 A cycle is T stylizing steps and an identity step (adding a style: T + 1 stylizing steps), data included; images of
 either kind of step count. The kinds of training take turns on generated pictures, so that whatever else the machine
@@ -25,7 +25,8 @@ from stylebank.bank.io import save_bank
 from stylebank.config import Config, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
-from stylebank.losses.vgg import WEIGHTS_VARIABLE
+from stylebank.losses.weights import WEIGHTS_VARIABLE
+from stylebank.shipped import VGG19
 from stylebank.styles import StyleSource
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import more_styles, new_bank
@@ -53,6 +54,8 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     *styles, added = [StyleSource(f"style-{i}", (path,)) for i, path in enumerate(paintings)]
     config = configuration(options, folder / "content")
     weights = options.loss_weights or (Path(text) if (text := os.environ.get(WEIGHTS_VARIABLE)) else None)
+    if weights is None and config.loss.network == "vgg19":
+        weights = VGG19
     if weights is None:
         print("No loss-network weights given: random ones, which take as long.\n")
         weights = generated.loss_weights(folder / "random.safetensors", config.loss)

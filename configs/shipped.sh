@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Both stages of the bank that comes with the program, run in the project's folder. Started again, it goes on.
-#   STYLEBANK_LOSS_WEIGHTS=vgg19.safetensors configs/shipped.sh CONTENT STYLES OUT [options of train.py]
+#   configs/shipped.sh CONTENT STYLES OUT [options of train.py]
 # PROCESSES says how many share each batch: 2 for two processor cores, 1 for a GPU.
 set -euo pipefail
 if (($# < 3)); then

@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stylebank.cli.arguments import DEFAULT_BANK
-from stylebank.cli.demo import PHOTOGRAPHS, sample_photograph
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
+from stylebank.images.samples import sample_photograph
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import Stroke
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.masks import feather
-from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import (
     PALETTE,
@@ -31,12 +29,13 @@ from stylebank.regions import (
 )
 
 IMAGES = Path(__file__).parent / "images"
-SIZES = (256, 512, 1024, 2048)
+SIZES = (512, 1024, 2048, 4096)
+PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")
 
 
 def main() -> None:
     """Writes every picture and says which."""
-    stylizer = Stylizer.load(Path(__file__).parents[1] / DEFAULT_BANK)
+    stylizer = Stylizer.load()
     for name, draw in DRAWINGS.items():
         save_picture(draw(stylizer), IMAGES / f"{name}.jpg", overwrite=True, quality=85)
         print(IMAGES / f"{name}.jpg")
@@ -73,10 +72,10 @@ def sizes(stroke: Stroke) -> Callable[[Stylizer], Image.Image]:
             row = []
             for size in SIZES:
                 photograph = resize_short_side(sample_photograph("astronaut"), size)
-                picture = restore_detail(stylizer.stylize(resize_to_work(photograph, stroke), style), photograph)
+                picture = stylizer.stylize(photograph, style, stroke=stroke)
                 row.append(picture.crop((size // 5, 0, size * 4 // 5, size * 9 // 20)))
             rows.append(row)
-        return contact_sheet(rows, [f"short side {size}" for size in SIZES], (432, 324))
+        return contact_sheet(rows, [f"short side {size}" for size in SIZES], (384, 288))
 
     return draw
 
@@ -133,7 +132,7 @@ def looks(stylizer: Stylizer) -> Image.Image:
     """A style plain, with the photograph's colours, and with wider strokes."""
     photograph = resize_short_side(sample_photograph("coffee"), 400)
     plain = stylizer.stylize(photograph, "the_scream")
-    coarse = restore_detail(stylizer.stylize(resize_to_work(photograph, 2), "the_scream"), photograph)
+    coarse = stylizer.stylize(photograph, "the_scream", stroke=2)
     row = [plain, preserve_colors(plain, photograph, "luma"), coarse]
     return contact_sheet([row], ["the scream", "--preserve-colors luma", "--stroke 2"], (400, 266))
 

@@ -10,12 +10,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean, relative_to
+from stylebank.shipped import CONFIGS, is_bare, shipped_configs
 from stylebank.yaml12 import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(gt=0)]
 Width = Annotated[int, Field(gt=0, le=2**16)]
 """Channels of a layer."""
+LARGEST_SEED = 2**32 - 1
+"""Of the filters' noise."""
 LARGEST_SIDE = 2**14
 """Pixels along a side of whatever is trained on; more is a mistake, or meant to fill the memory."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -67,6 +70,9 @@ class BankConfig(_Section):
     """Channels between the convolutions of deeper filters."""
     norm: Norm = "none"
     """Normalization between the convolutions of deeper filters."""
+    noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
+    """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
+    parts of a picture get strokes as well (the paper: none)."""
 
 
 class Architecture(_Section):
@@ -83,8 +89,8 @@ class Architecture(_Section):
 class LossConfig(_Section):
     """What is minimised, and the network it is measured with."""
 
-    network: Literal["vgg16", "vgg19"] = "vgg16"
-    """The loss network."""
+    network: Literal["vgg16", "vgg19"] = "vgg19"
+    """The loss network; `vgg19` comes with the program, `vgg16` (the paper's) is downloaded or given as a file."""
     pooling: Literal["max", "average"] = "max"
     """Its pooling layers."""
     padding: Literal["zeros", "replicate"] = "replicate"
@@ -129,6 +135,8 @@ class DataConfig(_Section):
     """Random factor on `content_size`, lowest and highest."""
     flip: bool = True
     """Mirror half of the crops."""
+    cards: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the crops that are drawn instead: plain colours, gradients, shapes; photographs have too few of them."""
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
@@ -217,7 +225,7 @@ class Config(_Section):
             mode="json",
             include={
                 "loss": True,
-                "data": {"style_size", "content_size", "scale"},
+                "data": {"style_size", "content_size", "scale", "cards"},
                 "train": {"batch_size", "crop_size"},
             },
         )
@@ -236,6 +244,7 @@ def load_config(
     """Reads a YAML file (or starts from `base`, or the defaults) and puts other values in places of it.
 
     Args:
+        path: a file, or the bare name of a configuration that comes with the program: `cpu`.
         problems: what is known to be wrong already, see `read_overrides`; said with the rest.
 
     Raises:
@@ -305,11 +314,18 @@ def dump_config(config: Config) -> str:
     return write_yaml(config.model_dump(mode="json"))
 
 
+def _find_file(path: Path) -> Path:
+    """The file itself, or for a bare name that is no file the program's own configuration of that name."""
+    own = CONFIGS / f"{path.name.removesuffix('.yaml')}.yaml"
+    return own if is_bare(path) and not path.is_file() and own.is_file() else path
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        tree = read_yaml(path.read_text(encoding="utf-8"))
+        tree = read_yaml(_find_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"Config {path} does not exist; the project's own are in configs/.") from error
+        own = ", ".join(shipped_configs())
+        raise ConfigError(f"Config {path} does not exist{relative_to(path)}; the program's own: {own}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Config {path} cannot be read ({error}).") from error
     except ConfigError as error:
@@ -326,8 +342,9 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _describe(location: Sequence[int | str], detail: Any) -> str:
     place = ".".join(str(part)[:100] for part in location) or "config"
     if detail["type"] == "extra_forbidden":
-        valid = ", ".join(_keys_at(location[:-1]))
-        return f"{place}: unknown key; valid here: {valid}"
+        valid = _keys_at(location[:-1])
+        guess = did_you_mean(str(location[-1]), valid)
+        return f"{place}: unknown key; valid here: {', '.join(valid)}{'.' * bool(guess)}{guess}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{place}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(detail['input'])}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import difflib
+from collections.abc import Collection, Iterable
 from itertools import islice
+from pathlib import Path
 
 
 def several(items: Collection[str], most: int = 20) -> str:
@@ -11,6 +13,21 @@ def several(items: Collection[str], most: int = 20) -> str:
     more = len(items) - most
     shown = ", ".join(item if len(item) <= 100 else f"{item[:100]}..." for item in islice(items, most))
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question to follow a message about a name that is not there, after a space; empty if no other is like it."""
+    plain = {name.lower().replace("-", "_"): name for name in known}
+    asked = word.lower().replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(asked, plain, n=1, cutoff=0.6)
+    if not near and len(asked) >= 3:  # a part of the name
+        near = [name for name in plain if asked in name][:1]
+    return f" Did you mean '{plain[near[0]]}'?" if near else ""
+
+
+def relative_to(path: Path) -> str:
+    """For a message about a path that is not there: ` (looked for in FOLDER)` if it is relative, else nothing."""
+    return "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
 
 
 class StyleBankError(Exception):

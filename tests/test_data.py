@@ -28,8 +28,9 @@ def crops_of(
     scale: tuple[float, float] = (0.6, 1.0),
     flip: bool = True,
     seed: int = 0,
+    cards: float = 0.0,
 ) -> Crops:
-    return Crops(files, crop_size, content_size, scale, flip, seed)
+    return Crops(files, crop_size, content_size, scale, flip, seed, cards)
 
 
 def batches(crops: Crops, first: int, last: int, workers: int = 0, size: int = 3) -> list[ContentBatch]:
@@ -252,6 +253,30 @@ def test_large_crops_are_cut_from_as_many_pixels_as_they_have(photos: Path, monk
     crops = Crops(sorted(photos.iterdir()), 64, 24, (0.5, 1.5), False, 0)
     assert crops[0][0].shape == (3, 64, 64)
     assert asked == [64]
+
+
+# ----------------------------------------------------------------------------------------------------- cards
+
+
+def test_the_share_of_cards_is_the_one_asked_for_and_leaves_the_other_crops_as_they_are(photos: Path) -> None:
+    files = sorted(photos.iterdir())
+    plain, some = crops_of(files), crops_of(files, cards=0.25)
+    drawn = [i for i in range(400) if some[i][1] not in files]
+    assert 70 < len(drawn) < 130
+    rest = [i for i in range(40) if i not in drawn]
+    assert all(torch.equal(plain[i][0], some[i][0]) for i in rest)
+    assert torch.equal(some[drawn[0]][0], crops_of(files, cards=0.25)[drawn[0]][0])
+
+
+def test_cards_are_plain_as_photographs_are_not(photos: Path) -> None:
+    cards = [crops_of(sorted(photos.iterdir()), 64, cards=1.0)[i][0].float() for i in range(60)]
+    steps = [float((card[:, 1:] - card[:, :-1]).abs().mean()) for card in cards]
+    assert max(steps) < 12  # grain and an edge
+    assert min(steps) == 0
+    assert len({tuple(card.mean((1, 2)).tolist()) for card in cards}) == 60
+    colours = torch.stack([card.mean((1, 2)) for card in cards])
+    assert colours.min() < 30
+    assert colours.max() > 225
 
 
 def test_starting_at_a_step_equals_skipping_to_it(photos: Path) -> None:

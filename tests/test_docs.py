@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_vgg
 from films import make_film
 from PIL import Image
 
@@ -22,7 +25,7 @@ from stylebank.config import LossConfig
 from stylebank.images import save_picture
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.vgg import WEIGHTS_VARIABLE, load_loss_network
+from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import find_styles
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +50,9 @@ def commands_in(text: str) -> Iterator[tuple[str | None, list[str]]]:
             words = [part for word in words for part in (word.split() if " train.py " in word else [word])]
             for program, prog in PROGRAMS.items():
                 if program in words[:14] and (program != "stylebank" or words[0] == program):
-                    yield prog, [word for word in words[words.index(program) + 1 :] if word not in ("OTHER=VALUE",)]
+                    rest = words[words.index(program) + 1 :]
+                    end = rest.index(">") if ">" in rest else len(rest)  # of what is ours
+                    yield prog, [word for word in rest[:end] if word not in ("OTHER=VALUE",)]
 
 
 def all_commands() -> list[Any]:
@@ -85,7 +90,6 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the snippets speak of, in a folder of its own: small, so that they take seconds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").symlink_to(ROOT / "checkpoints")
-    monkeypatch.setenv(WEIGHTS_VARIABLE, str(write_vgg(tmp_path / "vgg.safetensors", "vgg19", "relu5_1")))
     rng = np.random.default_rng(0)
     photograph = Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
     (tmp_path / "paintings").mkdir()
@@ -133,8 +137,65 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def anchors_of(page: Path) -> set[str]:
+    """What headings can be linked to by."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.S | re.M), re.M)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower())) for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_anchors_are_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
+        assert anchor in anchors_of(page.parent / target if target else page), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)", index)}
+    assert set(PAGES) - linked == {ROOT / "docs" / "README.md"}
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_modules_and_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for path in re.findall(r"`(stylebank/[\w/]+(?:\.py|/)?)`", text):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+# --------------------------------------------------------------------------------------------------------- site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as `make docs` builds it: a broken link or reference is an error."""
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return out
+
+
+def test_the_site_has_every_page_and_leads_to_it(site: Path) -> None:
+    start = (site / "index.html").read_text("utf-8")
+    pages = {page.name for page in site.glob("*.html")}
+    assert len(pages - {"404.html"}) == len(PAGES)
+    for name in pages - {"404.html", "index.html"}:
+        assert f'href="{name}"' in start, f"{name} is missing in the navigation"
+
+
+def test_links_on_the_site_lead_somewhere(site: Path) -> None:
+    for page in site.glob("*.html"):
+        for target in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text("utf-8")):
+            if not re.match(r"\w+:|/", target) and target != ".":
+                assert (page.parent / unquote(target)).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_is_made_from_docstrings(site: Path) -> None:
+    reference = (site / "api.html").read_text("utf-8")
+    for name in re.findall(r"<!-- api: ([\w.]+) -->", (ROOT / "docs" / "api.md").read_text("utf-8")):
+        assert f'id="{name}"' in reference
+    assert 'id="stylebank.inference.stylizer.Stylizer.stylize"' in reference
+    assert "strokes as the style has them" in reference
+    assert "<!-- api" not in reference

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 
 from stylebank.cli import main
-from stylebank.evaluation import lbfgs_baseline
+from stylebank.evaluation import evaluation, lbfgs_baseline
 from stylebank.inference.stylizer import Stylizer
 
 Capture = pytest.CaptureFixture[str]
@@ -25,6 +25,13 @@ def inputs(tmp_path: Path, photos: Path, random_vgg_weights: Path) -> list[objec
     content = [photos / "disc.jpg", photos / "waves.jpg"]
     arguments = ["--content", *content, "--styles", tmp_path / "paintings", "--loss-weights", random_vgg_weights]
     return [*arguments, "--precision", "float32", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def _quick_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done with plain cards takes long and is tested by itself."""
+    row = {"card_style_gap_closed": 0.4321, "halo": 1.23}
+    monkeypatch.setattr(evaluation, "measure_cards", lambda painter, style: row)
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -76,7 +83,8 @@ def test_the_report_has_every_table_and_a_figure(tmp_path: Path, inputs: list[ob
     tables = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in tables}
     assert all(line.endswith("|") for line in tables)
-    assert len(widths) == 3  # equivalent iterations, identity, measures: every row as wide as its head
+    assert len(widths) == 4  # equivalent iterations, identity, cards, measures: every row as wide as its head
+    assert "| calm | 0.432 | 1.23 |" in text
     assert min(pixels(tmp_path / "out" / "figure.png").shape[:2]) > 300
 
 
@@ -123,7 +131,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
     ways = {"--bank": tmp_path / "bank", "--outputs": tmp_path / "outputs"}
     reports = {}
     for option, folder in ways.items():
-        size = ["--sizes", 80] if option == "--bank" else ["--network", "vgg16", "--style-size", 32]
+        size = ["--sizes", 80] if option == "--bank" else ["--network", "vgg19", "--style-size", 32]
         out = tmp_path / option.strip("-")
         succeed(capsys, "evaluate", option, folder, *inputs, *size, "--no-optimization", "--out", out)
         reports[option] = report_of(out)
@@ -135,7 +143,7 @@ def test_outputs_of_any_program_are_measured_like_a_banks(
 
 
 def test_outputs_that_do_not_fit_are_refused(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    outputs, more = tmp_path / "outputs", ["--network", "vgg16", "--no-optimization", "--out", tmp_path / "out"]
+    outputs, more = tmp_path / "outputs", ["--network", "vgg19", "--no-optimization", "--out", tmp_path / "out"]
     fail(capsys, "evaluate", "--outputs", outputs, *inputs, *more, mentions=["calm", "does not exist"])
     for style in ("calm", "storm"):
         paint(outputs / style, "disc")
@@ -262,7 +270,7 @@ def test_settings_that_make_no_objective_are_refused(tmp_path: Path, inputs: lis
     error = capsys.readouterr().err
     assert "storm" in error
     assert "style_weight" in error
-    content["settings"]["loss"].update(style_weight=1, network="vgg19")
+    content["settings"]["loss"].update(style_weight=1, network="vgg16")
     record.write_text(json.dumps(content))
     fail(capsys, *arguments, mentions=["different loss networks", "vgg16 max", "vgg19 max"])
 

@@ -228,6 +228,33 @@ def test_a_mask_film_runs_with_the_clock_of_the_film(stylize: Stylize, film: Pat
         assert np.abs(frame - (calm if i // 2 % 2 else storm)[i]).max() <= 2
 
 
+def test_moving_masks_in_colour_are_refused(
+    film: Path, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "masks").mkdir()
+    for i in range(FRAMES):
+        Image.new("RGB", SIZE, (250, 20, 20)).save(tmp_path / "masks" / f"{i}.png")
+    options = ("--style", "storm", "--mask", f"calm={tmp_path / 'masks'}", *EXACT)
+    assert run(*_command(bank, film, tmp_path / "out.mkv"), *options) == 1
+    error = capsys.readouterr().err
+    assert "masks' is in colour, and a mask is grey" in error
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_soft_edges_of_moving_masks_count_in_the_outputs_pixels(stylize: Stylize, film: Path, tmp_path: Path) -> None:
+    outputs = []
+    for scale in (1, 4):
+        folder = tmp_path / f"masks{scale}"
+        folder.mkdir()
+        for i in range(FRAMES):
+            mask = _columns(0, 8 * i)
+            mask.resize((SIZE[0] * scale, SIZE[1] * scale), Image.Resampling.NEAREST).save(folder / f"{i}.png")
+        options = ("--mask", f"calm={folder}", "--style", "storm", "--feather", "12", "--size", "32", *EXACT)
+        outputs.append(frames_of(stylize(film, f"out{scale}.mkv", *options)))
+    for one, other in zip(*outputs, strict=True):
+        assert np.abs(one - other).max() <= 3
+
+
 def test_outside_the_masks_the_film_itself_may_stay(stylize: Stylize, film: Path, tmp_path: Path) -> None:
     _columns(0, 32).save(tmp_path / "mask.png")
     out = stylize(film, "out.mkv", "--mask", f"calm={tmp_path / 'mask.png'}", "--outside", "original", *EXACT)

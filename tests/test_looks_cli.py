@@ -43,8 +43,20 @@ def test_weights_are_scaled_to_sum_one(look: Callable[..., np.ndarray]) -> None:
     assert np.abs(halves - look("--style", "calm:1", "storm:0")).max() > 1
 
 
-def test_a_mixture_of_one_style_is_that_style(look: Callable[..., np.ndarray]) -> None:
-    assert np.abs(look("--style", "calm:0.3") - look("--style", "calm")).max() <= 1
+def test_the_weight_of_one_style_alone_is_its_strength(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    """As in --mask and --assign; the strength of the whole is multiplied by it in all of them."""
+    style, half, whole = look("--style", "calm"), look("--style", "calm:0.5"), _mask(tmp_path / "mask.png", SIZE[0])
+    assert np.abs(half - style).max() > 1
+    assert np.array_equal(half, look("--style", "calm", "--alpha", "0.5"))
+    assert np.abs(half - look("--mask", f"calm:0.5={whole}")).max() <= 1
+    for assigned in ("0-1=calm:0.5", "0-1=calm*0.5"):
+        assert np.abs(half - look("--regions", "kmeans:2", "--assign", assigned)).max() <= 1
+    assert np.array_equal(style, look("--style", "calm:1"))
+    assert np.abs(look("--style", "calm:0") - look("--style", "identity")).max() <= 1
+    quarter = look("--style", "calm:0.5", "--alpha", "0.5")
+    assert np.array_equal(quarter, look("--style", "calm:0.25"))
+    assert np.abs(quarter - look("--mask", f"calm:0.5={whole}", "--alpha", "0.5")).max() <= 1
+    assert np.abs(quarter - look("--regions", "kmeans:2", "--assign", "0-1=calm:0.5", "--alpha", "0.5")).max() <= 1
 
 
 def test_strength_goes_from_the_reconstruction_to_the_style(look: Callable[..., np.ndarray]) -> None:
@@ -60,6 +72,21 @@ def test_well_inside_and_outside_a_mask_each_style_is_as_if_alone(
     both = look("--mask", f"calm={_mask(tmp_path / 'mask.png', 32)}", "--style", "storm")
     assert np.abs(both[:, :8] - look("--style", "calm")[:, :8]).max() <= 1
     assert np.abs(both[:, -8:] - look("--style", "storm")[:, -8:]).max() <= 1
+
+
+def test_soft_edges_count_in_the_pictures_pixels(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    """The same edge painted at another size, as a mask and as a label map, is as soft."""
+    mask, twice = _mask(tmp_path / "mask.png", 32), tmp_path / "twice.png"
+    with Image.open(mask) as painted:
+        painted.resize((4 * SIZE[0], 4 * SIZE[1]), Image.Resampling.NEAREST).save(twice)
+    wanted = look("--mask", f"calm={mask}", "--style", "storm", "--feather", "12")
+    assert np.abs(wanted - look("--mask", f"calm={twice}", "--style", "storm", "--feather", "12")).max() <= 3
+    assert np.abs(wanted - look("--mask", f"calm={mask}", "--style", "storm", "--feather", "48")).max() > 6
+    halves = Image.new("RGB", (4 * SIZE[0], 4 * SIZE[1]), (255, 0, 0))  # label 0
+    halves.paste((0, 255, 255), (2 * SIZE[0], 0, *halves.size))  # label 1
+    halves.save(tmp_path / "halves.png")
+    options = ("--label-map", tmp_path / "halves.png", "--assign", "0=calm,1=storm", "--feather", "12")
+    assert np.abs(wanted - look(*options)).max() <= 3
 
 
 def test_outside_original_keeps_the_photograph(look: Callable[..., np.ndarray], tmp_path: Path) -> None:
@@ -90,9 +117,12 @@ def test_tiles_change_nothing(look: Callable[..., np.ndarray]) -> None:
     [
         (("--style", "calm:0.5", "storm"), ["storm:0.5"]),
         (("--style", "calm:x", "storm:1"), ["'x' is not a number"]),
+        (("--style", "calm:3"), ["'calm' alone", "strength", "not 3", "mixtures"]),
+        (("--style", "calm:-0.5"), ["'calm' alone", "0 to 1"]),
+        (("--style", "calm:-1", "storm:2"), ["must not be negative", "raw"]),
         (("--style", "calm:1", "calm:2"), ["twice"]),
         (("--style", "calm", "--alpha", "2"), ["alpha", "between 0 and 1"]),
-        (("--style", "calm", "--stroke", "9"), ["0.5 to 4"]),
+        (("--style", "calm", "--stroke", "17"), ["0.5 to 16"]),
         (("--mask", "calm"), ["NAME=FILE"]),
         (("--mask", "calm=nowhere.png"), ["nowhere.png"]),
         (("--mask", "gone=mask.png"), ["no style 'gone'"]),
@@ -239,10 +269,12 @@ def test_raw_weights_of_every_sign_and_size_give_a_picture(
     assert look(*options).shape == (SIZE[1], SIZE[0], 3)
 
 
-@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0"])
-def test_weights_that_make_no_mixture_are_told(weight: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("weights", [("nan",), ("inf",), ("-1",), ("0", "0"), ("-1", "2"), ("nan", "1")])
+def test_weights_that_make_no_mixture_are_told(
+    weights: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bank = write_bank(tmp_path / "bank", "calm", "storm")
     photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
     out = tmp_path / "out.png"
-    style = [f"calm:{weight}"]
-    fail(capsys, "stylize", "--bank", bank, "--input", photo, "--output", out, "--style", *style, mentions=["weights"])
+    style = [f"{name}:{weight}" for name, weight in zip(("calm", "storm"), weights, strict=False)]
+    fail(capsys, "stylize", "--bank", bank, "--input", photo, "--output", out, "--style", *style, mentions=["weight"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.inference.choices import WIDEST_FEATHER
 from stylebank.inference.masks import feather, load_mask
+from stylebank.inference.recipes import mask_tensor
 
 
 def half(width: int = 40, height: int = 30) -> torch.Tensor:
@@ -48,14 +51,23 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
     assert torch.allclose(mask, torch.from_numpy(levels / 65535).float(), atol=1 / 255)
 
 
-def test_colours_count_by_luminance(tmp_path: Path) -> None:
-    stripes = Image.new("RGB", (3, 1))
-    for x, color in enumerate(("black", "lime", "white")):
-        stripes.putpixel((x, 0), Image.new("RGB", (1, 1), color).getpixel((0, 0)))
-    black, green, white = load_mask(written(tmp_path / "mask.png", stripes))[0].tolist()
-    assert black == 0
-    assert 0.5 < green < 0.7
-    assert white == 1
+@pytest.mark.parametrize("ground", ["black", "white", None])
+def test_colours_are_refused(tmp_path: Path, ground: str | None) -> None:
+    """Nothing says what red is: much of a style, or little."""
+    picture = Image.new("RGB" if ground else "RGBA", (40, 30), ground or (0, 0, 0, 0))
+    picture.paste((255, 0, 0), (0, 0, 20, 20))
+    picture.paste((0, 0, 255), (20, 0, 40, 20))
+    path = written(tmp_path / "mask.png", picture)
+    with refused(ImageError, path, "in colour", "grey", "--label-map"):
+        load_mask(path)
+    with refused(ImageError, "in colour"):
+        mask_tensor(picture)
+
+
+def test_a_grey_mask_may_have_been_compressed_or_tinted(tmp_path: Path) -> None:
+    warm = Image.merge("RGB", [gray(half().numpy() * level) for level in (250, 240, 225)])
+    mask = load_mask(written(tmp_path / "mask.jpg", warm))
+    assert torch.allclose(mask, half() * 240 / 255, atol=0.05)
 
 
 @pytest.mark.parametrize("color", ["black", "white", "red"])
@@ -130,6 +142,29 @@ def test_feather_leaves_its_input_alone() -> None:
     mask = half()
     feather(mask, 5)
     assert torch.equal(mask, half())
+
+
+@pytest.mark.parametrize("scale", [0.25, 1, 2.5])
+@pytest.mark.parametrize("pixels", [8.0, 60.0])
+def test_soft_edges_are_as_wide_in_a_picture_whatever_the_size_of_its_mask(scale: float, pixels: float) -> None:
+    picture = (400, 300)
+    mask = half(round(400 * scale), round(300 * scale))
+    soft = feather(mask, pixels, picture)
+    assert soft.shape == mask.shape
+    row = soft[soft.shape[0] // 2]
+    assert bool((row.diff() <= 1e-6).all())
+    slope = ((row > 0.16) & (row < 0.84)).sum().item() / scale
+    assert slope == pytest.approx(pixels, abs=1 / scale + 0.1 * pixels)
+    if scale == 1:
+        assert torch.equal(soft, feather(mask, pixels))
+
+
+def test_the_widest_edges_of_a_large_mask_take_no_longer_than_narrow_ones() -> None:
+    began = time.monotonic()
+    soft = feather(half(4000, 3000), WIDEST_FEATHER, (40, 30))
+    assert time.monotonic() - began < 20  # blurred at its own size it would be days
+    assert soft.std() < 0.01
+    assert soft.mean() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("pixels", [-1.0, float("nan"), float("inf")])

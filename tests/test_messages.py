@@ -13,7 +13,8 @@ import pytest
 import torch
 from tiny import fail, paint, run, succeed, write_bank
 
-from stylebank.cli import demo, messages
+from stylebank.cli import messages
+from stylebank.cli.demo import command as demo
 from stylebank.errors import ConfigError
 from stylebank.inference.stylizer import Stylizer
 

@@ -16,7 +16,7 @@ from stylebank.losses.vgg import load_loss_network
 
 @pytest.fixture(scope="module")
 def style_metrics(random_vgg_weights: Path) -> StyleMetrics:
-    return StyleMetrics(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
+    return StyleMetrics(load_loss_network("vgg19", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
 
 
 @pytest.fixture

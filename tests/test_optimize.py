@@ -257,7 +257,7 @@ def test_unmeasured_layers_have_a_level_too() -> None:
 
 
 def test_a_file_that_lacks_a_layer_is_refused_by_its_name(random_vgg_weights: Path) -> None:
-    with refused(WeightsError, random_vgg_weights, "conv4_3", "vgg16"):
+    with refused(WeightsError, random_vgg_weights, "conv4_3", "vgg19"):
         optimize_image(drawing(0), [Painting(drawing(1))], "normalized", weights=random_vgg_weights, device="cpu")
 
 
@@ -495,9 +495,8 @@ def test_a_loss_that_runs_away_leaves_the_best_picture(vgg19: Path) -> None:
 # ----------------------------------------------------------------------------------------------- real weights
 
 
-@pytest.mark.real_weights
-def test_oxfords_own_weights_stay_as_they_are(real_weights: Path) -> None:
-    network = load_loss_network("vgg19", ["relu5_2"], weights=real_weights)
+def test_oxfords_own_weights_stay_as_they_are() -> None:
+    network = load_loss_network("vgg19", ["relu5_2"])
     before = [m.weight.clone() for m in network.features if isinstance(m, nn.Conv2d)]
     to_oxford_scale(network)
     after = [m.weight for m in network.features if isinstance(m, nn.Conv2d)]
@@ -506,13 +505,13 @@ def test_oxfords_own_weights_stay_as_they_are(real_weights: Path) -> None:
 
 @pytest.mark.real_weights
 @pytest.mark.parametrize("name", NAMES)
-def test_a_preset_lowers_its_own_objective_on_a_real_pair(name: str, real_weights: Path) -> None:
+def test_a_preset_lowers_its_own_objective_on_a_real_pair(name: str) -> None:
     from skimage import data
 
     photograph = resize_short_side(Image.fromarray(data.coffee()), 64)
     painting = load_picture(Path(__file__).parents[1] / "data/samples/styles/swirls.jpg").rgb
     preset = dataclasses.replace(with_network(PRESETS[name], "vgg19"), iterations=25)
-    result = optimize_image(photograph, [Painting(painting)], preset, weights=real_weights, device="cpu")
+    result = optimize_image(photograph, [Painting(painting)], preset, device="cpu")
     start, end = result.history[0], result.minima[-1].best_point
     if name == "normalized":
         assert end.loss < start.loss - 10 * np.log(3)

@@ -37,7 +37,7 @@ def arguments(weights: Path, tmp_path: Path) -> Callable[..., list[object]]:
     def _arguments(output: Path, *options: object) -> list[object]:
         given = {"--preset": "neural-style", "--iterations": 3, "--style": tmp_path / "paintings" / "waves.png"}
         defaults = [part for name, value in given.items() if name not in options for part in (name, value)]
-        common = ["--network", "vgg19", "--content", content, "--output", output, "--loss-weights", weights]
+        common = ["--content", content, "--output", output, "--loss-weights", weights]
         layers = [] if "--style-layers" in options else SMALL
         return ["optimize", *defaults, *common, *layers, "--device", "cpu", *options]
 

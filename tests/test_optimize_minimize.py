@@ -234,7 +234,7 @@ def test_pictures_at_chosen_iterations_can_be_kept() -> None:
 def test_the_banks_own_objective_can_be_minimised(random_vgg_weights: Path, style_images: Path) -> None:
     """What a filter is trained on, brought down on one picture: the ceiling for any bank."""
     config = LossConfig(content_layers=("relu2_2",), style_layers=("relu1_2", "relu2_2"))
-    network = load_loss_network("vgg16", config.style_layers, weights=random_vgg_weights)
+    network = load_loss_network("vgg19", config.style_layers, weights=random_vgg_weights)
     objective = Objective(network, style_grams(network, find_styles([style_images]), config.style_layers, 48), config)
     photo = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(1))
     content = objective.content_of(photo)

@@ -248,7 +248,7 @@ def test_only_flow_needs_opencv(stylizer: Stylizer, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="module")
 def style_metrics(random_vgg_weights: Path) -> StyleMetrics:
-    return StyleMetrics(load_loss_network("vgg16", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
+    return StyleMetrics(load_loss_network("vgg19", [*STYLE_LAYERS, CONTENT_LAYER], weights=random_vgg_weights))
 
 
 def test_flicker_is_measured_in_every_style_and_by_every_method(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from conftest import refused
+from films import make_film
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tiny import paint, succeed, write_bank
+from tiny import pixels as pixels_of
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.evaluation.painters import BankPainter
+from stylebank.images import to_tensor
 from stylebank.inference import strokes
 from stylebank.inference.choices import parse_stroke
-from stylebank.inference.strokes import resize_to_work, restore_detail, work_size
+from stylebank.inference.strokes import resize_to_work, restore_detail, stroke_for, work_size
+from stylebank.inference.stylizer import Stylizer
+from stylebank.video import open_reader
 
 SIZE = (120, 90)
 
@@ -54,26 +64,47 @@ def test_photograph_gets_the_working_size() -> None:
     assert resize_to_work(noise(SIZE), 0.5).size == (240, 180)
 
 
-@pytest.mark.parametrize("stroke", [0, 0.49, 4.01, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("stroke", [0, 0.49, 16.01, -1, float("nan"), float("inf")])
 def test_strokes_out_of_range_are_refused(stroke: float) -> None:
-    with refused(ConfigError, f"{stroke:g}", "0.5 to 4"):
+    with refused(ConfigError, f"{stroke:g}", "0.5 to 16"):
         work_size(SIZE, stroke)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (512, 640), (1000, 1000), (1333, 750), (16, 60_000)])
+def test_auto_leaves_pictures_of_up_to_a_megapixel_alone(size: tuple[int, int]) -> None:
+    assert stroke_for(size, "auto") == 1
+    assert work_size(size, "auto") == size
+
+
 @pytest.mark.parametrize(
-    ("size", "expected"), [((512, 640), (512, 640)), ((3072, 2048), (768, 512)), ((256, 300), (512, 600))]
+    ("size", "stroke", "expected"),
+    [((2000, 2000), 2, (1000, 1000)), ((4000, 3000), 3.464, (1155, 866)), ((8000, 6000), 6.928, (1155, 866))],
 )
-def test_auto_works_at_a_short_side_of_512_pixels(size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_auto_paints_larger_pictures_at_a_megapixel(
+    size: tuple[int, int], stroke: float, expected: tuple[int, int]
+) -> None:
+    assert stroke_for(size, "auto") == pytest.approx(stroke, abs=1e-3)
     assert work_size(size, "auto") == expected
-    assert work_size((8 * size[0], 8 * size[1]), "auto") == work_size((8 * size[0], 8 * size[1]), 4)  # no coarser
-    assert work_size((40, 60), "auto") == (80, 120)  # no finer
+
+
+@given(st.integers(16, 100_000), st.integers(16, 100_000))
+def test_auto_fits_every_picture(width: int, height: int) -> None:
+    work = work_size((width, height), "auto")
+    assert min(work) >= 16
+    if width * height > 1_000_000 and min(work) > 16:  # unless it is narrow
+        assert work[0] * work[1] == pytest.approx(1_000_000, rel=0.04)
+
+
+@given(st.floats(0.5, 16))
+def test_a_number_is_the_same_in_every_picture(stroke: float) -> None:
+    assert stroke_for((300, 200), stroke) == stroke_for((8000, 6000), stroke) == stroke
 
 
 def test_strokes_are_read_from_text() -> None:
     assert parse_stroke("auto") == "auto"
     assert parse_stroke("1.5") == 1.5
-    for text in ("wide", "", "5"):
-        with refused(ConfigError, text, "4" if text == "5" else "auto"):
+    for text in ("wide", "", "17"):
+        with refused(ConfigError, text, "16" if text == "17" else "auto"):
             parse_stroke(text)
 
 
@@ -81,6 +112,73 @@ def test_pictures_too_small_for_the_stroke_are_refused() -> None:
     assert work_size((64, 100), 4) == (16, 25)
     with refused(ImageError, "60x100", "at least 64"):
         work_size((60, 100), 4)
+
+
+# ------------------------------------------------------------------------------------------------ by default
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    return write_bank(tmp_path / "bank", "calm", "storm")
+
+
+def large(monkeypatch: pytest.MonkeyPatch, stroke: float) -> None:
+    """Pictures of SIZE are now so large that `auto` gives them strokes of this width."""
+    monkeypatch.setattr(strokes, "AUTO_PIXELS", SIZE[0] * SIZE[1] / stroke**2)
+
+
+def test_small_pictures_are_by_default_as_with_stroke_1(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
+    command = ("stylize", "--bank", bank, "--style", "calm", "--precision", "float32", "--input", photo, "--output")
+    for name, options in {"default": (), "own": ("--stroke", "1"), "wide": ("--stroke", "2")}.items():
+        succeed(capsys, *command, tmp_path / f"{name}.png", *options)
+    default, own, wide = ((tmp_path / f"{name}.png").read_bytes() for name in ("default", "own", "wide"))
+    assert default == own != wide
+    stylizer, picture = Stylizer.load(bank, "cpu", "float32"), Image.open(photo).convert("RGB")
+    assert stylizer.stylize(picture, "calm").tobytes() == pixels_of(tmp_path / "default.png").tobytes()
+    assert stylizer.stylize(picture, "calm", stroke=1).tobytes() == stylizer.stylize(picture, "calm").tobytes()
+
+
+def test_every_way_to_a_large_picture_widens_its_strokes(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir())
+    picture = Image.open(photo).convert("RGB")
+    mask = Image.new("L", SIZE)
+    mask.paste(255, (0, 0, SIZE[0] // 2, SIZE[1]))
+    mask.save(tmp_path / "mask.png")
+    stylizer = Stylizer.load(bank, "cpu", "float32")
+    wanted = stylizer.stylize(picture, "calm", masks={"storm": mask}, stroke=1.5)
+    tensor, encoded = stylizer.stylize(to_tensor(picture), "calm"), stylizer.encode(picture).stylize("calm")
+    large(monkeypatch, 1.5)
+    assert stylizer.stylize(picture, "calm", masks={"storm": mask}).tobytes() == wanted.tobytes()
+    assert np.array_equal(stylizer.stylize(np.asarray(picture), "calm", masks={"storm": mask}), np.asarray(wanted))
+    command = ["stylize", "--bank", bank, "--precision", "float32", "--mask", f"storm={tmp_path / 'mask.png'}"]
+    succeed(capsys, *command, "--style", "calm", "--input", photo, "--output", tmp_path / "out.png")
+    assert pixels_of(tmp_path / "out.png").tobytes() == wanted.tobytes()
+    tiled = pixels(stylizer.stylize(picture, "calm", masks={"storm": mask}, tile=32))
+    assert np.abs(tiled - pixels(wanted)).max() <= 1
+    # What is measured, and what is encoded once for many styles, keeps the network's own scale.
+    assert torch.equal(stylizer.stylize(to_tensor(picture), "calm"), tensor)
+    assert torch.equal(BankPainter(stylizer).paint(to_tensor(picture)[None], photo, "calm")[0], tensor)
+    assert stylizer.encode(picture).stylize("calm").tobytes() == encoded.tobytes()
+
+
+def test_all_frames_of_a_film_have_strokes_of_one_width(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [pixels(noise((64, 48), 60 + 10 * i, 90 + 40 * i, seed=i)).astype(np.uint8) for i in range(3)]
+    film = make_film(tmp_path / "film.mkv", 3, size=(64, 48), pictures=frames)
+    command = ("stylize", "--bank", bank, "--style", "calm", "--precision", "float32", "--codec", "ffv1")
+    monkeypatch.setattr(strokes, "AUTO_PIXELS", 64 * 48 / 2)
+    stroke = stroke_for((64, 48), "auto")
+    succeed(capsys, *command, "--input", film, "--output", tmp_path / "auto.mkv")
+    succeed(capsys, *command, "--stroke", stroke, "--input", film, "--output", tmp_path / "given.mkv")
+    auto, given_ = ([frame.rgb for frame in open_reader(tmp_path / f"{name}.mkv")] for name in ("auto", "given"))
+    assert len(auto) == len(given_) == 3
+    assert all(np.array_equal(one, other) for one, other in zip(auto, given_, strict=True))
 
 
 # -------------------------------------------------------------------------------------------- bringing back

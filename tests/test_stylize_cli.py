@@ -13,6 +13,7 @@ from tiny import fail, files_of, paint, pixels, run, succeed, write_bank
 from stylebank.cli import main
 from stylebank.cli.stylize.jobs import plan
 from stylebank.errors import ImageError
+from stylebank.images import formats
 
 STYLES = ("calm", "storm")
 SIZE = (48, 40)  # of the pictures
@@ -337,3 +338,48 @@ def test_a_folder_may_be_called_like_a_picture(tmp_path: Path) -> None:
     assert job.targets == {"calm": tmp_path / "out.png" / "x.png"}
     with pytest.raises(ImageError, match=r"\.tex"):
         plan({Path("x.jpg"): False}, ["calm"], tmp_path / "out.tex")
+
+
+# --------------------------------------------------------------------------------------- what is passed over
+
+
+def test_pictures_in_a_folder_that_are_not_read_are_named_and_counted(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable = tuple(name for name in formats.READ_FORMATS if name not in ("HEIF", "JXL"))  # as without the plugins
+    monkeypatch.setattr(formats, "READ_FORMATS", readable)
+    monkeypatch.setattr("stylebank.images.read.READ_FORMATS", readable)
+    photos = paint(tmp_path / "photos", "fine", "shot")
+    (photos / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    Image.new("RGB", (32, 32)).save(photos / "raw.tiff")
+    (photos / "raw.tiff").rename(photos / "raw.NEF")  # to Pillow a TIFF
+    (photos / "shot.CR2").write_bytes(b"beside what the camera made of it")
+    (photos / "new.jxl").write_bytes(b"\xff\x0a and more")
+    (photos / "logo.svg").write_text("<svg/>")
+    (photos / "notes.txt").write_text("no picture at all")
+    code = run("stylize", "--bank", bank, "--style", "calm", "--input", photos, "--output", tmp_path / "out")
+    captured = capsys.readouterr()
+    assert code == 1
+    assert "Stylized 2 of 6" in captured.out
+    errors = [line for line in captured.err.splitlines() if line.startswith("Error: ")]
+    reasons = {
+        "phone.heic": "stylebank[heif]",
+        "raw.NEF": "raw file",
+        "new.jxl": "stylebank[jxl]",
+        "logo.svg": "SVG, a drawing",
+    }
+    for name, reason in reasons.items():
+        assert sum(name in line and reason in line for line in errors) == 1, errors
+    assert len(errors) == 4
+    assert set(files_of(tmp_path / "out")) == {"fine.png", "shot.png"}
+
+
+def test_a_folder_of_nothing_else_says_what_is_in_it(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "IMG_1.DNG").write_bytes(b"raw")
+    command = ("stylize", "--bank", bank, "--style", "calm", "--output", tmp_path / "out", "--input")
+    fail(capsys, *command, tmp_path / "card", mentions=["holds no pictures", "not read", "IMG_1.DNG"])
+    assert run(*command, tmp_path / "card" / "IMG_1.DNG") == 1
+    assert "develop it" in capsys.readouterr().err

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from stylebank.cli import parser
-from stylebank.cli.arguments import DEFAULT_BANK
 from stylebank.cli.stylize.film_options import FilmOptions
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, MaskChoice, StyleChoice
@@ -18,6 +17,7 @@ from stylebank.cli.stylize.options import StylizeOptions, WebcamOptions, request
 from stylebank.cli.stylize.region_options import RegionOptions
 from stylebank.errors import ConfigError
 from stylebank.regions import RegionMethod
+from stylebank.shipped import DEFAULT_BANK
 from stylebank.video import StreamRules
 
 

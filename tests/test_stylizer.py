@@ -144,6 +144,13 @@ def test_arrays_of_every_shape_and_kind(stylizer: Stylizer, picture: Image.Image
     assert stylizer.stylize(gray[..., None], "calm").shape == levels.shape
 
 
+def test_the_weight_of_one_style_alone_is_its_strength(stylizer: Stylizer, picture: Image.Image) -> None:
+    half = stylizer.stylize(picture, {"calm": 0.5}).tobytes()
+    assert half == stylizer.stylize(picture, "calm", alpha=0.5).tobytes() != stylizer.stylize(picture, "calm").tobytes()
+    with refused(ConfigError, "'calm' alone", "not 2"):
+        stylizer.stylize(picture, {"calm": 2})
+
+
 def test_the_looks_of_the_command_work_here(stylizer: Stylizer, picture: Image.Image) -> None:
     large = picture.resize((120, 90))
     plain = stylizer.stylize(large, "calm")
@@ -155,8 +162,8 @@ def test_the_looks_of_the_command_work_here(stylizer: Stylizer, picture: Image.I
     assert stylizer.stylize(np.asarray(large), "calm", size=45).shape == (45, 60, 3)
     with refused(ConfigError, "stroke"):
         stylizer.stylize(to_tensor(large), "calm", stroke=2)
-    with refused(ConfigError, "9"):
-        stylizer.stylize(large, "calm", stroke=9)
+    with refused(ConfigError, "17"):
+        stylizer.stylize(large, "calm", stroke=17)
     with refused(ConfigError, "sepia"):
         stylizer.stylize(large, "calm", colors="sepia")  # type: ignore[arg-type]
     with refused(ConfigError, "NoneType"):

@@ -765,7 +765,7 @@ def test_two_runs_with_like_names_are_not_confused(
 
 @pytest.mark.real_weights
 def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paintings(
-    real_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from skimage import data
 
@@ -780,7 +780,6 @@ def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paint
     file = config_file(
         tmp_path / "short.yaml",
         "model.channels=[16, 32, 64]",
-        "loss.network=vgg19",
         "loss.content_layers=[relu4_2]",
         "loss.style_layers=[relu1_2, relu2_2, relu3_2, relu4_2]",
         "loss.content_weight=0.2",
@@ -796,7 +795,7 @@ def test_half_a_minute_of_training_brings_unseen_photographs_closer_to_the_paint
         "train.checkpoint_every=1000",
         "train.precision=auto",
     )
-    options: list[object] = ["train", "--config", file, "--content", content, "--loss-weights", real_weights]
+    options: list[object] = ["train", "--config", file, "--content", content]
     options += ["--styles", samples / "petals.jpg", samples / "swirls.jpg"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 128)

@@ -826,6 +826,34 @@ def test_residual_blocks_that_a_bank_lacks_change_nothing_at_first(styles: Path,
         grown(tmp_path / "two", 1)
 
 
+def test_noise_that_a_bank_lacks_counts_next_to_nothing_at_first(styles: Path, tmp_path: Path) -> None:
+    start = write_bank(tmp_path / "start", "storm")
+    known = load_bank(start).model.filters[0][0].weight
+    task = new_bank(config("bank.noise_channels=12"), find_styles([styles]), start)
+    kernel = task.model.filters[1][0].weight
+    assert torch.equal(kernel[:, : known.shape[1]], known)
+    noise = kernel[:, known.shape[1] :]
+    assert noise.shape[1] == 12
+    assert 0 < noise.square().mean().sqrt() < 0.05 * known.square().mean().sqrt()
+
+
+def test_noise_is_new_in_every_step_and_the_same_again_when_resumed(
+    make: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    def seeds(trainer: Trainer) -> list[list[int]]:
+        found = list[list[int]]()
+        original = trainer.run.model.apply_filters
+        trainer.run.model.apply_filters = lambda *args: (found.append(list(args[2])), original(*args))[1]  # type: ignore
+        trainer.fit()
+        return found
+
+    straight = seeds(make("straight", "bank.noise_channels=6"))
+    drawn = [seed for step in straight for seed in step]
+    assert len(set(drawn)) == len(drawn) == 8  # four stylizing steps of two
+    first = seeds(make("cut", "bank.noise_channels=6", "train.steps=4"))
+    assert first == straight[: len(first)]
+
+
 # -------------------------------------------------------------------------------------------------------- compile
 
 

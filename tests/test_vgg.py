@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from stylebank.config import LossConfig
 from stylebank.device import import_torchvision
 from stylebank.errors import WeightsError
+from stylebank.files import sha256_of
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses.functional import gram
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.vgg import WEIGHTS_VARIABLE, LossNetwork, Network, layer_names, load_loss_network
+from stylebank.losses.vgg import LossNetwork, layer_names, load_loss_network
+from stylebank.losses.weights import WEIGHTS_VARIABLE, Network, held_network, settle_network
+from stylebank.shipped import VGG19
 from stylebank.styles import StyleSource, find_styles
 
 NETWORKS: tuple[Network, ...] = ("vgg16", "vgg19")
@@ -151,8 +154,46 @@ def test_the_environment_names_the_file(small: Path, monkeypatch: pytest.MonkeyP
 def test_the_other_vgg_is_refused(tmp_path: Path) -> None:
     """VGG-19 has a convolution where VGG-16 already pools: everything after it has another place."""
     file = write_vgg(tmp_path / "vgg19.safetensors", "vgg19", "relu4_1")
-    with refused(WeightsError, file, "vgg16"):
-        load_loss_network("vgg16", ["relu4_1"], weights=file)
+    with refused(WeightsError, file, "holds vgg19", "vgg16 is needed"):
+        load_loss_network("vgg16", ["relu1_1"], weights=file)
+    with refused(WeightsError, "holds vgg19"):
+        load_loss_network("vgg16", ["relu4_2"], weights=VGG19)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("prefix", ["features.", ""])
+@pytest.mark.parametrize(("network", "deepest"), [("vgg16", "relu4_1"), ("vgg19", "relu3_4"), (None, "relu3_3")])
+def test_which_network_a_file_holds_is_read_from_its_tensors(
+    network: Network | None, deepest: str, prefix: str, suffix: str, tmp_path: Path
+) -> None:
+    written = write_vgg(tmp_path / "any.safetensors", network or "vgg16", deepest)
+    state = {prefix + k.removeprefix("features."): v for k, v in safetensors.torch.load_file(written).items()}
+    state["classifier.0.weight"] = torch.zeros(2)
+    file = tmp_path / f"whole{suffix}"
+    safetensors.torch.save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
+    assert held_network(file) == network
+    said: list[str] = []
+    other: Network = "vgg19" if network == "vgg16" else "vgg16"
+    assert settle_network(other, file, said.append) == (network or other)
+    assert len(said) == (1 if network else 0)
+    if network:
+        assert said == [f"{file} holds {network}: used as that, instead of {other}."]
+        assert settle_network(network, file, pytest.fail) == network
+
+
+def test_without_a_file_the_network_asked_for_is_used(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_network() is None
+    assert settle_network("vgg16", None, pytest.fail) == "vgg16"
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(VGG19))
+    assert held_network() == "vgg19"
+    assert held_network(small) is None  # a file named outright comes first
+
+
+def test_no_network_is_read_from_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "odd.safetensors").write_bytes(b"hello")
+    for path in (tmp_path / "none.safetensors", tmp_path / "none.pth", tmp_path, tmp_path / "odd.safetensors"):
+        with refused(WeightsError, path):
+            held_network(path)
 
 
 def test_weights_that_end_too_early_are_refused(small: Path) -> None:
@@ -223,6 +264,8 @@ def test_without_file_or_network_connection_the_way_out_is_named(monkeypatch: py
     monkeypatch.setattr(weights, "get_state_dict", unreachable)
     with refused(WeightsError, "vgg16", "no route to host", "--loss-weights", WEIGHTS_VARIABLE):
         load_loss_network("vgg16", ["relu1_1"])
+    with refused(WeightsError, "--network vgg19", "loss.network: vgg19", "no download"):
+        load_loss_network("vgg16", ["relu1_1"])
 
 
 # --------------------------------------------------------------------------------- losses on top of the network
@@ -246,7 +289,7 @@ def rescaled(network: LossNetwork, scales: list[float]) -> LossNetwork:
 
 def test_one_set_of_loss_weights_fits_every_vgg_file(random_vgg_weights: Path, style_images: Path) -> None:
     """The same terms and the same gradient, whatever the scale of the activations at each layer."""
-    network = load_loss_network("vgg16", ["relu1_2", "relu2_2"], weights=random_vgg_weights)
+    network = load_loss_network("vgg19", ["relu1_2", "relu2_2"], weights=random_vgg_weights)
     sources = find_styles([style_images])
     images = random_images()
     results = []
@@ -269,7 +312,7 @@ def test_one_set_of_loss_weights_fits_every_vgg_file(random_vgg_weights: Path, s
 
 def test_the_rescaled_network_is_another_network(random_vgg_weights: Path) -> None:
     """Raw activations do change, or the test above would show nothing."""
-    network = load_loss_network("vgg16", ["relu1_2"], weights=random_vgg_weights)
+    network = load_loss_network("vgg19", ["relu1_2"], weights=random_vgg_weights)
     images = random_images()
     assert torch.allclose(
         rescaled(network, [30.0, 500.0])(images)["relu1_2"], 500 * network(images)["relu1_2"], rtol=1e-3, atol=1e-2
@@ -279,7 +322,7 @@ def test_the_rescaled_network_is_another_network(random_vgg_weights: Path) -> No
 def test_style_grams_are_those_of_each_painting_and_averaged_over_several(
     random_vgg_weights: Path, style_images: Path
 ) -> None:
-    network = load_loss_network("vgg16", ["relu1_2"], weights=random_vgg_weights)
+    network = load_loss_network("vgg19", ["relu1_2"], weights=random_vgg_weights)
     files = sorted(style_images.iterdir())
     sources = [StyleSource("one", (files[0],)), StyleSource("two", (files[1], files[2]))]
     grams = style_grams(network, sources, ["relu1_2"], 64)["relu1_2"]
@@ -290,7 +333,7 @@ def test_style_grams_are_those_of_each_painting_and_averaged_over_several(
 
 
 def test_each_output_is_held_against_its_own_style_and_photograph(random_vgg_weights: Path, style_images: Path) -> None:
-    network = load_loss_network("vgg16", [*LOSS.style_layers], weights=random_vgg_weights)
+    network = load_loss_network("vgg19", [*LOSS.style_layers], weights=random_vgg_weights)
     objective = Objective(network, style_grams(network, find_styles([style_images]), LOSS.style_layers, 48), LOSS)
     images, outputs = random_images(3), random_images(3).flip(2)
     together = objective.stylizing_terms(images, outputs, [1, 2, 0], objective.content_of(images))
@@ -314,7 +357,7 @@ def test_without_zeros_there_is_no_edge(random_vgg_weights: Path) -> None:
     gray = torch.full((1, 3, 32, 40), 0.4)
     spreads = {}
     for padding in ("zeros", "replicate"):
-        network = load_loss_network("vgg16", ["relu1_2", "relu4_2"], weights=random_vgg_weights, padding=padding)
+        network = load_loss_network("vgg19", ["relu1_2", "relu4_2"], weights=random_vgg_weights, padding=padding)
         spreads[padding] = [float(x.std((2, 3)).max() / x.abs().max()) for x in network(gray).values()]
     assert max(spreads["replicate"]) < 1e-5
     assert min(spreads["zeros"]) > 0.01
@@ -323,7 +366,7 @@ def test_without_zeros_there_is_no_edge(random_vgg_weights: Path) -> None:
 def test_padding_changes_nothing_inside(random_vgg_weights: Path) -> None:
     images = random_images(2)
     zeros, replicate = (
-        load_loss_network("vgg16", ["relu2_2"], weights=random_vgg_weights, padding=padding)(images)["relu2_2"]
+        load_loss_network("vgg19", ["relu2_2"], weights=random_vgg_weights, padding=padding)(images)["relu2_2"]
         for padding in ("zeros", "replicate")
     )
     assert torch.allclose(zeros[:, :, 4:-4, 4:-4], replicate[:, :, 4:-4, 4:-4], rtol=1e-4, atol=1e-5)
@@ -344,9 +387,9 @@ def test_strengths_weigh_the_style_term_of_single_styles(small: Path) -> None:
 # ---------------------------------------------------------------------------------------------- real weights
 
 
-@pytest.mark.real_weights
-def test_real_weights_are_those_of_vgg19(real_weights: Path, photos: Path) -> None:
-    network = load_loss_network("vgg19", ["relu1_1", "relu4_2"], weights=real_weights)
+def test_vgg19_comes_with_the_program(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_torchvision().models.VGG19_Weights, "get_state_dict", pytest.fail)
+    network = load_loss_network("vgg19", ["relu1_1", "relu4_2", "relu5_2"])
     image = to_tensor(load_picture(photos / "disc.jpg").rgb)[None]
     features = network(image)["relu4_2"]
     assert features.shape == (1, 512, 10, 12)
@@ -355,12 +398,16 @@ def test_real_weights_are_those_of_vgg19(real_weights: Path, photos: Path) -> No
     assert 0.05 < (features > 0).float().mean() < 0.95  # sparse, yet alive
     other = network(to_tensor(load_picture(photos / "waves.jpg").rgb)[None])["relu4_2"]
     assert not torch.allclose(features, other, rtol=0.1)
+    with refused(WeightsError, "comes with the program", "conv5_3"):
+        load_loss_network("vgg19", ["relu5_3"])
 
 
-@pytest.mark.real_weights
-def test_real_vgg19_weights_are_not_taken_for_vgg16(real_weights: Path) -> None:
-    with refused(WeightsError, real_weights, "vgg16"):
-        load_loss_network("vgg16", ["relu4_2"], weights=real_weights)
+def test_the_shipped_file_is_the_one_its_page_names() -> None:
+    page = (VGG19.parent / "README.md").read_text(encoding="utf-8")
+    assert sha256_of(VGG19) in page
+    assert f"{VGG19.stat().st_size:,} bytes" in page
+    assert "Simonyan" in page
+    assert "Attribution 4.0 International" in (VGG19.parent / "LICENSE").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("change", [lambda x: x * float("nan"), lambda x: x.to(torch.int8), lambda x: x + 0j])
@@ -371,4 +418,4 @@ def test_values_that_are_no_weights_are_refused(
     key = next(key for key in state if "features.2.weight" in key)
     torch.save({**state, key: change(state[key].float())}, tmp_path / "odd.pth")
     with refused(WeightsError, "odd.pth", key, "no weights"):
-        load_loss_network("vgg16", ["relu1_2"], weights=tmp_path / "odd.pth")
+        load_loss_network("vgg19", ["relu1_2"], weights=tmp_path / "odd.pth")

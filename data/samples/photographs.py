@@ -2,8 +2,8 @@
 
     python data/samples/photographs.py --out data/content
 
-They come inside the scikit-image package, from free sources. A handful of pictures shows
-that training works; a bank worth keeping wants a few hundred.
+They come inside the scikit-image package, from free sources. A handful of pictures is enough to add a style to a bank;
+a bank of one's own wants a few hundred.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image
-from skimage import data
-
-NAMES = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "retina")
+from stylebank.images.samples import write_photographs
 
 
 def main() -> None:
@@ -22,10 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write scikit-image's photographs to a folder.")
     parser.add_argument("--out", type=Path, default=Path("data/content"), metavar="DIR")
     out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        Image.fromarray(getattr(data, name)()).convert("RGB").save(out / f"{name}.png")
-    print(f"Wrote {len(NAMES)} photographs to {out}.")
+    print(f"{len(write_photographs(out))} photographs are in {out}.")
 
 
 if __name__ == "__main__":

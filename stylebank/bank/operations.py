@@ -6,7 +6,7 @@ No bank is ever changed: every operation writes a new one (only `copy_bank` may 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from stylebank.bank.records import (
     read_style_record,
     write_manifest,
 )
-from stylebank.errors import BankError, StyleBankError, several
+from stylebank.errors import BankError, StyleBankError, did_you_mean, several
 from stylebank.files import new_file, new_folder
 
 
@@ -86,17 +86,25 @@ def remove_styles(bank: Path, names: Sequence[str], out: Path) -> list[str]:
     return list(left)
 
 
-def rewrite_bank(bank: Path, out: Path, storage: Storage, licence: str | None = None) -> None:
+def rewrite_bank(
+    bank: Path, out: Path, storage: Storage, licence: str | None = None, titles: Mapping[str, str] | None = None
+) -> None:
     """Writes `bank` to `out` in another number format. Its auto-encoder then has another hash: rounded weights
     are other weights, and styles of the two banks are not exchanged.
 
+    Args:
+        titles: what styles are called for people, by name; the others keep their titles.
+
     Raises:
-        BankError: the bank is damaged, or `out` exists.
+        BankError: the bank is damaged, `out` exists, or there is a title for a style that is not there.
     """
-    loaded = load_bank(bank)
+    loaded, titles = load_bank(bank), titles or {}
+    _check_names(bank, loaded.manifest, list(titles))
     _refuse_existing(out)
     infos = {
-        name: StyleInfo(**record.model_dump(include=set(StyleInfo.model_fields)))
+        name: StyleInfo(
+            **{**record.model_dump(include=set(StyleInfo.model_fields)), "title": titles.get(name, record.title)}
+        )
         for name, record in loaded.records.items()
     }
     licence = loaded.manifest.licence if licence is None else licence
@@ -160,4 +168,5 @@ def _refuse_existing(out: Path) -> None:
 def _check_names(bank: Path, manifest: Manifest, names: Sequence[str]) -> None:
     for name in names:
         if name not in manifest.styles:
-            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.")
+            guess = did_you_mean(name, manifest.styles)
+            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.{guess}")

@@ -6,6 +6,7 @@ The weights they describe are read and written by `io`.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,8 +14,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from stylebank.config import Architecture, Config, load_config
-from stylebank.errors import BankError, ConfigError
+from stylebank.errors import BankError, ConfigError, did_you_mean, relative_to
 from stylebank.files import new_file, sha256_of, standing_folder
+from stylebank.shipped import BANKS, is_bare
 from stylebank.styles import check_name
 
 _T = TypeVar("_T")
@@ -51,6 +53,7 @@ class StyleInfo(_Record):
     """What is known about a style beside its weights."""
 
     title: str = ""
+    """The work it was learned from, after its artist, as far as they are known."""
     source_sha256: str = ""
     """Hash of the pictures it was learned from."""
     settings: dict[str, dict[str, Any]] = {}
@@ -132,19 +135,42 @@ def trained_with(record: StyleRecord) -> Config:
 def find_bank(path: Path) -> Path:
     """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
 
-    While a writer replaces it, this may be where the old one was put aside; `read_standing` follows it from there.
+    A bare name that is neither is looked for in `checkpoints/` of the current folder, then among the banks that come
+    with the program. While a writer replaces it, this may be where the old one was put aside; `read_standing` follows
+    it from there.
 
     Raises:
-        BankError: neither holds a bank.
+        BankError: there is no bank.
     """
+    places = [Path("checkpoints", path.name), BANKS / path.name] if is_bare(path) else []
     try:
-        for folder in (path, path / "bank"):
-            if (found := standing_folder(folder) / MANIFEST).is_file():
-                return found.parent
+        for place in (path, *places):
+            for folder in (place, place / "bank"):
+                if (found := standing_folder(folder) / MANIFEST).is_file():
+                    return found.parent
         there = "holds no bank.json" if path.exists() else "does not exist"
     except (OSError, ValueError) as error:
         there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    raise BankError(f"{path} is not a bank: it {there}.")
+    guess = did_you_mean(path.name, shipped_banks()) if places else _similar_bank(path)
+    known = f"; those that come with the program: {', '.join(shipped_banks())}" if places else ""
+    raise BankError(f"{path} is not a bank: it {there}{relative_to(path)}{known}.{guess}")
+
+
+def _similar_bank(path: Path) -> str:
+    """Asks for a bank or run of a similar name in the same folder."""
+    try:
+        banks = [
+            each for each in path.parent.iterdir() if any((each / part / MANIFEST).is_file() for part in ("", "bank"))
+        ]
+    except (OSError, ValueError):
+        return ""
+    guess = did_you_mean(path.name, [bank.name for bank in banks if bank.name != path.name])
+    return guess.replace("'", f"'{path.parent}{os.sep}", 1) if path.parent != Path() else guess
+
+
+def shipped_banks() -> list[str]:
+    """Names of the banks that come with the program."""
+    return sorted(file.parent.name for file in BANKS.glob(f"*/{MANIFEST}"))
 
 
 def read_standing(folder: Path, read: Callable[[Path, Manifest], _T]) -> _T:

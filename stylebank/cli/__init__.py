@@ -19,7 +19,8 @@ from typing import Any, Protocol, cast
 
 from stylebank import __version__
 from stylebank.cli import messages
-from stylebank.errors import ConfigError
+from stylebank.cli.examples import HEADING, epilog
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
 from stylebank.inference.allocator import keep_freed_memory
 
@@ -42,8 +43,10 @@ COMMANDS: dict[str, str] = {
     "optimize": "stylebank.cli.optimize",
     "evaluate": "stylebank.cli.evaluate",
     "bank": "stylebank.cli.bank",
-    "demo": "stylebank.cli.demo",
+    "styles": "stylebank.cli.styles",
+    "demo": "stylebank.cli.demo.command",
     "study": "stylebank.cli.study",
+    "completion": "stylebank.cli.completion",
 }
 """Command -> its module."""
 PROGRAMS: dict[str, str] = {"train.py": "train", "infer.py": "stylize"}
@@ -80,14 +83,21 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help with the defaults, where there is one to tell."""
+    """Help with the defaults, where there is one to tell, and examples line by line."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = action.default is None or action.default is False or action.default == []
-        return action.help if nothing else super()._get_help_string(action)
+        default = action.default
+        if default is None or default is False or default == []:
+            return action.help
+        if isinstance(default, list | tuple):
+            return f"{action.help} (default: {' '.join(map(str, default))})".replace("%", "%%")
+        return super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(HEADING) else super()._fill_text(text, width, indent)
 
 
-class _Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """With the options that every command has, at whatever level: parsers of commands are of this class, too.
 
     Args:
@@ -97,6 +107,8 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, command: str = "", **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **options})
         self._command = command
+        self.epilog = epilog(self.prog)
+        self._optionals.title = "of every command"
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
             "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
@@ -109,27 +121,60 @@ class _Parser(argparse.ArgumentParser):
             help=f"refuse larger pictures and frames ({DEFAULT_MEGAPIXELS:g}, or what {LIMIT_VARIABLE} says)",
         )
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As of any parser; options of the command are declared now."""
+    def whole(self) -> CommandParser:
+        """Itself, with the options of all its commands declared."""
+        self._declare()
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for command in action.choices.values():
+                    command.whole()
+        return self
+
+    def _declare(self) -> None:
         if self._command:
             command = cast(Command, importlib.import_module(self._command))
             self._command = ""
             command.add_arguments(self)
             self.set_defaults(run=command.run)
-        return super().parse_known_args(args, namespace)
+
+    def format_help(self) -> str:
+        """What every command has comes last."""
+        self._declare()
+        self._action_groups.sort(key=lambda group: group is self._optionals)
+        return super().format_help()
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """As argparse does, with a guess at what was meant."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if guess := did_you_mean(str(value), map(str, action.choices or ())):
+                error.message += f".{guess}"
+            raise
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but what is not known is refused here, by the command it was given to."""
+        self._declare()
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            guesses = {did_you_mean(word.partition("=")[0], flags): None for word in unknown if word.startswith("--")}
+            self.error(f"unrecognized arguments: {' '.join(map(str, unknown))}.{''.join(guesses)}")
+        return found, unknown
 
 
-def parser(prog: str | None = None) -> argparse.ArgumentParser:
+def parser(prog: str | None = None) -> CommandParser:
     """The whole command line, or that of `train.py` or `infer.py`."""
     if prog in PROGRAMS:
         module = COMMANDS[PROGRAMS[prog]]
-        made = _Parser(module, prog=prog, description=_summary(module))
+        made = CommandParser(module, prog=prog, description=_summary(module))
     else:
-        made = _Parser(prog="stylebank", description="Multi-style neural style transfer.")
+        made = CommandParser(prog="stylebank", description="Multi-style neural style transfer.")
         commands = made.add_subparsers(required=True, metavar="COMMAND")
         for name, module in COMMANDS.items():
             summary = _summary(module)
             commands.add_parser(name, command=module, help=summary, description=summary)
+        commands.choices["completion"].set_defaults(whole=made.whole)
     made.add_argument("--version", action="version", version=f"stylebank {__version__}")
     return made
 

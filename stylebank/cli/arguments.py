@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-DEFAULT_BANK = Path("checkpoints/stylebank-14")
-"""The bank that comes with the program."""
+from stylebank.shipped import DEFAULT_BANK, shipped_configs
+
+BANK_HELP = f"a bank's folder or name, or the run that made it; else {DEFAULT_BANK.name}, which comes with the program"
+CONFIG_HELP = f"YAML configuration: a file, or one that comes with the program: {', '.join(shipped_configs())}"
 
 
 def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callable[[str], int]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.device import resolve_device
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, relative_to
 from stylebank.evaluation.verify import verify
 from stylebank.images import find_images
 from stylebank.styles import find_styles
+from stylebank.yaml12 import read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,39 +22,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     show = commands.add_parser("show", help="print what is in a bank; checks every hash")
-    show.add_argument("bank", type=Path)
+    show.add_argument("bank", type=Path, help="its folder, or the run that made it")
     show.set_defaults(action=lambda given: _show(given.bank))
 
     extract = commands.add_parser("extract", help="copy one style's two files out of a bank")
-    extract.add_argument("bank", type=Path)
-    extract.add_argument("styles", nargs="+", metavar="style")
+    extract.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    extract.add_argument("styles", nargs="+", metavar="style", help="names of styles")
     extract.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for NAME.safetensors and NAME.json"
     )
     extract.set_defaults(action=lambda given: _extract(given.bank, given.styles, given.out))
 
     merge = commands.add_parser("merge", help="a new bank: one bank plus styles of others with the same auto-encoder")
-    merge.add_argument("bank", type=Path)
+    merge.add_argument("bank", type=Path, help="its folder, or the run that made it")
     merge.add_argument(
         "others", nargs="+", type=Path, metavar="OTHER", help="banks, or extracted NAME.safetensors files"
     )
-    merge.add_argument("--out", type=Path, required=True, metavar="DIR")
+    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     merge.set_defaults(action=lambda given: _merge(given.bank, given.others, given.out))
 
     remove = commands.add_parser("remove", help="a new bank without some styles")
-    remove.add_argument("bank", type=Path)
-    remove.add_argument("styles", nargs="+", metavar="style")
-    remove.add_argument("--out", type=Path, required=True, metavar="DIR")
+    remove.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    remove.add_argument("styles", nargs="+", metavar="style", help="names of styles")
+    remove.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     remove.set_defaults(action=lambda given: _remove(given.bank, given.styles, given.out))
 
     pack = commands.add_parser("pack", help="a new bank with weights stored in half the space (float16)")
-    pack.add_argument("bank", type=Path)
-    pack.add_argument("--out", type=Path, required=True, metavar="DIR")
+    pack.add_argument("bank", type=Path, help="its folder, or the run that made it")
+    pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     pack.add_argument("--licence", metavar="TEXT", help="licence to write into the bank")
-    pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence))
+    pack.add_argument("--titles", type=Path, metavar="FILE", help="YAML with titles to write into it, `name: title`")
+    pack.set_defaults(action=lambda given: _pack(given.bank, given.out, given.licence, given.titles))
 
     check = commands.add_parser("verify", help="check every hash, and with photographs and paintings every number")
-    check.add_argument("bank", type=Path)
+    check.add_argument("bank", type=Path, help="its folder, or the run that made it")
     check.add_argument("--content", nargs="+", metavar="PATH", help="photographs, the measured ones among them")
     check.add_argument("--styles", type=Path, nargs="+", metavar="PATH", help="paintings named like the styles")
     check.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
@@ -139,9 +141,21 @@ def _remove(bank: Path, styles: Sequence[str], out: Path) -> None:
     print(f"Wrote {out} with {', '.join(names) or 'no style'}.")
 
 
-def _pack(bank: Path, out: Path, licence: str | None) -> None:
-    rewrite_bank(find_bank(bank), out, "float16", licence)
+def _pack(bank: Path, out: Path, licence: str | None, titles: Path | None) -> None:
+    rewrite_bank(find_bank(bank), out, "float16", licence, _read_titles(titles) if titles else None)
     print(f"Wrote {out}, {_megabytes(out):.2f} MB.")
+
+
+def _read_titles(path: Path) -> dict[str, str]:
+    try:
+        tree = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Titles {path} cannot be read{relative_to(path)}: {error}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"Titles {path} are not valid YAML: {error}.") from error
+    if not isinstance(tree, dict) or not all(isinstance(text, str) for pair in tree.items() for text in pair):
+        raise ConfigError(f"Titles {path} must hold lines of the form `name: title`, all of them texts.")
+    return tree
 
 
 def _megabytes(folder: Path) -> float:

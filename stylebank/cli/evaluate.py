@@ -6,51 +6,59 @@ import argparse
 import sys
 from pathlib import Path
 
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.evaluation.flicker import flicker_table
 from stylebank.evaluation.progress import EvaluationProgress
-from stylebank.evaluation.request import ITERATIONS, SMALLEST, EvaluationRequest, FilmRequest
+from stylebank.evaluation.request import ITERATIONS, SIZES, SMALLEST, EvaluationRequest, FilmRequest
 from stylebank.evaluation.run import evaluate, evaluate_film
 from stylebank.evaluation.write import FIGURE, JSON, REPORT
+from stylebank.shipped import DEFAULT_BANK
 
-_BARS = {"outputs": ("outputs", "photograph"), "optimization": ("optimisation", "it")}
+_SIZES = " ".join(f"{side}:{count}" for side, count in SIZES.items())
+_BARS = {"outputs": ("outputs", "photograph"), "cards": ("cards", "style"), "optimization": ("optimisation", "it")}
 """Stage -> what its bar is called, and counts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    subject = parser.add_mutually_exclusive_group()
-    subject.add_argument("--bank", type=Path, metavar="DIR", default=DEFAULT_BANK, help="a bank, or a run that has one")
+    group = parser.add_argument_group("what is measured")
+    subject = group.add_mutually_exclusive_group()
+    subject.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
     subject.add_argument("--outputs", type=Path, metavar="DIR", help="any program's outputs instead: STYLE/NAME.png")
-    pictures = parser.add_mutually_exclusive_group(required=True)
+    pictures = group.add_mutually_exclusive_group(required=True)
     pictures.add_argument(
         "--video", type=Path, metavar="CLIP", help="print how much a film flickers, frame by frame and stabilised"
     )
     pictures.add_argument("--content", nargs="+", metavar="PATH", help="photographs: files, folders, glob patterns")
     pictures.add_argument("--held-out-of", type=Path, metavar="RUN", help="the photographs this run held out")
-    parser.add_argument("--limit", type=at_least(1), metavar="N", help="take the first N photographs (or frames) only")
-    parser.add_argument(
+    group.add_argument("--limit", type=at_least(1), metavar="N", help="take the first N photographs (or frames) only")
+    group.add_argument(
         "--styles", type=Path, nargs="+", required=True, metavar="PATH", help="paintings named like the styles"
     )
-    parser.add_argument(
+    group.add_argument(
         "--style-size", type=at_least(1), metavar="N", help="short side of the paintings, else as trained"
     )
-    parser.add_argument(
+    group.add_argument(
         "--sizes",
         nargs="+",
         type=_size,
         metavar="N[:COUNT]",
-        help="short sides of the photographs, and how many at each, else 256:10 512:5; --outputs have their own",
+        help=f"short sides of the photographs, and how many at each, else {_SIZES}; --outputs have their own",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report that is there")
-    parser.add_argument("--network", choices=("vgg19", "vgg16"), help="loss network for --outputs, else vgg19")
-    parser.add_argument("--loss-weights", type=Path, metavar="FILE", help="its weights, .safetensors or .pth")
-    parser.add_argument("--lpips", action="store_true", help="fetch AlexNet for LPIPS if it is not there")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument(
+    group = parser.add_argument_group("the report, and how")
+    group.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
+    group.add_argument("--overwrite", action="store_true", help="replace a report that is there")
+    group.add_argument(
+        "--network",
+        choices=("vgg19", "vgg16"),
+        help="for --outputs: the loss network, else what --loss-weights hold, else vgg19",
+    )
+    group.add_argument("--loss-weights", type=Path, metavar="FILE", help="its weights, .safetensors or .pth")
+    group.add_argument("--lpips", action="store_true", help="fetch AlexNet for LPIPS if it is not there")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group.add_argument(
         "--precision",
         choices=("auto", "bfloat16", "float32"),
         default="auto",
@@ -120,7 +128,7 @@ def request_of(options: argparse.Namespace) -> EvaluationRequest:
     return EvaluationRequest(
         styles=tuple(options.styles),
         out=options.out,
-        bank=None if options.outputs else options.bank,
+        bank=None if options.outputs else options.bank or DEFAULT_BANK,
         outputs=options.outputs,
         content=tuple(options.content or ()),
         held_out_of=options.held_out_of,
@@ -152,7 +160,7 @@ def film_of(options: argparse.Namespace) -> FilmRequest:
     if options.sizes and len(options.sizes) > 1:
         raise ConfigError("A film is measured at one size; give --sizes one number, or leave it out.")
     return FilmRequest(
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         video=options.video,
         styles=tuple(options.styles),
         size=options.sizes[0][0] if options.sizes else None,

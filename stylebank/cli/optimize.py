@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a painting (its file's name without suffix, or its number from 0) only where a grey picture is white",
     )
     group.add_argument(
-        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in pixels of the output"
     )
     group.add_argument(
         "--size", type=at_least(16, "pixels"), metavar="N", help="scale the photograph to this short side in pixels"
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())
             bars.show(step.iteration, step.iterations, note=losses)
 
-        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow)
+        result = optimize_files(request, on_start=lambda total: bars.show(0, total), on_step=follow, say=print)
     return _conclude(result, request, total=bars.total or 0)
 
 

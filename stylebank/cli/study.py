@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylebank.cli.arguments import at_least, config_overrides
+from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
 from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=at_least(0), nargs="+", metavar="N", help="train each combination with these seeds"
     )
     group = parser.add_argument_group("what all runs have in common")
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration, see configs/study.yaml")
+    group.add_argument("--config", type=Path, metavar="FILE|NAME", help=CONFIG_HELP)
     group.add_argument("--content", type=Path, metavar="DIR", help="photographs, a folder tree (data.content)")
     group.add_argument(
         "--styles", type=Path, nargs="+", metavar="PATH", help="paintings: files or folders (data.styles)"

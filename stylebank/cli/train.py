@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from stylebank.cli.arguments import at_least, config_overrides
+from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
     from stylebank.training.plan import TrainRequest
+
+MOST_STYLES = 20  # whose numbers are printed at the end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     group = parser.add_argument_group("what to train")
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration, see configs/")
+    group.add_argument("--config", type=Path, metavar="FILE|NAME", help=CONFIG_HELP)
     group.add_argument("--content", type=Path, metavar="DIR", help="photographs, a folder tree (data.content)")
     group.add_argument(
         "--styles", type=Path, nargs="+", metavar="PATH", help="paintings: files or folders (data.styles)"
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with a bank's auto-encoder, and its filters for styles of the same names; all of them train on",
     )
     group = parser.add_argument_group("adding styles to a bank")
-    group.add_argument("--bank", type=Path, metavar="DIR", help="the bank to add to; it is not modified")
+    group.add_argument("--bank", type=Path, metavar="DIR|NAME", help="the bank to add to; it is not modified")
     group.add_argument("--add-style", type=Path, nargs="+", metavar="PATH", help="paintings to add: files or folders")
     group.add_argument(
         "--name", nargs="+", metavar="NAME", help="names of the added styles, else from the files' names"
@@ -75,10 +78,24 @@ def run(options: argparse.Namespace) -> int:
     if result.report_file is None:  # another process speaks
         return 0
     if result.finished:
+        for line in _measured(result.report):
+            print(line)
         print(f"Done: the bank is in {result.bank}, the report in {result.report_file}.")
     else:
         print(f"Stopped after step {result.step} of {result.steps}; the same command with --resume goes on.")
     return 0
+
+
+def _measured(report: Mapping[str, Any]) -> Iterator[str]:
+    """What the new styles came to on the photographs held out, a line each; nothing if there were none."""
+    styles, count = report["metrics"].get("styles", {}), len(report["held_out"])
+    for name, metrics in list(styles.items())[:MOST_STYLES]:
+        yield (
+            f"{name}: style gap closed {metrics['style_gap_closed']:.2f} (0 is the photograph, 1 the painting's own "
+            f"texture), content distance {metrics['content_distance']:.2f}, on {count} photograph(s) held out."
+        )
+    if more := len(styles) - MOST_STYLES:
+        yield from [f"... and {more} more styles in the report."] if more > 0 else []
 
 
 def request_of(options: argparse.Namespace) -> TrainRequest:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from stylebank.evaluation import lbfgs_baseline
+from stylebank.evaluation.cards import measure_cards
 from stylebank.evaluation.clock import Clock
 from stylebank.evaluation.fidelity import Fidelity
 from stylebank.evaluation.lbfgs_baseline import BaselineSettings
 from stylebank.evaluation.measures import PhotoMetrics
 from stylebank.evaluation.metrics import psnr
-from stylebank.evaluation.painters import Painter
+from stylebank.evaluation.painters import BankPainter, Painter
 from stylebank.evaluation.progress import OnProgress, Stage
 from stylebank.evaluation.result import Result
 from stylebank.evaluation.targets import Style
@@ -84,6 +85,7 @@ class Evaluation:
         for size, _, file in self._photographs():
             self._measure(self._photo_metrics(file, size), result)
             stage.advance()
+        self._measure_cards(result, on_progress)
         stage = Stage("optimization", self._iterations(), on_progress)
         taken: dict[int | None, int] = defaultdict(int)
         for size, number, file in self._photographs():
@@ -92,6 +94,15 @@ class Evaluation:
                 taken[size] += 1
                 self._optimize(self._photo_metrics(file, size), style, length, result, stage)
         return result
+
+    def _measure_cards(self, result: Result, on_progress: OnProgress) -> None:
+        """What a bank does with plain cards; a folder has no outputs of them."""
+        if not isinstance(self.painter, BankPainter):
+            return
+        stage = Stage("cards", len(self.styles), on_progress)
+        for style in self.styles:
+            result.cards[style.name] = measure_cards(self.painter, style)
+            stage.advance()
 
     def _photographs(self) -> Iterator[tuple[int | None, int, Path]]:
         for size, count in self.design.sizes.items():

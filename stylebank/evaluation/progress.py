@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-StageName = Literal["outputs", "optimization"]
+StageName = Literal["outputs", "cards", "optimization"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class EvaluationProgress:
     """Where an evaluation stands: told when a stage begins, and then after every photograph or iteration."""
 
     stage: StageName
-    """`outputs` counts photographs, once at each size; `optimization` counts iterations of L-BFGS."""
+    """`outputs` counts photographs, once at each size, `cards` styles; `optimization` counts iterations of L-BFGS."""
     done: int
     total: int
     pair: str = ""

@@ -20,6 +20,10 @@ Gram matrices.
 - *total variation*: mean absolute difference of neighbouring pixels, both directions
 - *SSIM*, *MS-SSIM*, *VIF*: likeness to the photograph's pixels, 1 is the photograph; *LPIPS*: distance, 0 is it
 - *style accuracy*: share of pictures whose nearest style, by d, is the one asked for
+- *style gap closed on cards*: as on photographs, mean over cards of one colour and a gradient, 320 px: what a bank does
+  with skies, walls and dark grounds; over all styles the median
+- *halo*: on cards with a disk, the CIELAB distance of the ring 6 to 36 px outside the disk from the ground far away, in
+  standard deviations of that ground's means over blocks of 16 px (1 at least); around 1 no halo is seen
 - *objective*: the bank's training loss of this picture, photograph and style; lower is better
 - *iterations to the same objective*: of L-BFGS on the picture, from the photograph, until its best picture's objective
   is no higher than the output's
@@ -49,6 +53,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         ]
     if report["identity"]:
         parts += ["## The auto-encoder alone", identity_table(report["identity"])]
+    if report["cards"]:
+        parts += ["## Plain cards", cards_table(report["cards"])]
     for size, styles in report["means"].items():
         parts += [f"## Every measure at {size} px", measure_table(styles, about["name"])]
     parts += ["## What the columns mean", DEFINITIONS]
@@ -81,6 +87,12 @@ def identity_table(identity: Mapping[str, Row]) -> str:
     keys = [key for key in names if any(key in row for row in identity.values())]
     rows = [[size, *(_value(key, row) for key in keys)] for size, row in identity.items()]
     return table(["px", *(names[key] for key in keys)], rows, text=1)
+
+
+def cards_table(cards: Mapping[str, Row]) -> str:
+    """Per style: what it does with plain cards."""
+    rows = [[_bold(style), f"{row['card_style_gap_closed']:.3f}", f"{row['halo']:.2f}"] for style, row in cards.items()]
+    return table(["style", "style gap closed on cards", "halo"], rows, text=1)
 
 
 def measure_table(styles: Mapping[str, Mapping[str, Row]], name: str) -> str:

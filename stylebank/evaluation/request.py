@@ -41,7 +41,7 @@ class EvaluationRequest:
     style_size: int | None = None
     """Short side of the paintings, else as trained."""
     network: str | None = None
-    """Loss network, for outputs only: vgg19 if None."""
+    """Loss network, for outputs only; None is that of `loss_weights`, else vgg19."""
     loss_weights: Path | None = None
     lpips: bool = False
     """Fetch AlexNet for LPIPS if it is not there."""

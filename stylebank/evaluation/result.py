@@ -36,6 +36,8 @@ class Result:
     """Size -> style -> what was measured (`output`, `photograph`, `painting`, `L-BFGS 50`) -> a row per photograph."""
     identity: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """Size -> PSNR and SSIM of the auto-encoder alone, per photograph."""
+    cards: dict[str, Row] = field(default_factory=dict)
+    """Style -> `measure_cards`."""
     outputs: dict[Pair, Row] = field(default_factory=dict)
     courses: dict[Pair, Course] = field(default_factory=dict)
 
@@ -76,6 +78,7 @@ class Result:
             "equivalent_iterations": self.equivalent_iterations(),
             "content_ratio": self.content_ratios(),
             "identity": {size: _mean(rows) for size, rows in self.identity.items()},
+            "cards": {**self.cards, **({ALL: _medians(self.cards.values())} if len(self.cards) > 1 else {})},
             "means": self.means(),
             "pairs": [
                 {
@@ -107,6 +110,11 @@ def _summaries(
     senses: Mapping[str, Sequence[EquivalentIterations]],
 ) -> dict[str, dict[str, float | int]]:
     return {sense: summary(reached) for sense, reached in senses.items()}
+
+
+def _medians(rows: Iterable[Row]) -> Row:
+    listed = list(rows)
+    return {key: statistics.median(row[key] for row in listed) for key in listed[0]}
 
 
 def _mean(rows: Sequence[Row]) -> Row:

@@ -24,6 +24,7 @@ from stylebank.evaluation.targets import load_styles, of_bank, remarks, settings
 from stylebank.evaluation.write import check_new, write_report
 from stylebank.images import find_images
 from stylebank.inference.stylizer import Stylizer
+from stylebank.losses.weights import held_network
 from stylebank.styles import StyleSource, find_styles
 from stylebank.video import open_reader
 
@@ -66,7 +67,8 @@ def evaluate(
     files = _photographs(request)
     names = [source.name for source in sources]
     painter = BankPainter(stylizer) if stylizer else FolderPainter(request.outputs or Path(), files, names)
-    configs = settings_of(stylizer, names, request.network)
+    network = request.network or (held_network(request.loss_weights) if stylizer is None else None)
+    configs = settings_of(stylizer, names, network)
     styles = load_styles(sources, configs, request.loss_weights, device, request.style_size)
     fidelity = Fidelity(device, request.lpips)
     machine = Machine(device, dtype, Clock(device))

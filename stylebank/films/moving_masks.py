@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.inference.masks import feather
+from stylebank.inference.masks import check_gray, feather
 from stylebank.video import Frame, FrameReader, Position, VideoError, open_reader
 
 
@@ -25,6 +25,7 @@ class MovingMask:
         film: what it is for.
         start: seconds of the film, and so of the mask, that are skipped; likewise `end`.
         soft: width of soft edges, see `masks.feather`.
+        size: (W, H) of the pictures whose pixels `soft` counts, by default the film's.
 
     Raises:
         VideoError: the mask cannot be read.
@@ -32,9 +33,15 @@ class MovingMask:
     """
 
     def __init__(
-        self, path: Path, film: FrameReader, start: float | None = None, end: float | None = None, soft: float = 0.0
+        self,
+        path: Path,
+        film: FrameReader,
+        start: float | None = None,
+        end: float | None = None,
+        soft: float = 0.0,
+        size: tuple[int, int] | None = None,
     ) -> None:
-        self.path, self._soft = path, soft
+        self.path, self._soft, self._size = path, soft, size or film.info.size
         self._by_index = path.is_dir()
         rate = film.info.frame_rate if self._by_index else None
         self._reader = open_reader(path, start, end, fps=rate)
@@ -47,6 +54,7 @@ class MovingMask:
 
         Raises:
             VideoError: the mask cannot be read, or a folder has too few pictures.
+            ImageError: it is in colour.
         """
         if self._frames is None:
             self._begin(frame)
@@ -58,9 +66,9 @@ class MovingMask:
                 f"The folder of masks '{self.path}' has no picture for frame {frame.index} of the film; "
                 "it needs one for each."
             )
-        gray = Image.fromarray(self._shown.rgb).convert("L")
+        gray = check_gray(Image.fromarray(self._shown.rgb), f"'{self.path}'").convert("L")
         mask = torch.frombuffer(bytearray(gray.tobytes()), dtype=torch.uint8).reshape(gray.height, gray.width) / 255
-        return feather(mask, self._soft)
+        return feather(mask, self._soft, self._size)
 
     def _begin(self, frame: Frame) -> None:
         after = Position(frame.index) if self._by_index else Position()

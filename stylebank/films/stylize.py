@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -29,7 +29,7 @@ from stylebank.films.stabilize import WARM_UP, Stabilizer
 from stylebank.inference.blending import Recipe, Region, StyleWeights
 from stylebank.inference.choices import ColorMode, Stroke, check_stroke
 from stylebank.inference.colors import preserve_colors
-from stylebank.inference.strokes import resize_to_work, restore_detail
+from stylebank.inference.strokes import resize_to_work, restore_detail, work_size
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
 
@@ -51,8 +51,8 @@ class FilmStylizer:
     """More regions, whose masks move."""
     size: tuple[int, int] | None = None
     """(W, H) of the output, None for the film's own."""
-    stroke: Stroke = 1.0
-    """See `strokes.restore_detail`."""
+    stroke: Stroke = "auto"
+    """See `strokes.stroke_for`; all frames have one size, and so one width of strokes."""
     colors: ColorMode = "none"
     """See `colors.preserve_colors`."""
     tile: int | None = None
@@ -91,7 +91,9 @@ class FilmStylizer:
         began, profile = time.perf_counter(), Profile()
         begin = writer.position
         warm_up = _earlier(begin, reader, WARM_UP if self._settle else 0, by_index=bool(self.moving))
-        batch = 1 if self.moving else self.batch or self._batch_size(self.size or reader.info.size)
+        batch = (
+            1 if self.moving else self.batch or self._batch_size(work_size(self.size or reader.info.size, self.stroke))
+        )
         with ReadAhead(reader, 2 * batch, warm_up, self._resized) as ahead, WriteBehind(writer, 2 * batch) as behind:
             for frames in _batches(ahead, batch):
                 if stopped and stopped():
@@ -146,7 +148,7 @@ class FilmStylizer:
         if not self.moving:
             return self.recipe
         moving = [Region(weights, mask.at(frame)) for weights, mask in self.moving]
-        return Recipe(self.recipe.base, [*self.recipe.regions, *moving], self.recipe.keep_original)
+        return replace(self.recipe, regions=[*self.recipe.regions, *moving])
 
     def _finish(self, frame: Frame, photograph: Image.Image, pixels: np.ndarray) -> Frame:
         """The frame with its new colours, at full size."""

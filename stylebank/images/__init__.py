@@ -6,7 +6,7 @@ whatever a file does differently (EXIF orientation, colour profile, 16 bits, CMY
 
 from typing import TYPE_CHECKING
 
-from stylebank.images.find import find_files, find_images
+from stylebank.images.find import find_files, find_images, find_unread
 from stylebank.images.formats import IMAGE_SUFFIXES, SAVE_FORMATS
 from stylebank.images.limit import (
     DEFAULT_MEGAPIXELS,
@@ -36,6 +36,7 @@ __all__ = [
     "check_writable",
     "find_files",
     "find_images",
+    "find_unread",
     "limit_megapixels",
     "load_picture",
     "max_megapixels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -10,6 +11,17 @@ CAPTION = 22  # height in pixels
 SIZES = (14, 12, 10)
 """Of letters, in pixels; smaller ones are hard to read."""
 GAP = 6
+HEADING = 40
+COLUMNS = 5  # of stacked sheets
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of pictures with a heading above and captions over their columns."""
+
+    heading: str
+    rows: Sequence[Sequence[Image.Image]]
+    captions: Sequence[str]
 
 
 def contact_sheet(
@@ -55,4 +67,18 @@ def folded_sheet(
     for part in parts:
         sheet.paste(part, (0, top))
         top += part.height
+    return sheet
+
+
+def stacked_sheet(sections: Sequence[Section], columns: int = COLUMNS) -> Image.Image:
+    """Contact sheets one below the other, each under its heading, folded to at most `columns` columns."""
+    parts = [folded_sheet(section.rows, section.captions, columns) for section in sections]
+    width = max(part.width for part in parts)
+    sheet = Image.new("RGB", (width, sum(HEADING + part.height for part in parts)), "white")
+    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(size=20), 0
+    for section, part in zip(sections, parts, strict=True):
+        draw.line((0, top, width, top), fill=(200, 200, 200))
+        draw.text((GAP, top + HEADING - GAP), section.heading.replace("_", " "), fill="black", font=font, anchor="ls")
+        sheet.paste(part, (0, top + HEADING))
+        top += HEADING + part.height
     return sheet

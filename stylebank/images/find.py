@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from stylebank.errors import ImageError
-from stylebank.images.formats import IMAGE_SUFFIXES
+from stylebank.errors import ImageError, relative_to, several
+from stylebank.images.formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -33,21 +33,47 @@ def find_files(inputs: Sequence[str | Path], suffixes: Collection[str], kind: st
     return list(unique.values())
 
 
+def find_unread(inputs: Sequence[str | Path]) -> list[Path]:
+    """Pictures in folders and globs that `find_images` passes over, as their format is not read.
+
+    A raw file beside a picture of the same name is none: that picture is what the camera made of it.
+    """
+    unread: dict[Path, None] = {}
+    for text in [os.fspath(item) for item in inputs]:
+        if not text or (Path(text).exists() and not Path(text).is_dir()):
+            continue
+        files = _candidates(text)
+        read = {file.with_suffix("") for file in files if _is_one(file, IMAGE_SUFFIXES)}
+        for file in files:
+            if _is_one(file, UNREAD_SUFFIXES) and file.with_suffix("") not in read:
+                unread[file] = None
+    return list(unread)
+
+
 def _expand(text: str, suffixes: Collection[str], kind: str) -> list[Path]:
     path = Path(text)
-    if text and path.is_dir():
-        found, problem = [file for file in _walk(path) if _is_one(file, suffixes)], f"holds no {kind}"
-    elif text and path.exists():
+    if text and path.exists() and not path.is_dir():
         return [path]
-    elif glob.has_magic(text):
-        matches = map(Path, glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = sorted((file for file in matches if _is_one(file, suffixes)), key=_natural_path)
-        problem = f"matches no {kind}"
-    else:
-        raise ImageError(f"'{text}' does not exist; name a file, a folder of {kind}, or a glob pattern")
+    if not (text and path.is_dir()) and not glob.has_magic(text):
+        raise ImageError(
+            f"'{text}' does not exist{relative_to(path)}; name a file, a folder of {kind}, or a glob pattern"
+        )
+    candidates = _candidates(text)
+    found = [file for file in candidates if _is_one(file, suffixes)]
     if not found:
-        raise ImageError(f"'{text}' {problem} (suffixes looked for: {' '.join(sorted(suffixes))})")
+        problem = "holds" if path.is_dir() else "matches"
+        unread = several([file.name for file in candidates if _is_one(file, UNREAD_SUFFIXES)], 5)
+        besides = f", only some that are not read: {unread}" if unread else ""
+        raise ImageError(f"'{text}' {problem} no {kind} (suffixes looked for: {' '.join(sorted(suffixes))}){besides}")
     return found
+
+
+def _candidates(text: str) -> list[Path]:
+    """Every file in a folder, or that a glob pattern matches, in natural order."""
+    if Path(text).is_dir():
+        return list(_walk(Path(text)))
+    matches = map(Path, glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted(matches, key=_natural_path)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -44,6 +44,18 @@ IMAGE_SUFFIXES: frozenset[str] = (
 )
 """Suffixes (lower case, with dot) of the pictures taken from folders and globs."""
 
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"}
+)
+"""Suffixes of cameras' raw files. Most are TIFF to Pillow, which would read the thumbnail in them."""
+
+UNREAD_SUFFIXES: frozenset[str] = (
+    RAW_SUFFIXES
+    | {s for s, name in _SUFFIX_FORMATS.items() if name in _WANTED}
+    | {".avif", ".jp2", ".webp", ".jxr", ".svg", ".svgz", ".eps", ".wmf", ".xcf", ".kra", ".exr", ".hdr"}
+) - IMAGE_SUFFIXES
+"""Suffixes of pictures that are not read here; in a folder they are told, not passed over."""
+
 SAVE_FORMATS: dict[str, str] = {
     ".png": "PNG",
     ".jpg": "JPEG",

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from stylebank.errors import ImageError, StyleBankError
 from stylebank.images.convert import split_alpha, to_srgb
-from stylebank.images.formats import READ_FORMATS, why_unread
+from stylebank.images.formats import RAW_SUFFIXES, READ_FORMATS, why_unread
 from stylebank.images.limit import as_large_as, open_limited
 from stylebank.images.metadata import NO_METADATA, Metadata, read_metadata
 from stylebank.images.sources import PictureSource, Source
@@ -88,6 +88,8 @@ def load_picture(path: PictureSource, draft_short_side: int | None = None, *, wi
 def _opened(source: Source) -> Iterator[Image.Image]:
     """The opened file; every failure inside the `with` becomes an ImageError of one sentence."""
     said = source.said
+    if source.path is not None and source.path.suffix.lower() in RAW_SUFFIXES:
+        raise ImageError(f"{said} is a camera's raw file, which is not read: develop it to JPEG, PNG or TIFF first")
     with warnings.catch_warnings():
         # Narrow on purpose: in threads a filter may outlive its block, and must then hide nothing else.
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")

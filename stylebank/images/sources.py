@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from stylebank.errors import ImageError
+from stylebank.errors import ImageError, relative_to
 from stylebank.files import why_unreadable
 
 PictureSource = str | Path | bytes | BinaryIO
@@ -36,7 +36,9 @@ class Source:
                 if reason := why_unreadable(path, "a picture"):
                     raise ImageError(f"'{path}' {reason}")
             except (OSError, ValueError) as error:
-                raise ImageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+                where = relative_to(path) if isinstance(error, FileNotFoundError) else ""
+                why = getattr(error, "strerror", None) or error
+                raise ImageError(f"'{path}' cannot be read{where}: {why}") from error
             return cls(f"'{path}'", path)
         if isinstance(given, bytes | bytearray | memoryview):
             return cls._in_memory("the picture given as bytes", bytes(given))

@@ -35,20 +35,23 @@ class Region:
 class Recipe:
     """What becomes of a picture: regions, and the weights where no region is.
 
-    With `keep_original` the photograph itself stays where no region is.
+    With `keep_original` the photograph itself stays where no region is. Of banks with noise beside the features, `seed`
+    says which: the same draws the same strokes in plain areas.
     """
 
     base: StyleWeights
     regions: Sequence[Region] = ()
     keep_original: bool = False
+    seed: int = 0
 
 
 def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[str, float]:
-    """Weights that sum to 1 (or as given, with `raw`), mixed with the identity path for an `alpha` below 1.
+    """Weights that sum to 1 (or as given, with `raw`), mixed with the identity path for a strength below 1.
 
     Args:
-        weights: style name -> weight, finite; not negative unless `raw`.
-        alpha: strength from 0 (the reconstruction) to 1 (the full style).
+        weights: style name -> weight, finite; not negative unless `raw`. Several are taken in proportion; of one alone
+            the weight, from 0 to 1, is its strength.
+        alpha: strength from 0 (the reconstruction) to 1 (the full style); that of a single style is multiplied by it.
 
     Raises:
         ConfigError: weights or alpha are out of range.
@@ -58,12 +61,24 @@ def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[
     if not 0 <= alpha <= 1:
         raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha}.")
     total = sum(weights.values())
-    if not raw and (min(weights.values()) < 0 or total <= 0):
-        raise ConfigError(f"Style weights must not be negative and not all 0, not {dict(weights)}; see --raw-weights.")
-    mixed = {name: alpha * weight / (1 if raw else total) for name, weight in weights.items()}
+    if len(weights) == 1 and not raw:
+        alpha *= _strength(weights)
+    elif not raw and (min(weights.values()) < 0 or total <= 0):
+        raise ConfigError(f"Style weights must not be negative and not all 0, not {dict(weights)}, unless taken raw.")
+    shares = weights if raw else {name: weight / total if total else 0.0 for name, weight in weights.items()}
+    mixed = {name: alpha * share for name, share in shares.items()}
     if alpha < 1:
         mixed[IDENTITY] = mixed.get(IDENTITY, 0.0) + 1 - alpha
     return mixed
+
+
+def _strength(weights: StyleWeights) -> float:
+    [(name, strength)] = weights.items()
+    if not 0 <= strength <= 1:
+        raise ConfigError(
+            f"The weight of '{name}' alone is its strength, 0 to 1, not {strength:g}; larger ones are for mixtures."
+        )
+    return strength
 
 
 def region_masks(recipe: Recipe, size: tuple[int, int], device: torch.device | None = None) -> Tensor:
@@ -86,7 +101,7 @@ def _resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0, 0].clamp(0, 1)
 
 
-def fuse(model: StyleBank, features: Tensor, normalized: Tensor, recipe: Recipe, masks: Tensor) -> Tensor:
+def fuse(model: StyleBank, features: Tensor, inputs: Tensor, recipe: Recipe, masks: Tensor) -> Tensor:
     """The features to decode: sum over the regions of M_r x (sum_i w_i K_i * F).
 
     The paper masks before the filter, sum K_i * (M_i x F); masking its output instead keeps a filter from seeing the
@@ -94,20 +109,20 @@ def fuse(model: StyleBank, features: Tensor, normalized: Tensor, recipe: Recipe,
 
     Args:
         features: (B, C, h, w), as encoded; this is what `identity` stands for.
-        normalized: (B, C, h, w), the same after `StyleBank.normalize`.
+        inputs: (B, C + Z, h, w), the same after `StyleBank.filter_input`.
         masks: (regions + 1, h, w) from `region_masks`.
     """
     every = [*(region.weights for region in recipe.regions), recipe.base]
     if not recipe.regions:
-        return mix(model, features, normalized, recipe.base)
+        return mix(model, features, inputs, recipe.base)
     fused = torch.zeros_like(features)
     for weights, mask in zip(every, masks, strict=True):
         if bool(mask.any()):
-            fused = fused + mix(model, features, normalized, weights) * mask.to(features.dtype)
+            fused = fused + mix(model, features, inputs, weights) * mask.to(features.dtype)
     return fused
 
 
-def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWeights) -> Tensor:
+def mix(model: StyleBank, features: Tensor, inputs: Tensor, weights: StyleWeights) -> Tensor:
     """Sum of the filters' outputs, each times its weight; see `fuse` for shapes.
 
     Linear filters are summed before they are applied, so that a blend costs what one style costs. Deeper filters
@@ -125,9 +140,9 @@ def mix(model: StyleBank, features: Tensor, normalized: Tensor, weights: StyleWe
         shares = [share * model.identity_gain ** (strength - 1) for share in shares]
     parts = [features * identity] if identity or not filters else []
     if model.architecture.bank.depth == 1 and len(filters) > 1:
-        parts.append(_summed(normalized, list(filters.values()), shares))
+        parts.append(_summed(inputs, list(filters.values()), shares))
     else:
-        parts += [module(normalized) * share for module, share in zip(filters.values(), shares, strict=True)]
+        parts += [module(inputs) * share for module, share in zip(filters.values(), shares, strict=True)]
     total: Tensor = sum(parts[1:], start=parts[0])
     return total
 
@@ -145,16 +160,16 @@ def calibrate(model: StyleBank) -> None:
     octaves = [torch.randn(1, 3, size, size, generator=generator) for size in (4, 8, 16, 32, 64, 128)]
     noise = sum(F.interpolate(octave, (128, 128), mode="bicubic") for octave in octaves) * 0.1 + 0.5
     features = model.encode(torch.as_tensor(noise).clamp(0, 1).to(parameter.device, parameter.dtype))
-    normalized = model.normalize(features)
-    outputs = [module(normalized).float().square().mean().sqrt() for module in model.filters]
+    inputs = model.filter_input(features)
+    outputs = [module(inputs).float().square().mean().sqrt() for module in model.filters]
     model.identity_gain = float(torch.stack(outputs).mean() / features.float().square().mean().sqrt())
 
 
-def _summed(features: Tensor, filters: Sequence[nn.Module], weights: Sequence[float]) -> Tensor:
+def _summed(inputs: Tensor, filters: Sequence[nn.Module], weights: Sequence[float]) -> Tensor:
     """One convolution with the weighted sums of linear filters' kernels and biases."""
-    states = [list(module.parameters()) for module in filters]  # each: kernel (C, C, k, k), bias (C,)
+    states = [list(module.parameters()) for module in filters]  # each: kernel (C, C + Z, k, k), bias (C,)
     kernel, bias = (
         torch.stack([weight * state[i] for weight, state in zip(weights, states, strict=True)]).sum(0) for i in (0, 1)
     )
     padding = [kernel.shape[-1] // 2] * 4
-    return F.conv2d(F.pad(features, padding, mode="reflect"), kernel, bias)
+    return F.conv2d(F.pad(inputs, padding, mode="reflect"), kernel, bias)

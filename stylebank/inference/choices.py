@@ -15,9 +15,9 @@ ColorMode = Literal["none", "luma", "histogram"]
 COLOR_MODES: tuple[ColorMode, ...] = get_args(ColorMode)
 
 Stroke = float | Literal["auto"]
-"""Width of strokes, 1 as the style has them; `auto` gives pictures of all sizes strokes alike in proportion."""
+"""Width of strokes, 1 as the style has them; `auto` widens them in pictures of more than a megapixel."""
 
-MIN_STROKE, MAX_STROKE = 0.5, 4.0
+MIN_STROKE, MAX_STROKE = 0.5, 16.0
 
 WIDEST_FEATHER = 10_000  # pixels
 
@@ -37,7 +37,7 @@ def parse_stroke(text: str) -> Stroke:
     """`auto` or a number, as written on a command line.
 
     Raises:
-        ConfigError: it is neither, or lies outside 0.5 to 4.
+        ConfigError: it is neither, or lies outside 0.5 to 16.
     """
     try:
         return check_stroke("auto" if text == "auto" else float(text))
@@ -49,7 +49,7 @@ def check_stroke(stroke: Stroke) -> Stroke:
     """Returns a width of strokes that is valid as it is.
 
     Raises:
-        ConfigError: it lies outside 0.5 to 4.
+        ConfigError: it lies outside 0.5 to 16.
     """
     if stroke != "auto" and not (math.isfinite(stroke) and MIN_STROKE <= stroke <= MAX_STROKE):
         raise ConfigError(f"A stroke of {stroke:g} is not possible; valid is {MIN_STROKE:g} to {MAX_STROKE:g}.")

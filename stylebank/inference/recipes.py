@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from PIL import Image
 from torch import Tensor
 
-from stylebank.errors import BankError, ConfigError, ImageError, several
+from stylebank.config import LARGEST_SEED
+from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
 from stylebank.inference.choices import ORIGINAL
+from stylebank.inference.masks import check_gray
 from stylebank.styles import IDENTITY
 
 Style = str | StyleWeights | Recipe
@@ -32,7 +34,8 @@ class RecipeBook:
             BankError: there is no such style.
         """
         if style != IDENTITY and style not in self.styles:
-            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.")
+            guess = did_you_mean(style, [*self.styles, IDENTITY])
+            raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.{guess}")
         return style
 
     def recipe(
@@ -42,6 +45,7 @@ class RecipeBook:
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
+        seed: int = 0,
     ) -> Recipe:
         """What to do with a picture, checked against the bank.
 
@@ -51,32 +55,36 @@ class RecipeBook:
             alpha: strength from 0 (the reconstruction) to 1 (the full style), of masked styles too.
             masks: style name -> where it goes.
             raw_weights: take weights as they are instead of scaling them to sum 1.
+            seed: of the strokes in plain areas, 0 to 4294967295; only banks with noise channels know others than 0.
 
         Raises:
             BankError: there is no such style.
-            ConfigError: weights or alpha are out of range.
+            ConfigError: weights, alpha or seed are out of range.
         """
         if isinstance(style, Recipe):
             return style
+        if not 0 <= seed <= LARGEST_SEED:
+            raise ConfigError(f"A seed must lie between 0 and {LARGEST_SEED}, not {seed}.")
         regions = [
             Region(blend({self.check_style(name): 1.0}, alpha), mask_tensor(mask))
             for name, mask in (masks or {}).items()
         ]
         if style == ORIGINAL and regions:
-            return Recipe({IDENTITY: 1.0}, regions, keep_original=True)
+            return Recipe({IDENTITY: 1.0}, regions, keep_original=True, seed=seed)
         if not isinstance(style, str | Mapping):
             raise ConfigError(f"A style is a name, weights by name, or a recipe, not {type(style).__name__}.")
         weights = {style: 1.0} if isinstance(style, str) else style
-        return Recipe(blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights), regions)
+        base = blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights)
+        return Recipe(base, regions, seed=seed)
 
 
 def mask_tensor(mask: Mask) -> Tensor:
     """A mask as float (H, W) in [0, 1].
 
     Raises:
-        ImageError: a tensor of another shape, or with values that are no shares.
+        ImageError: a picture in colour, or a tensor of another shape or with values that are no shares.
     """
-    tensor = mask if isinstance(mask, Tensor) else to_tensor(mask.convert("L"))[0]
+    tensor = mask if isinstance(mask, Tensor) else to_tensor(check_gray(mask).convert("L"))[0]
     if tensor.ndim != 2 or not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ImageError(f"A mask must be a tensor (H, W) of values from 0 to 1, not of shape {tuple(tensor.shape)}.")
     return tensor.float()

@@ -8,6 +8,9 @@ Other ways were tried on the same pictures and looked at side by side. A guided 
 photograph as its guide wipes out the strokes, for they follow nothing in the photograph; joint bilateral upsampling
 (Kopf et al. 2007) frays at edges that have a stroke along them; plain interpolation leaves faces unrecognisable from
 a stroke of 3 up, which stay recognisable here at 4.
+
+`auto` paints what is larger than a megapixel at one. On photographs of 12 and 48 megapixels, seen whole and in crops,
+half a megapixel bends faces and breaks letters, and two show as a grain what one megapixel shows as strokes.
 """
 
 from __future__ import annotations
@@ -18,13 +21,27 @@ import numpy as np
 from PIL import Image
 
 from stylebank.errors import ImageError
-from stylebank.inference.choices import MAX_STROKE, MIN_STROKE, Stroke, check_stroke
+from stylebank.inference.choices import Stroke, check_stroke
 from stylebank.network.model import MIN_SIDE
 
-AUTO_SIDE = 512  # pixels: the short side of a picture whose strokes `auto` leaves as they are
+AUTO_PIXELS = 1_000_000  # in a picture of more, seen whole on a screen, strokes are too fine to be seen
 STRIP = 2**18  # pixels at a time
 _SHARE = 0.8  # of the photograph's detail; all of it looks drawn on top
 _FAINT = 0.04  # detail this strong is halved; black to white is 1
+
+
+def stroke_for(size: tuple[int, int], stroke: Stroke) -> float:
+    """The width of strokes in a picture of `size` (W, H), in those that the style has.
+
+    `auto` is 1 up to a megapixel, and above as much as makes the picture, scaled down to a megapixel, show strokes of
+    width 1; less only where nothing would be left of a narrow picture's short side.
+
+    Raises:
+        ConfigError: the stroke is out of range.
+    """
+    if check_stroke(stroke) != "auto":
+        return float(stroke)
+    return max(1.0, min(math.sqrt(math.prod(size) / AUTO_PIXELS), min(size) / MIN_SIDE))
 
 
 def work_size(size: tuple[int, int], stroke: Stroke) -> tuple[int, int]:
@@ -32,15 +49,13 @@ def work_size(size: tuple[int, int], stroke: Stroke) -> tuple[int, int]:
 
     Args:
         size: (W, H) of the picture in pixels.
-        stroke: width of strokes, 0.5 (half as wide as usual) to 4; 1 returns `size`, and `auto` a short side of 512
-            pixels as far as these bounds allow.
+        stroke: width of strokes, 0.5 (half as wide as usual) to 16; 1 returns `size`, `auto` a megapixel at most.
 
     Raises:
         ConfigError: the stroke is out of range.
         ImageError: the picture is too small for it.
     """
-    check_stroke(stroke)
-    factor = min(max(min(size) / AUTO_SIDE, MIN_STROKE), MAX_STROKE) if stroke == "auto" else stroke
+    factor = stroke_for(size, stroke)
     width, height = (round(side / factor) for side in size)
     if factor > 1 and min(width, height) < MIN_SIDE:
         raise ImageError(

@@ -26,6 +26,7 @@ from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
 from stylebank.network.fused import optimize_for_inference
 from stylebank.network.model import StyleBank
+from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY
 
 
@@ -33,13 +34,15 @@ class Stylizer:
     """A bank ready to use.
 
     Example:
-        stylizer = Stylizer.load("checkpoints/stylebank-14")
+        ```python
+        stylizer = Stylizer.load()  # the bank that comes with the program
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
         picture = stylizer.stylize(photograph, "the_scream", masks={"starry_night": sky})
 
         encoded = stylizer.encode(photograph)  # once
         pictures = [encoded.stylize(name) for name in stylizer.styles]
+        ```
     """
 
     def __init__(self, bank: Bank, device: torch.device, dtype: torch.dtype) -> None:
@@ -50,10 +53,11 @@ class Stylizer:
         self.recipes = RecipeBook(tuple(self.model.names))
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Stylizer:
-        """Loads a bank folder (or a run folder that has one).
+    def load(cls, path: str | Path = DEFAULT_BANK, device: str = "auto", precision: str = "auto") -> Stylizer:
+        """Loads a bank folder (or a run folder that has one), by default the bank that comes with the program.
 
         Args:
+            path: a folder, or the bare name of a bank, see `find_bank`.
             device: auto, cpu, cuda, cuda:N or mps.
             precision: auto (bfloat16 where the hardware has it), bfloat16 or float32.
 
@@ -80,9 +84,10 @@ class Stylizer:
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
+        seed: int = 0,
     ) -> Recipe:
         """What to do with a picture, checked against the bank; see `RecipeBook.recipe`."""
-        return self.recipes.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights)
+        return self.recipes.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
 
     def stylize(
         self,
@@ -92,9 +97,10 @@ class Stylizer:
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
         raw_weights: bool = False,
+        seed: int = 0,
         tile: int | None = None,
         size: int | None = None,
-        stroke: Stroke = 1.0,
+        stroke: Stroke = "auto",
         colors: ColorMode = "none",
     ) -> ImageLike:
         """The picture in a style, a mixture, or several by region; see `recipe` for the arguments.
@@ -104,7 +110,8 @@ class Stylizer:
                 or a batch of those; or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
             tile: see `encode`.
             size: short side in pixels that pictures and arrays are scaled to first.
-            stroke: width of strokes, 0.5 to 4 or `auto`; see `strokes`. For pictures and arrays.
+            stroke: width of strokes, 0.5 to 16; `auto` widens them in pictures and arrays of more than a megapixel, so
+                that they can be seen in the whole, and 1 keeps the style's own. Tensors always have the style's own.
             colors: `luma` or `histogram` keeps the photograph's colours; see `colors`. For pictures and arrays.
 
         Returns:
@@ -116,11 +123,11 @@ class Stylizer:
             ConfigError: weights, alpha, tile, stroke or colours are out of range.
             ImageError: the picture is of another kind, holds values that are no pixels, or is smaller than 16 pixels.
         """
-        recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights)
+        recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
         check_stroke(stroke)
         inputs = take_apart(image)
         if isinstance(image, Tensor):
-            if size is not None or stroke != 1 or colors != "none":
+            if size is not None or stroke not in (1, "auto") or colors != "none":
                 raise ConfigError("size, stroke and colors are for pictures and arrays, not for tensors.")
             return self.encode(image, tile).pixels(recipe).to(image.device).reshape(image.shape)
         outputs = []
@@ -134,7 +141,7 @@ class Stylizer:
     def encode(
         self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: TileProgress | None = None
     ) -> Encoded:
-        """Runs the encoder once; see `stylize` for what it takes and raises.
+        """Runs the encoder once, with strokes as the style has them; see `stylize` for what it takes and raises.
 
         Args:
             tile: side in pixels of the tiles to work in, which takes less memory and more time for the same result.

@@ -70,6 +70,7 @@ class TiledPicture(Encoded):
         self.size = size_of(source)
         self.tiles = cut(self.size, tile, self.model.margin, self.model.stride)
         self._settled: set[nn.Module] = set()
+        self._seed = 0
 
     @torch.inference_mode()
     def picture(self, recipe: Recipe) -> Image.Image:
@@ -96,6 +97,7 @@ class TiledPicture(Encoded):
         """Does all passes, and hands the last one's outputs over: rows, columns, (B, 3, rows, columns) in [0, 1]."""
         grid = tuple(-(-side // self.model.stride) for side in self.size)
         masks = region_masks(recipe, (grid[0], grid[1]), self.device)
+        self._seed = recipe.seed
         decode = partial(self._decode, recipe=recipe, masks=masks)
         passes = self._passes(recipe, decode)
         total, done = (len(passes) + 1) * len(self.tiles), itertools.count(1)
@@ -136,16 +138,17 @@ class TiledPicture(Encoded):
     def _encode(self, tile: Tile) -> tuple[Tensor, Tensor]:
         pixels = self._read(tile.rows.seen, tile.columns.seen).to(self.device)
         features = self.model.encode(pixels)
-        return features, self.model.normalize(features)
+        origin = (tile.rows.seen.start // self.model.stride, tile.columns.seen.start // self.model.stride)
+        return features, self.model.filter_input(features, (self._seed,), origin)
 
     def _filter(self, module: nn.Module, tile: Tile) -> None:
         module(self._encode(tile)[1])
 
     def _decode(self, tile: Tile, recipe: Recipe, masks: Tensor) -> Tensor:
-        features, normalized = self._encode(tile)
+        features, inputs = self._encode(tile)
         stride = self.model.stride
         rows, columns = (slice(s.seen.start // stride, -(-s.seen.stop // stride)) for s in tile)
-        fused = fuse(self.model, features, normalized, recipe, masks[:, rows, columns])
+        fused = fuse(self.model, features, inputs, recipe, masks[:, rows, columns])
         rows, columns = tile.core_within(self.size)
         size = (rows.stop - tile.rows.seen.start, columns.stop - tile.columns.seen.start)
         output = self.model.decode(fused, size)

@@ -30,8 +30,7 @@ class WholePicture(Encoded):
         super().__init__(recipes)
         self.model, self.source = model, pixels
         self.features = model.encode(pixels) if features is None else features
-        self.normalized = model.normalize(self.features)
-        """(B, C, h, w), as the filters want them."""
+        self._inputs: tuple[int, Tensor] | None = None
 
     def with_features(self, features: Tensor) -> WholePicture:
         """The same pictures with other features (B, C, h, w)."""
@@ -52,8 +51,15 @@ class WholePicture(Encoded):
         model, device = self.model, self.source.device
         size = (self.source.shape[2], self.source.shape[3])
         masks = region_masks(recipe, (self.features.shape[2], self.features.shape[3]), device)
-        output = model.decode(fuse(model, self.features, self.normalized, recipe, masks), size).clamp(0, 1)
+        fused = fuse(model, self.features, self._filter_input(recipe.seed), recipe, masks)
+        output = model.decode(fused, size).clamp(0, 1)
         if recipe.keep_original:
             outside = region_masks(recipe, size, device)[-1]  # (H, W)
             output = output + outside * (self.source - output)
         return output
+
+    def _filter_input(self, seed: int) -> Tensor:
+        """(B, C + Z, h, w), as the filters want the features; kept for the next style."""
+        if self._inputs is None or self._inputs[0] != seed:
+            self._inputs = seed, self.model.filter_input(self.features, (seed,))
+        return self._inputs[1]

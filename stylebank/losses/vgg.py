@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.device import import_torchvision
 from stylebank.errors import WeightsError
+from stylebank.losses.weights import Network, read_weights
 
-Network = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]
 Padding = Literal["zeros", "replicate"]
-
-WEIGHTS_VARIABLE = "STYLEBANK_LOSS_WEIGHTS"
 
 _CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -118,51 +113,15 @@ def load_loss_network(
     weights: Path | None = None,
     padding: Padding = "zeros",
 ) -> LossNetwork:
-    """The loss network with pretrained weights.
-
-    Weights come from `weights`, else the file named by the environment variable STYLEBANK_LOSS_WEIGHTS, else
-    torchvision's download (cached by torch hub).
+    """The loss network with pretrained weights; where they come from: `weights.read_weights`.
 
     Raises:
         WeightsError: an unknown layer, or weights that are missing, unreadable, or of another network.
     """
     model = LossNetwork(network, layers, pooling, padding)
-    source = weights or (Path(value) if (value := os.environ.get(WEIGHTS_VARIABLE)) else None)
-    state = _read(source) if source else _download(network)
-    _fill(model, state, str(source or f"torchvision's {network}"))
+    state, source = read_weights(network, weights)
+    _fill(model, state, source)
     return model
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise WeightsError(f"Loss-network weights {path} do not exist; give a .safetensors or .pth file.")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"Loss-network weights {path} cannot be read ({error.strerror or error}).") from error
-    except Exception as error:  # garbage makes the unpickler raise nearly anything
-        raise WeightsError(
-            f"Loss-network weights {path} cannot be read: it is damaged, or holds more than tensors; "
-            "give a .safetensors or .pth file."
-        ) from error
-    if not isinstance(state, dict):
-        raise WeightsError(f"Loss-network weights {path} hold a {type(state).__name__}, not a state dict.")
-    return state
-
-
-def _download(network: Network) -> dict[str, Tensor]:
-    models = import_torchvision().models
-    choice = {"vgg16": models.VGG16_Weights, "vgg19": models.VGG19_Weights}[network].IMAGENET1K_V1
-    try:
-        state: dict[str, Tensor] = choice.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            f"The {network} weights could not be downloaded ({error}); give a file with --loss-weights FILE "
-            f"or the environment variable {WEIGHTS_VARIABLE}."
-        ) from error
-    return state
 
 
 def _fill(model: LossNetwork, state: dict[str, Tensor], source: str) -> None:

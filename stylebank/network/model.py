@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
 from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
+from stylebank.network.noise import smooth_noise
 
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
@@ -75,11 +76,14 @@ class Decoder(nn.Module):
 
 
 class StyleFilter(nn.Sequential):
-    """One style's filter K: (B, C, h, w) -> (B, C, h, w). Linear when `depth` is 1, as in the paper."""
+    """One style's filter K: (B, C + Z, h, w) -> (B, C, h, w). Linear when `depth` is 1, as in the paper.
+
+    Deviation from the paper: Z channels of noise may stand beside the C of the features, see `StyleBank.filter_input`.
+    """
 
     def __init__(self, channels: int, form: BankConfig) -> None:
         layers = list[nn.Module]()
-        for cin, cout in pairwise([channels, *[form.width] * (form.depth - 1), channels]):
+        for cin, cout in pairwise([channels + form.noise_channels, *[form.width] * (form.depth - 1), channels]):
             # The paper's filter has no bias: the norm after it would cancel one. Here it sets a style's colours.
             layers += [conv(cin, cout, form.kernel_size), *norm_layers(form.norm, cout), nn.ReLU()]
         layers = layers[: -1 if form.norm == "none" else -2]  # nothing after the last convolution
@@ -92,7 +96,8 @@ class StyleFilter(nn.Sequential):
 def _start_near_identity(layer: nn.Module) -> None:
     """Lets a linear filter start as a faint copy of its input, so that its first outputs show the photograph.
 
-    From noise, the decoder's ReLUs can die in the first steps and the output stays grey.
+    From noise, the decoder's ReLUs can die in the first steps and the output stays grey. What is added to the features
+    as noise counts next to nothing at first.
     """
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
@@ -153,13 +158,34 @@ class StyleBank(nn.Module):
         images: Tensor = self.decoder(features)
         return images[:, :, : size[0], : size[1]]
 
-    def apply_filters(self, features: Tensor, styles: Sequence[int]) -> Tensor:
-        """Each image's features through the filter of its own style: (B, C, h, w), B indices -> (B, C, h, w)."""
-        normalized = self.normalize(features)
+    def filter_input(
+        self, features: Tensor, seeds: Tensor | Sequence[int] = (0,), origin: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        """What a filter sees of features (B, C, h, w): normalized, and beside them the noise, (B, C + Z, h, w).
+
+        Args:
+            seeds: of the noise, one for all images or one for each.
+            origin: row and column, in features, that a part of a picture begins at.
+        """
+        normalized: Tensor = self.normalize(features)
+        channels = self.architecture.bank.noise_channels
+        if not channels:
+            return normalized
+        spans = [range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True)]
+        noise = smooth_noise(channels, torch.as_tensor(seeds).to(features.device), *spans).to(normalized.dtype)
+        return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
+
+    def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:
+        """Each image's features through the filter of its own style: (B, C, h, w), B indices -> (B, C, h, w).
+
+        Args:
+            seeds: see `filter_input`.
+        """
+        inputs = self.filter_input(features, seeds)
         if len(set(styles)) == 1:
-            out: Tensor = self.filters[styles[0]](normalized)
+            out: Tensor = self.filters[styles[0]](inputs)
             return out
-        return torch.cat([self.filters[style](normalized[i : i + 1]) for i, style in enumerate(styles)])
+        return torch.cat([self.filters[style](inputs[i : i + 1]) for i, style in enumerate(styles)])
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The auto-encoder branch (identity): (B, 3, H, W) -> (B, 3, H, W)."""

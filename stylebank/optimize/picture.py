@@ -11,10 +11,11 @@ from PIL import Image
 from stylebank.device import place, resolve_device
 from stylebank.inference.colors import check_mode
 from stylebank.losses.vgg import LossNetwork, load_loss_network
+from stylebank.losses.weights import settle_network
 from stylebank.optimize.activations import to_oxford_scale
 from stylebank.optimize.coarse_to_fine import CoarseToFine, Optimized, Step
 from stylebank.optimize.paintings import Painting, check_size, pixels_of, recipe_of
-from stylebank.optimize.presets import Preset, find_preset
+from stylebank.optimize.presets import Preset, find_preset, with_network
 from stylebank.optimize.scales import iterations_of, sizes_of
 from stylebank.signals import StopRequest
 
@@ -32,6 +33,7 @@ def optimize_image(
     device: str = "auto",
     callback: Callable[[Step], object] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Optimized:
     """Optimises a picture that has a photograph's content and one or more paintings' style.
 
@@ -46,9 +48,11 @@ def optimize_image(
         scales: how many sizes to go through, each twice the one before; None decides by the picture's size. The first
             has the preset's number of iterations, each further one half of the one before.
         colors: see `stylebank.inference.colors.preserve_colors`.
-        weights: the loss network's file, see `stylebank.losses.vgg.load_loss_network`.
+        weights: the loss network's file, see `stylebank.losses.weights.read_weights`. If it holds the other network
+            than the preset's, the preset is carried over to that.
         callback: called after every iteration.
         stop: asked before every iteration; True ends it.
+        say: called with a sentence if `weights` hold the other network.
 
     Raises:
         ConfigError: an option is out of range, a preset or device is unknown.
@@ -58,6 +62,7 @@ def optimize_image(
     """
     preset = find_preset(preset) if isinstance(preset, str) else preset
     check_mode(colors)
+    preset = with_network(preset, settle_network(preset.network, weights, say))
     sizes = sizes_of(content.size, scales)
     iterations = dict(zip(sizes, iterations_of(preset.iterations, len(sizes)), strict=True))
     way = CoarseToFine(content, paintings, preset, iterations, recipe_of(paintings), colors, callback)

@@ -16,7 +16,8 @@ from torch import Tensor
 from stylebank.device import at_least_float32
 from stylebank.errors import ConfigError
 from stylebank.losses.functional import total_variation
-from stylebank.losses.vgg import Network, Pooling, layer_names
+from stylebank.losses.vgg import Pooling, layer_names
+from stylebank.losses.weights import Network
 from stylebank.optimize.start import Start
 from stylebank.optimize.steps import Adam, Descent, Settings
 
@@ -108,7 +109,14 @@ def blended_content(preset: Preset, blend: float) -> Preset:
 
 
 _FIRST_OF_BLOCK = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-_CONVOLUTIONS = [name for name in layer_names("vgg16") if name.startswith("relu")]
+
+
+def _first_convolutions(network: Network) -> list[str]:
+    """As many as VGG-16 has."""
+    return [name for name in layer_names(network) if name.startswith("relu")][:13]
+
+
+_CONVOLUTIONS = _first_convolutions("vgg16")
 
 GATYS = Preset(
     name="gatys",
@@ -170,11 +178,20 @@ PRESETS: dict[str, Preset] = {preset.name: preset for preset in (GATYS, NEURAL_S
 
 
 def with_network(preset: Preset, network: Network) -> Preset:
-    """The preset on another VGG. `normalized` counts its layers there: the first thirteen convolutions."""
-    if preset is not NORMALIZED or network == preset.network:
-        return replace(preset, network=network)
-    names = [name for name in layer_names(network) if name.startswith("relu")][: len(_CONVOLUTIONS)]
-    return replace(preset, network=network, content_layers={names[4]: 1.0}, style_layers=equal_weights(names, 1.0))
+    """The preset on another VGG.
+
+    `normalized` counts its layers there: the first thirteen convolutions. Layers chosen otherwise stay.
+    """
+    changed = replace(preset, network=network)
+    if preset.name != NORMALIZED.name or network == preset.network:
+        return changed
+    before, names = _first_convolutions(preset.network), _first_convolutions(network)
+    if list(preset.content_layers) == [before[4]]:
+        changed = replace(changed, content_layers={names[4]: preset.content_layers[before[4]]})
+    if list(preset.style_layers) == before:
+        weights = dict(zip(names, preset.style_layers.values(), strict=True))
+        changed = replace(changed, style_layers=weights)
+    return changed
 
 
 def find_preset(name: str) -> Preset:

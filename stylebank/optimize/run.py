@@ -11,11 +11,12 @@ from PIL import Image
 from stylebank.errors import ConfigError
 from stylebank.images import Picture, check_writable, load_picture, resize_short_side, save_picture
 from stylebank.inference.masks import feather, load_mask
+from stylebank.losses.weights import settle_network
 from stylebank.optimize.coarse_to_fine import Optimized, Step
 from stylebank.optimize.paintings import Painting
 from stylebank.optimize.picture import optimize_image
 from stylebank.optimize.plot import check_plot, plot_losses
-from stylebank.optimize.presets import Preset
+from stylebank.optimize.presets import Preset, with_network
 from stylebank.optimize.scales import iterations_of, sizes_of
 
 
@@ -63,6 +64,7 @@ def optimize_files(
     *,
     on_start: Callable[[int], object] = lambda _: None,
     on_step: Callable[[Step], object] = lambda _: None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Optimized:
     """Optimizes the picture and writes it, with the pictures in between and the plot that were asked for.
 
@@ -71,6 +73,8 @@ def optimize_files(
     Args:
         on_start: called with the number of iterations to come, over all scales.
         on_step: called after every iteration.
+        say: called with what a person should know beforehand: the weights given are of
+            another network than the preset's.
 
     Raises:
         ConfigError: an option is out of range, or a mask names no painting.
@@ -81,8 +85,9 @@ def optimize_files(
     photograph = _photograph(request)
     total = total_iterations(request, photograph.rgb.size)
     _check_files(request, total)
-    paintings = _paintings(request)
+    paintings = _paintings(request, photograph.rgb.size)
     initial = load_picture(request.initial).rgb if request.initial else None
+    preset = with_network(request.preset, settle_network(request.preset.network, request.loss_weights, say))
     on_start(total)
 
     def follow(step: Step) -> None:
@@ -93,7 +98,7 @@ def optimize_files(
     result = optimize_image(
         photograph.rgb,
         paintings,
-        request.preset,
+        preset,
         initial=initial,
         scales=request.scales,
         seed=request.seed,
@@ -146,11 +151,12 @@ def _checkpoint(output: Path, iteration: int, total: int) -> Path:
     return output.with_name(f"{output.stem}-{iteration:0{max(4, len(str(total)))}}{output.suffix}")
 
 
-def _paintings(request: OptimizeRequest) -> list[Painting]:
+def _paintings(request: OptimizeRequest, size: tuple[int, int]) -> list[Painting]:
+    """The paintings with their masks, for a photograph of `size` (W, H)."""
     paintings = [Painting(load_picture(file.path).rgb, file.weight, file.scale) for file in request.styles]
     for name, mask in request.masks:
         i = _index(name, [file.path for file in request.styles])
-        masks = [*paintings[i].masks, feather(load_mask(mask), request.feather)]
+        masks = [*paintings[i].masks, feather(load_mask(mask), request.feather, size)]
         paintings[i] = replace(paintings[i], masks=masks)
     return paintings
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, did_you_mean
 from stylebank.inference.blending import Region, blend
 from stylebank.inference.choices import check_feather
 from stylebank.inference.masks import feather
@@ -64,7 +64,11 @@ def parse_assignment(text: str, styles: Sequence[str], labels: Collection[int]) 
 
 
 def regions_from_labels(
-    labels: np.ndarray, assignment: Assignment, feather_pixels: float = 0.0, alpha: float = 1.0
+    labels: np.ndarray,
+    assignment: Assignment,
+    feather_pixels: float = 0.0,
+    alpha: float = 1.0,
+    size: tuple[int, int] | None = None,
 ) -> list[Region]:
     """The regions of a recipe, with masks that overlap softly and sum to 1 wherever every label is assigned.
 
@@ -72,8 +76,9 @@ def regions_from_labels(
 
     Args:
         labels: (H, W) whole numbers.
-        feather_pixels: width of the soft edges in pixels of the label map, see `masks.feather`.
+        feather_pixels: width of the soft edges, see `masks.feather`.
         alpha: strength of the whole picture; every region's own is multiplied by it.
+        size: (W, H) of the picture whose pixels `feather_pixels` counts; by default the label map's own are.
 
     Raises:
         ConfigError: a weight, a strength or the width is out of range.
@@ -86,7 +91,8 @@ def regions_from_labels(
     for members in alike.values():
         treatment = assignment[members[0]]
         mask = torch.from_numpy(np.isin(labels, members).astype(np.float32))
-        regions.append(Region(blend(treatment.weights, treatment.alpha * alpha), feather(mask, feather_pixels)))
+        soft = feather(mask, feather_pixels, size)
+        regions.append(Region(blend(treatment.weights, treatment.alpha * alpha), soft))
     return regions
 
 
@@ -110,7 +116,9 @@ def _treatment(text: str, entry: str, styles: Sequence[str]) -> Treatment:
         if match is None:
             raise ConfigError(f"'{entry}' assigns no style to a region: {_SYNTAX}.")
         if match[1] not in (*styles, IDENTITY):
-            raise ConfigError(f"'{entry}' names no style of the bank; it has {', '.join((*styles, IDENTITY))}.")
+            known = (*styles, IDENTITY)
+            guess = did_you_mean(match[1], known)
+            raise ConfigError(f"'{entry}' names no style of the bank; it has {', '.join(known)}.{guess}")
         if match[1] in weights:
             raise ConfigError(f"'{entry}' names '{match[1]}' twice; give it one weight.")
         weights[match[1]] = float(match[2] or 1)

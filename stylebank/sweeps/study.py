@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.config import Overrides
+from stylebank.config import Overrides, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture
+from stylebank.losses.weights import settle_network
 from stylebank.sweeps.grid import make_grid
 from stylebank.sweeps.picture import draw_grid
 from stylebank.sweeps.record import Study
@@ -49,6 +50,17 @@ class StudyResult:
     picture: Path | None = None
 
 
+def _on_given_network(request: StudyRequest, say: Callable[[str], None]) -> Overrides:
+    """The overrides, with the loss network that the weights given are of, unless the study is about that."""
+    if any(text.partition("=")[0].strip() == "loss.network" for text in request.vary):
+        return request.overrides
+    wanted = load_config(request.config, request.overrides).loss.network
+    network = settle_network(wanted, request.loss_weights, say)
+    if network == wanted:
+        return request.overrides
+    return {**request.overrides, "loss": {**request.overrides.get("loss", {}), "network": network}}
+
+
 def carry_out(request: StudyRequest, say: Callable[[str], None]) -> StudyResult:
     """Trains and measures every run that is not done yet, and writes table, picture and log.
 
@@ -58,7 +70,7 @@ def carry_out(request: StudyRequest, say: Callable[[str], None]) -> StudyResult:
     """
     if not request.vary and not request.seeds:
         raise ConfigError("There is nothing to vary; give --vary KEY=VALUE,... or --seeds.")
-    cells = make_grid(request.config, request.overrides, request.vary, request.seeds)
+    cells = make_grid(request.config, _on_given_network(request, say), request.vary, request.seeds)
     study, device = Study(request.out, cells), resolve_device(request.device)
     if request.photograph:
         load_picture(request.photograph)  # or it would be missed only after the last run

@@ -52,7 +52,7 @@ def _from_loader(run: TrainingRun) -> Iterator[ContentBatch]:
             numbers = [run.schedule.batch_number(step) for step in numbers]
         if not numbers:
             continue
-        crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed)
+        crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed, data.cards)
         kept = []
         for batch in content_loader(crops, train.batch_size, numbers[:fresh], data.workers, pin, run.part):
             kept += [batch] if train.kept_batches else []

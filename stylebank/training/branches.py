@@ -26,11 +26,13 @@ class Branches:
             return run.objective.identity_terms(images, run.model.reconstruct(images))
 
     def stylize(self, images: Tensor, styles: list[int]) -> Values:
-        """The stylizing branch: I -> E -> K_i -> D -> O_i, each image (B, 3, H, W) with its own style i."""
+        """The stylizing branch: I -> E -> K_i -> D -> O_i, each image (B, 3, H, W) with its own style i and noise."""
         run = self.run
         with autocast(run.device, run.dtype):
             features, photograph = self._constants(images)
-            filtered = run.model.apply_filters(features, [run.task.first_style + i for i in styles])
+            indices = [run.task.first_style + i for i in styles]
+            seeds = run.noise_of_step()[run.part.start : run.part.stop][: len(images)]
+            filtered = run.model.apply_filters(features, indices, seeds)
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
             return run.objective.stylizing_terms(images, outputs, styles, photograph)
 

@@ -22,10 +22,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from stylebank.errors import ImageError, TrainingError
+from stylebank.config import LARGEST_SEED
+from stylebank.errors import ImageError, TrainingError, relative_to
 from stylebank.images import find_images, load_picture, probe
+from stylebank.training.cards import draw_card
 
-_PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT = range(4)  # independent random streams
+_PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT, _NOISE, _CARDS = range(6)  # independent random streams
+_A_CARD = Path("a drawn card")  # for messages
 
 
 class WorkerLost(TrainingError):
@@ -48,6 +51,12 @@ def styles_for_batch(batch: int, batch_size: int, styles: int, seed: int) -> lis
     return [_shuffled(first + i, styles, seed, _STYLES) for i in range(batch_size)]
 
 
+def noise_for_batch(batch: int, batch_size: int, seed: int) -> list[int]:
+    """The seed of the filters' noise for each image in stylizing batch number `batch`; none comes again."""
+    positions = range(batch * batch_size, (batch + 1) * batch_size)
+    return [int(np.random.default_rng((seed, _NOISE, i)).integers(LARGEST_SEED)) for i in positions]
+
+
 @dataclass(frozen=True)
 class Photographs:
     """What was found in the content folder: usable files, and the skipped ones with the reason."""
@@ -66,7 +75,9 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
         ImageError: the folder is missing or holds no usable photograph.
     """
     if not folder.is_dir():
-        raise ImageError(f"Content folder {folder} does not exist; give a folder of photographs with --content.")
+        raise ImageError(
+            f"Content folder {folder} does not exist{relative_to(folder)}; give a folder of photographs with --content."
+        )
     files = find_images([folder])
     pool = ThreadPoolExecutor()
     try:
@@ -145,17 +156,15 @@ class Crops(Dataset[tuple[Tensor, Path, list[str]]]):
         scale: tuple[float, float],
         flip: bool,
         seed: int,
+        cards: float = 0.0,
     ) -> None:
         self.files = tuple(files)
-        self.crop_size, self.content_size, self.scale, self.flip, self.seed = (
-            crop_size,
-            content_size,
-            scale,
-            flip,
-            seed,
-        )
+        self.crop_size, self.content_size, self.scale = crop_size, content_size, scale
+        self.flip, self.seed, self.cards = flip, seed, cards
 
     def __getitem__(self, position: int) -> tuple[Tensor, Path, list[str]]:
+        if self.cards and (rng := np.random.default_rng((self.seed, _CARDS, position))).random() < self.cards:
+            return torch.from_numpy(draw_card(self.crop_size, rng).transpose(2, 0, 1).copy()), _A_CARD, []
         start = _shuffled(position, len(self.files), self.seed, _PHOTOGRAPHS)
         unreadable: list[str] = []
         for offset in range(len(self.files)):

@@ -11,6 +11,7 @@ from stylebank.bank.io import find_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
 from stylebank.config import Config, Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
+from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Task, more_styles, new_bank
@@ -44,7 +45,7 @@ class TrainRequest:
     """Go on with the run in `out`; `auto` begins it if there is none yet."""
     device: str = "auto"
     loss_weights: Path | None = None
-    """The loss network's file, see `losses.vgg.load_loss_network`."""
+    """The loss network's file, see `losses.weights.read_weights`."""
     skip_nonfinite: int = 0
     """How many steps whose loss or gradient is not finite may be left out."""
 
@@ -132,7 +133,10 @@ def _output(request: TrainRequest, resume: bool) -> Path:
     if request.in_place:
         if request.out or not request.bank:
             raise ConfigError("--in-place goes with --bank and without --out.")
-        return find_bank(request.bank)
+        bank = find_bank(request.bank)
+        if bank.resolve().is_relative_to(BANKS):
+            raise ConfigError(f"--in-place would change {bank}, which comes with the program; give --out a new bank.")
+        return bank
     out = request.out
     if not out:
         raise ConfigError("--out is missing: the folder to write to.")

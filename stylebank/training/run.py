@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from stylebank.bank.operations import copy_bank
 from stylebank.config import Overrides
 from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError
+from stylebank.losses.weights import settle_network
 from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
 from stylebank.training.memory import check_memory
@@ -62,7 +63,7 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
     """
     with leaving_on_sigterm(), join(request.device) as (processes, device):
         try:
-            plan = processes.from_main(lambda: plan_of(request, processes.restarted))
+            plan = processes.from_main(lambda: _planned(request, processes.restarted, say or _nobody))
             return carry_out(
                 plan,
                 device,
@@ -157,6 +158,17 @@ def carry_out(
     file = run.write_report()
     bank = plan.out if plan.in_place else plan.folder.bank
     return TrainResult(finished, run.step, plan.config.train.steps, bank, run.last_report, file)
+
+
+def _planned(request: TrainRequest, restarted: bool, say: Say) -> TrainingPlan:
+    """The plan, on the loss network that the weights given are of: what is written down is what was trained with."""
+    plan = plan_of(request, restarted)
+    loss = plan.config.loss
+    network = settle_network(loss.network, request.loss_weights, say)
+    if network == loss.network:
+        return plan
+    settled = plan.config.model_copy(update={"loss": loss.model_copy(update={"network": network})})
+    return replace(plan, config=settled)
 
 
 def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:

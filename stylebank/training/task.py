@@ -79,6 +79,7 @@ def _take_over(model: StyleBank, start: Path) -> None:
     """Copies the weights of a bank's auto-encoder, and of its filters for styles that `model` has too.
 
     A bank with fewer residual blocks will do: those that it lacks start as the identity and change nothing at first.
+    So will one with fewer channels of noise: those that it lacks start with small weights.
     """
     known = load_bank(start).model
     blocks = len(known.decoder.blocks)
@@ -88,15 +89,17 @@ def _take_over(model: StyleBank, start: Path) -> None:
     model.decoder.layers.load_state_dict(known.decoder.layers.state_dict())
     model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks.state_dict())
     for name in set(known.names).intersection(model.names):
-        weights = known.filters[known.names.index(name)].state_dict()
-        model.filters[model.names.index(name)].load_state_dict(weights)
+        there, here = known.filters[known.names.index(name)], model.filters[model.names.index(name)]
+        weights = here.state_dict()
+        for key, value in there.state_dict().items():
+            weights[key][tuple(map(slice, value.shape))] = value  # noise comes last among the channels
 
 
 def _differing(ours: Architecture, theirs: Architecture) -> list[str]:
     """What another bank would need to have to be a start: `bank.depth 1 instead of 2`."""
     wanted, there = ours.model_dump(), theirs.model_dump()
-    if theirs.model.residual_blocks < ours.model.residual_blocks:
-        wanted["model"]["residual_blocks"] = theirs.model.residual_blocks
+    for section, key in (("model", "residual_blocks"), ("bank", "noise_channels")):
+        wanted[section][key] = min(wanted[section][key], there[section][key])
     return [
         f"{section}.{key} {there[section][key]} instead of {value}"
         for section, values in wanted.items()

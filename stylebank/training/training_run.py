@@ -22,7 +22,7 @@ from stylebank.losses.objective import Objective, grams_by_style, style_grams
 from stylebank.losses.terms import layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
-from stylebank.training.data import find_photographs, readable, styles_for_batch
+from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
@@ -126,6 +126,11 @@ class TrainingRun:
         """The styles of this step's whole batch, of all processes."""
         number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
         return styles_for_batch(number, train.batch_size, len(self.task.sources), train.seed)
+
+    def noise_of_step(self) -> list[int]:
+        """The seeds of this step's noise, one for each image of the whole batch, of all processes."""
+        number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
+        return noise_for_batch(number, train.batch_size, train.seed)
 
     def touched(self, identity: bool) -> list[nn.Parameter]:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""

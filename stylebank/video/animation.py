@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylebank.errors import ImageError, StyleBankError
+from stylebank.errors import ImageError, StyleBankError, relative_to
 from stylebank.images.limit import as_large_as, open_limited
 from stylebank.video.animation_limits import canvas_of
 from stylebank.video.color_space import ColorSpace
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             with open_limited(path, f"'{path}'", ("GIF", "WEBP", "PNG")) as image:
                 yield image
     except FileNotFoundError as error:
-        raise VideoError(f"'{path}' does not exist.") from error
+        raise VideoError(f"'{path}' does not exist{relative_to(path)}.") from error
     except UnidentifiedImageError as error:
         raise VideoError(f"'{path}' is not a GIF, WebP or APNG animation.") from error
     except StyleBankError:  # the limit's

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from stylebank.errors import relative_to
 from stylebank.files import why_unreadable
 from stylebank.images import check_megapixels, max_megapixels
 from stylebank.video.frames import VideoError
@@ -43,7 +44,7 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except av.error.FileNotFoundError as error:
-        raise VideoError(f"'{path}' does not exist.") from error
+        raise VideoError(f"'{path}' does not exist{relative_to(path)}.") from error
     except av.error.FFmpegError as error:
         with ffmpeg_log() as log, suppress(av.error.FFmpegError), _open(path):
             pass  # once more, to hear what it says
@@ -125,6 +126,6 @@ def _check_regular(path: Path) -> None:
         if reason := why_unreadable(path, "a film"):
             raise VideoError(f"'{path}' {reason}.")
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise VideoError(f"'{path}' does not exist.") from error
+        raise VideoError(f"'{path}' does not exist{relative_to(path)}.") from error
     except OSError as error:
         raise VideoError(f"'{path}' cannot be read: {error.strerror or error}.") from error

@@ -21,6 +21,7 @@ from stylebank.video.frames import Frame, FrameReader, FrameWriter, Position, Vi
 from stylebank.video.reader import START, Seconds, check_range, exactly
 from stylebank.video.unfinished import UnfinishedWork, partial_path
 
+DEFAULT_FPS = 25  # frames per second: no picture says how long it is shown
 _LIST = ".frames.json"
 """In a finished folder: the names of the frames that were written, which alone another run may delete."""
 
@@ -36,7 +37,7 @@ class FolderReader(FrameReader):
     """
 
     def __init__(
-        self, path: str | Path, start: Seconds | None = None, end: Seconds | None = None, *, fps: Seconds = 25
+        self, path: str | Path, start: Seconds | None = None, end: Seconds | None = None, *, fps: Seconds = DEFAULT_FPS
     ) -> None:
         self.path = Path(path)
         if not 0 < fps <= 1000:

@@ -14,7 +14,7 @@ from stylebank.video.animation import ANIMATIONS, AnimationReader, is_animation,
 from stylebank.video.animation_writer import AnimationWriter
 from stylebank.video.codecs import CONTAINERS
 from stylebank.video.containers import main_video, opened
-from stylebank.video.folders import FolderReader, FolderWriter
+from stylebank.video.folders import DEFAULT_FPS, FolderReader, FolderWriter
 from stylebank.video.frames import FrameReader, FrameWriter, VideoError
 from stylebank.video.reader import Seconds, VideoReader
 from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
@@ -77,7 +77,7 @@ def open_reader(
     """
     path = Path(path)
     if path.is_dir():
-        return FolderReader(path, start, end, fps=25 if fps is None else fps)
+        return FolderReader(path, start, end, fps=DEFAULT_FPS if fps is None else fps)
     if fps is not None:
         raise VideoError(f"'{path}' has its own frame rate; only a folder of frames takes one.")
     if is_animation(path) or (path.suffix.lower() in ANIMATIONS and not _holds_pictures(path)):

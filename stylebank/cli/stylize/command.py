@@ -7,7 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from stylebank.bank.records import find_bank, read_manifest, read_style_records
+from stylebank.bank.records import find_bank, read_manifest
+from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.jobs import find_sources, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
 from stylebank.cli.stylize.options import StylizeOptions, add_arguments, request_of, webcam_of
@@ -19,7 +20,7 @@ __all__ = ["add_arguments", "run"]
 def run(options: argparse.Namespace) -> int:
     """Stylizes everything in every look asked for; 1 if any of it failed, 130 if interrupted."""
     if options.list:
-        return _list(options.bank)
+        return show_styles(options)
     if options.webcam is not None:
         camera = webcam_of(options)
         from stylebank.cli.stylize.webcam import show_camera
@@ -59,9 +60,3 @@ def _styles(bank: Path, looks: LookOptions) -> list[str]:
         with suppress(BankError):
             return read_manifest(find_bank(bank)).styles
     return []
-
-
-def _list(bank: Path) -> int:
-    for name, record in read_style_records(find_bank(bank)).items():
-        print(f"{name:<32} {record.title}" + (f"  unfinished ({record.unfinished})" if record.unfinished else ""))
-    return 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stylebank.errors import ConfigError
 from stylebank.films.methods import METHODS, StabilizeMethod
+from stylebank.video.folders import DEFAULT_FPS
 from stylebank.video.stream_plan import DEFAULT_RULES, StreamRules
 
 
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--start", type=float, metavar="SECONDS", help="begin here")
     group.add_argument("--end", type=float, metavar="SECONDS", help="end here")
     group.add_argument("--frames", action="store_true", help="folders are films' frames, and films become such folders")
-    group.add_argument("--fps", type=float, metavar="N", help="frames per second of a folder of frames, else 25")
+    group.add_argument(
+        "--fps", type=float, metavar="N", help=f"frames per second of a folder of frames, else {DEFAULT_FPS}"
+    )
     group.add_argument("--codec", metavar="NAME", help="encoder, as FFmpeg calls it, else the container's usual one")
     group.add_argument("--preset", metavar="NAME", help="of the encoder: speed against size")
     group.add_argument("--batch", type=int, metavar="N", help="frames through the network at a time, else by size")

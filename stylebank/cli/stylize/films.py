@@ -18,7 +18,7 @@ from stylebank.files import fingerprint_of, sha256_of
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
 from stylebank.films.stylize import FilmStylizer
-from stylebank.inference.strokes import work_size
+from stylebank.inference.strokes import stroke_for, work_size
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import FrameReader, VideoError, open_reader, open_writer
 
@@ -55,7 +55,7 @@ def stylize_film(
             stylizer,
             looks.recipes(first)[name],
             moving=[
-                (weights, MovingMask(mask.path, reader, how.start, how.end, options.looks.feather))
+                (weights, MovingMask(mask.path, reader, how.start, how.end, options.looks.feather, size))
                 for weights, mask in looks.moving
             ],
             size=size,
@@ -65,7 +65,9 @@ def stylize_film(
             batch=how.batch,
             stabilize=how.stabilize,
         )
-        profile, without = _run(film, reader, target, {"look": name, **decisive(stylizer, options)}, options, stopped)
+        profile, without = _run(
+            film, reader, target, {"look": name, **decisive(stylizer, options, size)}, options, stopped
+        )
         left_out += without
         if how.profile:
             tqdm.write(f"{target}: {profile}")
@@ -112,8 +114,8 @@ def _size(reader: FrameReader, short_side: int | None) -> tuple[int, int]:
     return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
-def decisive(stylizer: Stylizer, options: StylizeOptions) -> dict[str, Any]:
-    """All that decides what frames look like, to be compared when a film is gone on with.
+def decisive(stylizer: Stylizer, options: StylizeOptions, size: tuple[int, int]) -> dict[str, Any]:
+    """All that decides what frames of `size` (W, H) look like, to be compared when a film is gone on with.
 
     Films that were begun hold it on disk: other keys or values, and they could no longer be gone on with.
     """
@@ -126,9 +128,10 @@ def decisive(stylizer: Stylizer, options: StylizeOptions) -> dict[str, Any]:
         "outside": looks.outside,
         "feather": looks.feather,
         "preserve_colors": looks.colors,
-        "stroke": looks.stroke,
+        "stroke": stroke_for(size, looks.stroke),
         "size": options.size,
         "assign": looks.regions.assign,
+        **({"seed": looks.regions.seed} if looks.regions.seed else {}),
         "stabilize": options.films.stabilize,
         "precision": options.precision,
         "mask": [mask.text for mask in looks.masks],

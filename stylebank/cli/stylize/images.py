@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.looks import Looks
-from stylebank.cli.stylize.options import StylizeOptions
+from stylebank.cli.stylize.options import DEFAULT_QUALITY, StylizeOptions
 from stylebank.images import Metadata, load_picture, resize_short_side, save_picture
 from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.colors import preserve_colors
@@ -16,7 +16,6 @@ from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.stylizer import Stylizer
 from stylebank.regions import save_label_map
 
-DEFAULT_QUALITY = 95  # of JPEG and WebP
 STRIP_CELL = 480  # longest side in pixels of the pictures in a strip
 
 

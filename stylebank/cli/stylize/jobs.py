@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import ConfigError, ImageError
-from stylebank.images import IMAGE_SUFFIXES, SAVE_FORMATS, check_writable, find_files, probe
+from stylebank.images import IMAGE_SUFFIXES, SAVE_FORMATS, check_writable, find_files, find_unread, probe
 from stylebank.video import ANIMATIONS, CONTAINERS, FILM_SUFFIXES, VideoError, is_film
 from stylebank.video.animation import is_animation
 
@@ -53,6 +53,18 @@ def find_sources(inputs: Sequence[Path], output: Path, frames: bool) -> dict[Pat
         for path in find_files([item], IMAGE_SUFFIXES | FILM_SUFFIXES, "pictures or films"):
             found.setdefault(path, is_film(path) and not (still and is_animation(path)))
     return found
+
+
+def what_is_unread(inputs: Sequence[Path]) -> list[str]:
+    """Why pictures in the folders named are not read, one sentence for each; `find_sources` passes them over."""
+    reasons = []
+    for path in find_unread(inputs):
+        try:
+            probe(path)
+            reasons.append(f"'{path}' is passed over: in folders, no {path.suffix} is looked for.")
+        except ImageError as error:
+            reasons.append(str(error))
+    return reasons
 
 
 def plan(

@@ -49,35 +49,43 @@ class LookOptions:
     outside: str = IDENTITY
     """What is where no mask is, without styles: `identity` or `original`."""
     feather: float = 0.0
-    """Width of soft edges in pixels, see `masks.feather`."""
+    """Width of soft edges in the picture's pixels, see `masks.feather`."""
     colors: ColorMode = "none"
-    stroke: Stroke = 1.0
+    stroke: Stroke = "auto"
     regions: RegionOptions = field(default_factory=RegionOptions)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    group = parser.add_argument_group("looks")
+    group = parser.add_argument_group("style, strength, masks, colours, strokes")
     group.add_argument(
         "--style",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME[:WEIGHT]",
-        help="styles, 'all', or 'identity', each on its own; with weights one mixture of them",
+        help="styles, 'all', or 'identity', each on its own; several with weights are one mixture, and the weight of "
+        "one alone is its strength: udnie:0.5",
     )
     group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
     group.add_argument(
         "--sweep", type=at_least(2, highest=64), metavar="N", help="a strip of N mixtures, from one style to another"
     )
-    group.add_argument("--alpha", type=float, default=1.0, metavar="0..1", help="strength: 0 is the reconstruction")
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=1.0,
+        metavar="0..1",
+        help="strength of the whole: 0 is the reconstruction; a style's own is multiplied by it",
+    )
     group.add_argument(
         "--mask",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME[:ALPHA]=FILE",
-        help="a style where a grey picture is white, --style elsewhere; for films a film or a folder, too",
+        help="a style, at a strength of its own, where a grey picture is white, --style elsewhere; for films a film or "
+        "a folder, too",
     )
     group.add_argument(
         "--outside",
@@ -86,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where no mask is, without --style: the reconstruction, or the photograph untouched",
     )
     group.add_argument(
-        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in their own pixels"
+        "--feather", type=float, default=0.0, metavar="PX", help="soften masks' edges, in pixels of the output"
     )
     group.add_argument(
         "--preserve-colors",
@@ -96,9 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--stroke",
-        default="1",
-        metavar="0.5..4|auto",
-        help="width of strokes; size and edges stay. auto: alike in proportion whatever the size",
+        default="auto",
+        metavar="0.5..16|auto",
+        help="width of strokes; size and edges stay. 1: as the style has them; auto: wider in pictures of more than a "
+        "megapixel, so that they can be seen",
     )
     region_options.add_arguments(parser)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -32,13 +33,15 @@ class Looks:
         self.moving: list[tuple[StyleWeights, MaskChoice]] = []
         """Masks that are films or folders of frames, and what is done in them."""
         self._masked: list[Region] = []
+        self._feather = options.feather
         for mask in options.masks:
             weights = _masked_weights(mask, options.alpha, stylizer)
             if is_moving(mask.path):
                 self.moving.append((weights, mask))
             else:
-                self._masked.append(Region(weights, feather(load_mask(mask.path), options.feather)))
+                self._masked.append(Region(weights, load_mask(mask.path)))
         self._bases = _bases(options, stylizer)
+        self._seed = options.regions.seed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,8 +50,9 @@ class Looks:
 
     def recipes(self, photograph: Image.Image) -> dict[str, Recipe]:
         """What to do with a picture (mode RGB), by look."""
-        parts = [*self._masked, *self.finder.regions(photograph)]
-        return {name: Recipe(base.base, parts, base.keep_original) for name, base in self._bases.items()}
+        masked = [Region(each.weights, feather(each.mask, self._feather, photograph.size)) for each in self._masked]
+        parts = [*masked, *self.finder.regions(photograph)]
+        return {name: replace(base, regions=parts, seed=self._seed) for name, base in self._bases.items()}
 
     def check_still(self) -> None:
         """Raises ConfigError if a mask moves."""
@@ -112,4 +116,4 @@ def _mixture(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, flo
 
 
 def _masked_weights(mask: MaskChoice, alpha: float, stylizer: Stylizer) -> dict[str, float]:
-    return blend({stylizer.check_style(mask.name): 1.0}, alpha if mask.alpha is None else mask.alpha)
+    return blend({stylizer.check_style(mask.name): 1.0 if mask.alpha is None else mask.alpha}, alpha)

@@ -6,14 +6,17 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.cli.arguments import DEFAULT_BANK, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.cli.stylize import film_options, look_options
 from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, looks_of
 from stylebank.errors import ConfigError
 from stylebank.films.methods import StabilizeMethod
+from stylebank.shipped import DEFAULT_BANK
 
+DEFAULT_QUALITY = 95  # of JPEG and WebP
+_INPUT = "pictures and films: files, folders or glob patterns"
 _STILL = (
     "input",
     "output",
@@ -69,40 +72,35 @@ class WebcamOptions:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument(
-        "--bank", type=Path, default=DEFAULT_BANK, metavar="DIR", help="a bank, or the run that made it"
-    )
-    parser.add_argument("--list", action="store_true", help="print the bank's styles and leave")
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        action="extend",
-        type=Path,
-        default=[],
-        metavar="PATH",
-        help="pictures and films: files, folders or glob patterns",
-    )
-    parser.add_argument(
+    group = parser.add_argument_group("what, and where to")
+    group.add_argument("--input", nargs="+", action="extend", type=Path, default=[], metavar="PATH", help=_INPUT)
+    group.add_argument(
         "--webcam", nargs="?", const="0", metavar="N", help="show a camera's pictures in a window; several looks: key n"
     )
-    parser.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
-    parser.add_argument(
+    group.add_argument("--output", type=Path, metavar="PATH", help="a file for one picture or film, else a folder")
+    group.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    group.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
+    group.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
+    group.add_argument("--list", action="store_true", help="print the bank's styles and leave")
+    look_options.add_arguments(parser)
+    group = parser.add_argument_group("size, quality, machine")
+    group.add_argument(
         "--size", type=at_least(16, "pixels"), metavar="N", help="scale to this short side in pixels first"
     )
-    parser.add_argument(
+    group.add_argument(
         "--tile", type=_tile, metavar="N|auto", help="work in tiles of N pixels: same result, less memory"
     )
-    parser.add_argument(
-        "--quality", type=int, metavar="N", help="of JPEG and WebP 1 to 100 (best), else 95; of films the encoder's own"
+    group.add_argument(
+        "--quality",
+        type=int,
+        metavar="N",
+        help=f"of JPEG and WebP 1 to 100 (best), else {DEFAULT_QUALITY}; of films the encoder's own",
     )
-    parser.add_argument(
+    group.add_argument(
         "--strip-metadata", action="store_true", help="leave out date, camera, place, author and the like"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--resume", action="store_true", help="skip files that exist, go on with films begun")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
-    look_options.add_arguments(parser)
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
     film_options.add_arguments(parser)
 
 
@@ -117,7 +115,7 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
         if not getattr(options, name):
             raise ConfigError(f"--{name} is missing.")
     return StylizeOptions(
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         inputs=tuple(options.input),
         output=options.output or Path(),
         looks=looks_of(options),
@@ -142,7 +140,7 @@ def webcam_of(options: argparse.Namespace) -> WebcamOptions:
             raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
     return WebcamOptions(
         camera=options.webcam,
-        bank=options.bank,
+        bank=options.bank or DEFAULT_BANK,
         looks=looks_of(options),
         size=options.size,
         tile=options.tile,

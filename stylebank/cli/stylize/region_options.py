@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.cli.arguments import at_least
+from stylebank.config import LARGEST_SEED
 from stylebank.errors import ConfigError
 from stylebank.regions.method import RegionMethod, parse_method
 
@@ -36,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--assign", metavar="LABEL=STYLE[:ALPHA],...", help="what regions become, as in 0=mosaic,1-3=waves:0.5"
     )
     group.add_argument(
-        "--seed", type=at_least(0), default=0, metavar="N", help="of kmeans; the same finds the same regions"
+        "--seed",
+        type=at_least(0, highest=LARGEST_SEED),
+        default=0,
+        metavar="N",
+        help="of kmeans and of the strokes in plain areas; the same gives the same picture",
     )
 
 

@@ -42,10 +42,8 @@ class RegionFinder:
         """What the assignment makes of a picture (mode RGB); nothing without one."""
         if not self._assignment:
             return []
-        labels = self._labels_of(photograph)
-        # Soft edges are measured in the photograph's pixels, or in the label map's own.
-        scale = 1.0 if self._labels is not None else labels.shape[1] / photograph.width
-        return regions_from_labels(labels, self._assignment, self._options.feather * scale, self._options.alpha)
+        labels, options = self._labels_of(photograph), self._options
+        return regions_from_labels(labels, self._assignment, options.feather, options.alpha, photograph.size)
 
     def _known(self) -> range:
         """The labels that pictures have."""

@@ -14,7 +14,7 @@ import torch
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
-from stylebank.cli.stylize.jobs import find_sources, plan
+from stylebank.cli.stylize.jobs import find_sources, plan, what_is_unread
 from stylebank.cli.stylize.look_options import names_of
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions, request_of
@@ -61,10 +61,12 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
     to_do = [job for job in jobs if job.targets]
     share = to_do[processes.rank :: processes.world_size]
     own = stylize_all(stylizer, looks, share, options, quiet=not processes.is_main)
+    unread = [] if options.films.frames else what_is_unread(options.inputs)
+    own.failures += unread if processes.is_main else []
     outcomes = processes.gather(own)
     code = max(outcome.code for outcome in outcomes)
     if processes.is_main:
-        text = summary(outcomes, len(to_do), len(jobs) - len(to_do))
+        text = summary(outcomes, len(to_do) + len(unread), len(jobs) - len(to_do))
         _say(f"{text}, in {', '.join(names)}: {options.output}{what_is_missing(outcomes)}", outcomes, code)
     elif code:
         time.sleep(1)  # as in `carry_out`
