@@ -20,6 +20,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "checkpoints/README.md": "shipped-bank.md",
+    "checkpoints/vgg19/README.md": "loss-network.md",
     "data/README.md": "data.md",
 }
 """Pages outside docs/, by their path in the repository -> their place on the site."""

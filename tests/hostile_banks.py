@@ -79,7 +79,8 @@ def _change_architecture(path: Path, rng: np.random.Generator) -> None:
 
 
 def _in_format_1(sections: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {**sections["model"], **{("filter_" * (key == "norm")) + key: v for key, v in sections["bank"].items()}}
+    form = {key: value for key, value in sections["bank"].items() if key != "noise_channels"}  # it had none
+    return {**sections["model"], **{("filter_" * (key == "norm")) + key: value for key, value in form.items()}}
 
 
 def _change_tensors(path: Path, rng: np.random.Generator) -> None:

@@ -237,7 +237,8 @@ def test_what_is_written_is_of_todays_format(
     for folder in (bank, cousin):
         manifest = json.loads((folder / "bank.json").read_text())
         sections = manifest["architecture"]
-        form = {"filter_norm" if key == "norm" else key: value for key, value in sections["bank"].items()}
+        names = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "norm": "filter_norm"}
+        form = {old: sections["bank"][today] for today, old in names.items()}
         old = {**manifest, "format": 1, "architecture": {**sections["model"], **form}}
         (folder / "bank.json").write_text(json.dumps(old))
     before, out = files_of(bank), tmp_path / "out"

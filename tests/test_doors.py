@@ -203,6 +203,9 @@ def test_an_evaluation_tells_how_far_it_is_and_prints_nothing(
     assert list(dict.fromkeys((each.stage, each.done, each.total, each.pair) for each in told)) == [
         ("outputs", 0, 1, ""),
         ("outputs", 1, 1, ""),
+        ("cards", 0, 2, ""),
+        ("cards", 1, 2, ""),
+        ("cards", 2, 2, ""),
         ("optimization", 0, 4, ""),
         ("optimization", 1, 4, "32 px, calm"),
         ("optimization", 2, 4, "32 px, calm"),

@@ -160,7 +160,7 @@ def completed(script: Path, cwd: Path, *words: str) -> set[str]:
 def test_bash_completes_commands_options_styles_and_files(bash: Path, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     (tmp_path / "photos").mkdir()
-    assert completed(bash, tmp_path, "stylebank", "st") == {"stylize", "study"}
+    assert completed(bash, tmp_path, "stylebank", "st") == {"stylize", "styles", "study"}
     assert completed(bash, tmp_path, "stylebank", "bank", "s") == {"show"}
     assert {"--style", "--stroke", "--stabilize"} <= completed(bash, tmp_path, "stylebank", "stylize", "--st")
     assert completed(bash, tmp_path, "stylebank", "stylize", "--preserve-colors", "l") == {"luma"}

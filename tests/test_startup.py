@@ -132,7 +132,7 @@ def test_looks_are_called_the_same_with_and_without_the_bank(
     tmp_path: Path, bank: Path, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    smooth(20, 16).save("in.png")
+    smooth(20, 16).convert("L").save("in.png")
     looks = looks_of(parser("infer.py").parse_args(options))
     stylizer = Stylizer.load(bank, "cpu")
     assert names_of(looks, stylizer.styles) == list(Looks(looks, stylizer).names)

@@ -11,7 +11,7 @@ from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
-_FILES = {"FILE", "PATH", "CLIP"}  # metavars
+_FILES = {"FILE", "PATH", "CLIP"}  # metavars, of several the first
 _FOLDERS = {"DIR", "RUN"}
 
 
@@ -38,7 +38,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         raise MissingExtraError("Completion needs shtab: pip install 'stylebank[completion]'.") from error
     styles = _styles()
     for action in _actions(parser):
-        metavar = action.metavar if isinstance(action.metavar, str) else ""
+        metavar = action.metavar.split("|")[0] if isinstance(action.metavar, str) else ""
         if action.dest == "style" and metavar.startswith("NAME"):
             action.choices = styles  # for the script alone: a mixture is none of them, and this parser parses nothing
         elif metavar in _FOLDERS or (not action.option_strings and action.type is Path):
