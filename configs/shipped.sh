@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both stages of the bank that comes with the program, run in the project's folder. Started again, it goes on.
+# All stages of the bank that comes with the program, run in the project's folder. Started again, it goes on.
 #   configs/shipped.sh CONTENT STYLES OUT [options of train.py]
 # PROCESSES says how many share each batch: 2 for two processor cores, 1 for a GPU.
 set -euo pipefail
@@ -21,5 +21,8 @@ train --config configs/shipped.yaml --out "$out/small" "$@"
 # Then on large ones, at a lower rate.
 train --config configs/shipped_large.yaml --start-from "$out/small" --out "$out/large" "$@"
 
-[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/large" --out "$out/stylebank-14" --licence MIT
+# Then with noise beside the features and cards among the photographs, for strokes in plain areas.
+train --config configs/shipped_noise.yaml --start-from "$out/large" --out "$out/noise" "$@"
+
+[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/noise" --out "$out/stylebank-14" --licence MIT --titles checkpoints/titles.yaml
 stylebank bank verify "$out/stylebank-14" --content "$content" --styles "$styles"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from stylebank.evaluation.cards import disk_cards, plain_cards
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
 from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
@@ -31,6 +32,7 @@ from stylebank.regions import (
 IMAGES = Path(__file__).parent / "images"
 SIZES = (512, 1024, 2048, 4096)
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut")
+CARD_STYLES = ("starry_night", "great_wave", "composition_viii", "the_scream", "rotterdam_woodcut")
 
 
 def main() -> None:
@@ -158,6 +160,16 @@ def stability(stylizer: Stylizer) -> Image.Image:
     return contact_sheet([[to_image(picture) for picture in row] for row in rows], captions, (300, 225))
 
 
+def cards(stylizer: Stylizer) -> Image.Image:
+    """Plain cards and one with a disk, and what some styles make of them."""
+    shown = [*plain_cards().values(), list(disk_cards().values())[2]]
+    rows = []
+    for card in shown:
+        encoded = stylizer.encode(card)
+        rows.append([to_image(card[0]), *(encoded.stylize(style) for style in CARD_STYLES)])
+    return contact_sheet(rows, ["card", *CARD_STYLES], (200, 200))
+
+
 DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
     "contact_sheet": sheet,
     "gallery_coffee": gallery("coffee"),
@@ -171,6 +183,7 @@ DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
     "regions": painted_regions,
     "found": found_regions,
     "looks": looks,
+    "cards": cards,
     "stability": stability,
 }
 
