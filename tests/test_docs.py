@@ -29,7 +29,7 @@ from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import find_styles
 
 ROOT = Path(__file__).parents[1]
-MARKDOWN = ("*.md", "docs/*.md", "checkpoints/*.md", "data/*.md")
+MARKDOWN = ("*.md", "docs/*.md", "checkpoints/**/*.md", "data/*.md")
 PAGES = sorted(page for pattern in MARKDOWN for page in ROOT.glob(pattern))
 SCRIPTS = sorted([*(ROOT / "configs").iterdir(), *(ROOT / "benchmarks").glob("*.py")])
 PROGRAMS = {"train.py": "train.py", "infer.py": "infer.py", "stylebank": None}
