@@ -287,6 +287,8 @@ FLAT = {
 }
 """`SMALL` as banks of format 1 have it."""
 OF_BANK = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
+NO_NOISE = {"noise_channels": 0}
+"""What format 1 did not have."""
 
 
 def set_architecture(folder: Path, version: int, change: dict[str, Any]) -> None:
@@ -294,7 +296,7 @@ def set_architecture(folder: Path, version: int, change: dict[str, Any]) -> None
     flat = FLAT | change
     sections: dict[str, dict[str, Any]] = {
         "model": {key: value for key, value in flat.items() if key not in OF_BANK},
-        "bank": {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK},
+        "bank": {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK} | NO_NOISE,
     }
     edit(folder / MANIFEST, format=version, architecture=flat if version == 1 else sections)
 
@@ -401,7 +403,7 @@ def test_the_shipped_bank_is_of_the_older_format_and_means_the_same_in_todays(tm
     flat, sections = (each.pop("architecture") for each in written)
     assert written[0] == written[1]
     assert sections["model"] == {key: value for key, value in flat.items() if key not in OF_BANK}
-    assert sections["bank"] == {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK}
+    assert sections["bank"] == {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK} | NO_NOISE
     old, new = load_bank(shipped).model, load_bank(tmp_path / "b").model
     assert old.architecture == new.architecture
     assert equal(old, new)
