@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from stylebank.errors import StyleBankError
 
 BUG = "This is a bug in StyleBank:"
@@ -44,10 +42,12 @@ def trace(error: BaseException) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had; on a processor torch has no error of its own for that."""
-    if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
-        return True
-    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+    """Whether memory could not be had, see `device.out_of_memory`."""
+    if "torch" not in sys.modules:  # whose errors need no import as long as it has none
+        return isinstance(error, MemoryError)
+    from stylebank.device import out_of_memory as of_torch
+
+    return of_torch(error)
 
 
 @contextmanager
