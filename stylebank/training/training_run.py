@@ -30,6 +30,8 @@ from stylebank.training.schedule import Schedule
 from stylebank.training.state import load_training_state, save_training_state
 from stylebank.training.task import Task
 
+FIRST_SCALE = 2.0**10  # of the loss, in float16; torch's own of 2^16 overflows in the first steps, which are then lost
+
 
 class TrainingRun:
     """All that a run needs and has, at one of its steps; `Trainer` takes it from step to step.
@@ -73,6 +75,8 @@ class TrainingRun:
         self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
+        # float16 has no small numbers: gradients are computed some thousand times as large. Else this does nothing.
+        self.scaler = torch.amp.GradScaler(device.type, FIRST_SCALE, enabled=self.dtype == torch.float16)
         self.objective = self._objective()
         self.model = place(task.model, device)
         self.trainable = task.freeze()
@@ -161,6 +165,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "identity_optimizer": self.identity_optimizer.state_dict(),
             "stylizing_norm": self.stylizing_norm,
+            "scaler": self.scaler.state_dict(),
             "nonfinite_steps": self.nonfinite_steps,
         }
         try:
@@ -210,6 +215,8 @@ class TrainingRun:
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
             self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
             self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them
+            if scaler := state.get("scaler"):  # of a run in float16
+                self.scaler.load_state_dict(scaler)
         except (KeyError, TypeError, AttributeError) as error:
             raise TrainingError(f"{self.folder.state_file} is damaged; begin the run anew in another --out.") from error
         except (RuntimeError, ValueError) as error:

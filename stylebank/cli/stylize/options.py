@@ -83,7 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of JPEG and WebP 1 to 100 (best), else {DEFAULT_QUALITY}; of films the encoder's own",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    group.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "bfloat16", "float16", "float32"),
+        default="auto",
+        help="of the network; float16 is for GPUs that have no bfloat16",
+    )
     film_options.add_arguments(parser)
 
 
