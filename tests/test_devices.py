@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from conftest import refused
 from PIL import Image
@@ -17,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from stylebank.cli import messages
 from stylebank.config import Architecture
 from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable
+from stylebank.distributed import Processes, ProcessLost
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
@@ -198,3 +200,44 @@ def test_no_tensor_has_more_elements_than_a_gpu_can_count(
     many = memory.tile_for(400, (1000, 1000), arch, torch.bfloat16, device)
     assert many is not None
     assert 400 * arch.model.channels[0] * (many + 2 * 64) ** 2 < 2**31
+
+
+# ------------------------------------------------------------------------------------------------- several GPUs
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, lost_at: int | None = None) -> list[tuple[str, Any]]:
+    """Notes what is sent, on which kind of device and in which group; at one call another process is gone."""
+    calls: list[tuple[str, Any]] = []
+
+    def note(tensor: torch.Tensor, *_: object, group: Any = None, **__: object) -> None:
+        if len(calls) == lost_at:
+            raise RuntimeError("[../gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+        calls.append((tensor.device.type, group))
+
+    monkeypatch.setattr(dist, "all_reduce", note)
+    monkeypatch.setattr(dist, "broadcast", note)
+    return calls
+
+
+@pytest.mark.parametrize("method", ["all_reduce_sum", "broadcast"])
+def test_processes_answer_on_the_processor_around_what_gpus_send(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, tensors = calls_of(monkeypatch), [torch.ones(3, device="meta"), torch.ones(2, device="meta")]
+    getattr(Processes(0, 2, gpus="nccl"), method)(tensors)
+    assert calls == [("cpu", None), ("meta", "nccl"), ("cpu", None)]
+
+
+@pytest.mark.parametrize("method", ["all_reduce_sum", "broadcast"])
+@pytest.mark.parametrize("lost_at", [0, 1, 2])
+def test_a_lost_process_is_said_before_anybody_waits_for_a_gpu(
+    method: str, lost_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls_of(monkeypatch, lost_at)
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: pytest.fail("the GPU's result was waited for"))
+    with refused(ProcessLost, "ended or cannot be reached", "--resume"):
+        getattr(Processes(0, 2, gpus="nccl"), method)([torch.ones(3, device="meta")])
+
+
+def test_tensors_on_the_processor_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = calls_of(monkeypatch)
+    Processes(0, 2).all_reduce_sum([torch.ones(3)])
+    assert calls == [("cpu", None)]
