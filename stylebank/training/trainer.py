@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import chain
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -146,7 +147,8 @@ class Trainer:
         """Divides gradients by what the loss was multiplied by, in float16."""
         if self.run.scaler.is_enabled():
             # A scaler asks an optimizer for its parameters, and ours is none of torch's.
-            self.run.scaler.unscale_(SimpleNamespace(param_groups=[{"params": self.run.touched(identity)}]))
+            touched: Any = SimpleNamespace(param_groups=[{"params": self.run.touched(identity)}])
+            self.run.scaler.unscale_(touched)
 
     def _overflowed(self, loss: Tensor) -> bool:
         """Whether a gradient was too large for float16: the step is left out, and the scaler takes a smaller factor."""
