@@ -7,7 +7,7 @@ import os
 import platform
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -112,6 +112,12 @@ def repeatable() -> Iterator[None]:
 def place(module: Network, device: torch.device) -> Network:
     """Moves a network to the device, its weights in channels-last order, which convolutions are fastest in."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def sent(numbers: Sequence[int], device: torch.device) -> Tensor:
+    """A list of whole numbers as a tensor on a device, without waiting for it: (len(numbers),), int64."""
+    made = torch.tensor(numbers, dtype=torch.int64)
+    return made.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else made.to(device)
 
 
 def memory_of(device: torch.device) -> int | None:

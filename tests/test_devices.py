@@ -17,15 +17,17 @@ from torch.overrides import TorchFunctionMode
 
 from stylebank.cli import messages
 from stylebank.config import Architecture
-from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable
+from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable, sent
 from stylebank.distributed import Processes, ProcessLost
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe, Region, region_masks
+from stylebank.losses.terms import Made, StyleLoss
 from stylebank.network.model import StyleBank
 from stylebank.optimize import picture as optimization
 from stylebank.optimize.presets import find_preset
+from stylebank.training.monitor import Means
 
 CUDA, MPS, CPU = (torch.device(name) for name in ("cuda:1", "mps", "cpu"))
 
@@ -241,3 +243,62 @@ def test_tensors_on_the_processor_are_sent_once(monkeypatch: pytest.MonkeyPatch)
     calls = calls_of(monkeypatch)
     Processes(0, 2).all_reduce_sum([torch.ones(3)])
     assert calls == [("cpu", None)]
+
+
+# ----------------------------------------------------------------------------------------------- hidden waiting
+
+
+class Copies(TorchFunctionMode):
+    """Notes copies from the processor to a GPU that wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.others = list[Any](), 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        if func in (torch.tensor, torch.as_tensor) and made.device.type == "cuda":
+            self.waiting.append(func)
+        if func is torch.Tensor.to and (args[0].device.type, made.device.type) == ("cpu", "cuda"):
+            if kwargs.get("non_blocking") and id(args[0]) in PINNED:
+                self.others += 1
+            else:
+                self.waiting.append(func)
+        return made
+
+
+PINNED: dict[int, torch.Tensor] = {}
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        PINNED[id(tensor)] = tensor
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_lists_go_to_a_gpu_without_waiting_for_it() -> None:
+    gpu = torch.device("cuda")
+    with FakeTensorMode(allow_non_fake_inputs=True), Copies() as copies:
+        grams = {"relu1_1": torch.empty(3, 8, 8, device=gpu)}
+        strengths = torch.empty(3, device=gpu)
+        term = StyleLoss(1.0, ["relu1_1"], grams, strengths)
+        features = {"relu1_1": torch.empty(2, 8, 4, 4, device=gpu)}
+        outputs = torch.empty(2, 3, 4, 4, device=gpu)
+        assert term(Made(outputs, outputs, features, {}, [0, 2])).device.type == "cuda"
+        weights = term.weights([0, 2])
+        assert isinstance(weights, torch.Tensor)
+        assert weights.shape == (2,)
+        means = Means(["a", "b"], gpu)
+        means.add(["b"], torch.empty(1, device=gpu))
+    assert copies.waiting == []
+    assert copies.others == 3
+
+
+def test_on_the_processor_a_list_is_a_tensor() -> None:
+    assert torch.equal(sent([2, 0, 1], CPU), torch.tensor([2, 0, 1]))
+    assert sent([], CPU).dtype == torch.int64
