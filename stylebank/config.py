@@ -185,8 +185,8 @@ class TrainConfig(_Section):
     """Steps at the start that train the auto-encoder alone."""
     gradient_clip: Weight = 10.0
     """Largest norm of a step's whole gradient; 0 does not limit it."""
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of the convolutions; `auto` takes bfloat16 where the hardware has it."""
+    precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of the convolutions; `auto` takes bfloat16 where the hardware has it. float16 is for older GPUs."""
     compile: bool = False
     """Compile networks with torch.compile: minutes of start-up, then faster steps."""
     log_every: Positive = 20

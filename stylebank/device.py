@@ -7,7 +7,7 @@ import os
 import platform
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,10 @@ from torch import Tensor
 from stylebank.errors import ConfigError
 
 Network = TypeVar("Network", bound=torch.nn.Module)
+
+BFLOAT16_CAPABILITY = (8, 0)  # of CUDA devices that have bfloat16 units (Ampere); older ones emulate them slowly
+FLOAT16_CAPABILITY = (5, 3)  # of those that compute in float16
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory")  # how such errors of torch begin
 
 
 def resolve_device(name: str) -> torch.device:
@@ -46,24 +50,74 @@ def resolve_device(name: str) -> torch.device:
 
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is done by the hardware, not emulated."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cuda":  # of this device: torch.cuda.is_bf16_supported asks the current one
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= BFLOAT16_CAPABILITY
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
     return False
 
 
+def has_float16(device: torch.device) -> bool:
+    """Whether the device computes in float16; processors hardly do."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= FLOAT16_CAPABILITY
+    return device.type == "mps"
+
+
+def precisions(device: torch.device) -> dict[str, bool]:
+    """Which number formats a device can be asked for. A processor without bfloat16 units emulates them."""
+    bfloat16 = device.type != "cuda" or has_fast_bfloat16(device)
+    return {"float32": True, "bfloat16": bfloat16, "float16": has_float16(device)}
+
+
 def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """The dtype of the convolutions for a precision of `auto`, `bfloat16` or `float32`."""
+    """The dtype of the convolutions for a precision; `auto` is bfloat16 where the hardware has it, else float32.
+
+    Raises:
+        ConfigError: the precision is unknown, or the device has no such numbers.
+    """
     if precision == "auto":
         return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
-    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
+    there = precisions(device)
+    if not there.get(precision, False):
+        valid = ", ".join(["auto", *(name for name, works in there.items() if works)])
+        raise ConfigError(f"Precision {precision} is not to be had on {described(device)}; valid there: {valid}.")
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[precision]
+
+
+def described(device: torch.device) -> str:
+    """A device and what it is: `cuda:0 (Tesla T4, compute capability 7.5)`."""
+    if device.type != "cuda":
+        return str(device)
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"{device} ({torch.cuda.get_device_name(device)}, compute capability {major}.{minor})"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had: on a processor and on MPS torch has no error of its own for that."""
+    if isinstance(error, RuntimeError) and any(name in str(error) for name in _OUT_OF_MEMORY):
+        return True
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Has cuDNN take the same way every time; whether it is used at all stays as it is."""
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32):
+        yield
 
 
 def place(module: Network, device: torch.device) -> Network:
     """Moves a network to the device, its weights in channels-last order, which convolutions are fastest in."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def sent(numbers: Sequence[int], device: torch.device) -> Tensor:
+    """A list of whole numbers as a tensor on a device, without waiting for it: (len(numbers),), int64."""
+    made = torch.tensor(numbers, dtype=torch.int64)
+    return made.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else made.to(device)
 
 
 def memory_of(device: torch.device) -> int | None:
@@ -103,7 +157,8 @@ def exact_products(source: Tensor) -> Iterator[None]:
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
     """Autocast to `dtype`; does nothing for float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
+    half = dtype in (torch.bfloat16, torch.float16)
+    return torch.autocast(device.type, dtype=dtype if half else torch.bfloat16, enabled=half)
 
 
 def seed_everything(seed: int) -> None:

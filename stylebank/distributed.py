@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 MEETING_KEY, STARTS_KEY = "stylebank/port", "stylebank/starts"
 MEETING_SECONDS = 300  # in which all processes must have started
+GPU_PATIENCE = timedelta(minutes=3)  # for sending between GPUs, which begins when all have come to it
 
 
 class ProcessLost(TrainingError):
@@ -53,6 +54,8 @@ class Processes:
     world_size: int = 1
     restarted: bool = False
     """Whether torchrun has started them again after one was lost."""
+    gpus: Any = None
+    """The group that tensors on GPUs are sent in; None sends them as all else."""
 
     @property
     def is_main(self) -> bool:
@@ -69,7 +72,8 @@ class Processes:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).mul_(weight)
         with _reaching_all():
-            dist.all_reduce(flat)
+            with _between_roll_calls(flat):
+                dist.all_reduce(flat, group=self.gpus)
             _unflatten(flat, tensors)
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
@@ -78,7 +82,8 @@ class Processes:
             return
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
         with _reaching_all():
-            dist.broadcast(flat, src=0)
+            with _between_roll_calls(flat):
+                dist.broadcast(flat, src=0, group=self.gpus)
             _unflatten(flat, tensors)
 
     def any(self, *flags: bool) -> list[bool]:
@@ -162,7 +167,10 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
     count = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     if count == 1:
-        yield Processes(restarted=restarted), resolve_device(device)
+        own = resolve_device(device)
+        if own.type == "cuda":
+            torch.cuda.set_device(own)  # for what asks no tensor where it is: kernels that are compiled, say
+        yield Processes(restarted=restarted), own
         return
     own = _own_device(device, int(os.environ.get("LOCAL_RANK", "0")))
     _import_early()
@@ -170,16 +178,16 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
         torch.cuda.set_device(own)
     try:
         rank = int(os.environ["RANK"])
-        # gloo also beside NCCL: whatever is on the processor is spoken about without waiting for a GPU.
-        backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
         store, again = _meeting_point(rank)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=patience)
+        # gloo also beside NCCL: whatever is on the processor is spoken about without waiting for a GPU.
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=patience)
+        gpus = dist.new_group(backend="nccl", timeout=GPU_PATIENCE) if own.type == "cuda" else None
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"The {count} processes of this run cannot reach each other: {reason}") from error
     leave_at_once = own.type == "cuda"  # NCCL would wait for processes that may be gone
     try:
-        yield Processes(rank, count, restarted or again), own
+        yield Processes(rank, count, restarted or again, gpus), own
         leave_at_once = False
     finally:
         if not leave_at_once:
@@ -247,6 +255,24 @@ def _unflatten(flat: Tensor, tensors: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for tensor, values in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(values.view(tensor.shape))
+
+
+@contextmanager
+def _between_roll_calls(flat: Tensor) -> Iterator[None]:
+    """What is sent from GPU to GPU waits for the slowest, and is itself waited for only when somebody reads it.
+
+    A lost process would be noticed there, minutes later and by NCCL, which ends Python without a word of ours. On the
+    processors a connection breaks at once: all answer there before (so that NCCL never waits for one that decodes,
+    saves or measures, and may be short of patience) and after (before anybody waits for the GPU).
+    """
+    _answer(flat)
+    yield
+    _answer(flat)
+
+
+def _answer(flat: Tensor) -> None:
+    if flat.device.type != "cpu":
+        dist.all_reduce(torch.zeros(1, dtype=torch.int32))
 
 
 @contextmanager

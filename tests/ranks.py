@@ -92,6 +92,15 @@ def added(folder: Path, processes: Processes) -> Seen:
     return finish(training, watch(training))
 
 
+def measured(folder: Path, processes: Processes) -> Seen:
+    """A few steps in which all take part alike, and the measurement at their end, on photographs that are shared."""
+    training = make(folder, "measured", processes, *EQUAL, "train.steps=2", "data.held_out=3")
+    seen = finish(training, {})
+    training.run.measure()
+    banks = list((folder / "measured" / "bank").glob("*.json")) if processes.is_main else []
+    return seen | {"metrics": training.run.metrics, "measured_on": training.run.measured_on, "banks": len(banks)}
+
+
 def stopped(folder: Path, processes: Processes) -> Seen:
     """One process alone is asked to save in its second step, and to stop in its fourth."""
     training = make(folder, "stopped", processes, *SPARSE, "train.checkpoint_every=1000")
@@ -153,6 +162,7 @@ JOBS: list[Callable[[Path, Processes], Seen]] = [
     sparse,
     equal,
     added,
+    measured,
     stopped,
     not_finite,
     skipped,

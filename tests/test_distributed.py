@@ -104,7 +104,9 @@ def alone(place: Path) -> dict[str, dict[str, Any]]:
     (place / "alone").mkdir()
     for name in ("photos", "styles", "vgg.safetensors", "bank"):
         (place / "alone" / name).symlink_to(place / name)
-    return {job.__name__: job(place / "alone", ALONE) for job in (ranks.sparse, ranks.equal, ranks.added)}
+    return {
+        job.__name__: job(place / "alone", ALONE) for job in (ranks.sparse, ranks.equal, ranks.added, ranks.measured)
+    }
 
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -153,6 +155,20 @@ def test_weights_are_the_same_everywhere_bit_by_bit(job: str, seen: dict[str, li
     """Also filters, and their momenta, that only one of the processes used in a step."""
     assert_same(*seen[job])
     assert seen["sparse"][0]["step"] == 50
+
+
+def test_the_measurement_at_the_end_is_shared(
+    seen: dict[str, list[dict[str, Any]]], alone: dict[str, dict[str, Any]]
+) -> None:
+    first, second, one = *seen["measured"], alone["measured"]
+    assert first["metrics"] == second["metrics"]
+    assert first["measured_on"] == one["measured_on"]
+    assert len(one["measured_on"]) == 3
+    assert (first["banks"], second["banks"]) == (one["banks"], 0)
+    assert first["metrics"]["identity_psnr"] == pytest.approx(one["metrics"]["identity_psnr"], rel=1e-2)
+    assert first["metrics"]["styles"].keys() == set(STYLES)
+    for name, row in one["metrics"]["styles"].items():
+        assert first["metrics"]["styles"][name]["content_distance"] == pytest.approx(row["content_distance"], rel=0.05)
 
 
 def test_filters_that_no_process_used_get_no_gradient(seen: dict[str, list[dict[str, Any]]]) -> None:

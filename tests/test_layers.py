@@ -13,7 +13,7 @@ import stylebank
 PACKAGE = Path(stylebank.__file__).parent
 LAYERS = (
     ("cli",),
-    ("sweeps",),
+    ("sweeps", "doctor"),
     ("training",),
     ("evaluation",),
     ("films", "regions", "optimize"),

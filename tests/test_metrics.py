@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tiny import CHANNELS
 from torch import Tensor
 
+from stylebank.config import Architecture, ModelConfig
+from stylebank.evaluation import held_out, metrics
 from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, StyleMetrics, mean_of, psnr
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses.vgg import load_loss_network
+from stylebank.network.model import StyleBank
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +28,7 @@ def style_metrics(random_vgg_weights: Path) -> StyleMetrics:
 
 @pytest.fixture
 def pictures(photos: Path) -> dict[str, Tensor]:
-    names = ("disc", "noise", "waves")
+    names = ("disc", "noise", "waves", "squares", "patches")
     return {name: to_tensor(load_picture(photos / f"{name}.jpg").rgb)[None, :, :48, :64] for name in names}
 
 
@@ -104,3 +111,86 @@ def test_pictures_are_measured_as_files_would_hold_them(
 def test_columns_are_averaged() -> None:
     assert mean_of([{"a": 1.0, "b": 4.0}, {"a": 2.0, "b": 0.0}]) == {"a": 1.5, "b": 2.0}
     assert mean_of([]) == {}
+
+
+# -------------------------------------------------------------------------------------------- many styles at once
+
+
+@pytest.fixture
+def bank() -> StyleBank:
+    torch.manual_seed(0)
+    return StyleBank(Architecture(model=ModelConfig(channels=CHANNELS)), [f"style{i}" for i in range(5)])
+
+
+def stacked(style_metrics: StyleMetrics, pictures: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
+    each = [style_metrics.grams(pictures[name]) for name in names]
+    return {layer: torch.cat([grams[layer] for grams in each]) for layer in STYLE_LAYERS}
+
+
+def one_by_one(
+    style_metrics: StyleMetrics, outputs: list[Tensor], photo: dict[str, Tensor], styles: dict[str, Tensor]
+) -> list[dict[str, float]]:
+    each = [{layer: grams[i : i + 1] for layer, grams in styles.items()} for i in range(len(outputs))]
+    return [
+        style_metrics.compare(output, photo, own, [other for other in each if other is not own])
+        for output, own in zip(outputs, each, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("group", [1, 2, 16])
+def test_all_styles_at_once_are_measured_as_one_by_one(
+    group: int, style_metrics: StyleMetrics, pictures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "GROUP", group)
+    names = ["waves", "noise", "squares", "waves", "patches"]  # one twice: a tie is no distinction
+    styles, photo = stacked(style_metrics, pictures, *names), style_metrics.activations(pictures["disc"])
+    targets = [pictures[name] for name in ("waves", "noise", "patches", "squares", "patches")]
+    outputs = [torch.lerp(pictures["disc"], target, 0.7) for target in targets]
+    expected = one_by_one(style_metrics, outputs, photo, styles)
+    assert [row["style_accuracy"] for row in expected] == [0, 1, 0, 0, 1]
+    found = style_metrics.compare_all(iter(outputs), photo, styles)
+    assert found == [pytest.approx(row, rel=1e-5, abs=1e-6) for row in expected]
+
+
+def test_a_single_style_has_none_to_be_mistaken_for(style_metrics: StyleMetrics, pictures: dict[str, Tensor]) -> None:
+    styles, photo = stacked(style_metrics, pictures, "waves"), style_metrics.activations(pictures["disc"])
+    (row,) = style_metrics.compare_all([pictures["noise"]], photo, styles)
+    assert row.keys() == {"style_gap_closed", "content_distance"}
+
+
+def test_measuring_looks_at_every_picture_once_and_reads_back_once(
+    bank: StyleBank,
+    style_metrics: StyleMetrics,
+    pictures: dict[str, Tensor],
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And finds what the network's own way of stylizing, compared one by one, comes to."""
+    monkeypatch.setattr(held_out, "MEASURE_SIDE", 64)
+    files, cpu = sorted(photos.iterdir())[:2], torch.device("cpu")
+    styles = stacked(style_metrics, pictures, "waves", "noise", "squares")
+    rows = []
+    for file in files:
+        image = held_out.photograph(file, cpu)
+        with held_out.inference(bank, cpu, torch.float32):
+            outputs = [bank.stylize(image, [i]).float() for i in (1, 2, 4)]
+        rows.append(one_by_one(style_metrics, outputs, style_metrics.activations(image), styles))
+    seen: list[str] = []
+    for owner, name in ((style_metrics.network, "forward"), (bank.encoder, "forward")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name), seen, type(owner).__name__))
+    for name in ("item", "tolist", "__bool__", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name), seen, "read back"))
+    found = held_out.measure(bank, files, [1, 2, 4], styles, style_metrics, cpu, torch.float32)
+    monkeypatch.undo()
+    assert Counter(seen) == {"LossNetwork": 2 * (1 + 3), "Encoder": 2, "read back": 2}
+    assert found.keys() == {"style1", "style2", "style4"}
+    for of_style, row in zip(zip(*rows, strict=True), found.values(), strict=True):
+        assert row == pytest.approx(mean_of(of_style), rel=1e-5, abs=1e-6)
+
+
+def counted(function: Callable[..., Any], seen: list[str], name: str) -> Callable[..., Any]:
+    def _counted(*arguments: Any, **options: Any) -> Any:
+        seen.append(name)
+        return function(*arguments, **options)
+
+    return _counted

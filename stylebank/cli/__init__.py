@@ -46,6 +46,7 @@ COMMANDS: dict[str, str] = {
     "styles": "stylebank.cli.styles",
     "demo": "stylebank.cli.demo.command",
     "study": "stylebank.cli.study",
+    "doctor": "stylebank.cli.doctor",
     "completion": "stylebank.cli.completion",
 }
 """Command -> its module."""

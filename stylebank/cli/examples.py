@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "stylebank study --config configs/study.yaml --vary loss.style_weight=5,30 --content photos "
         "--styles paintings --out studies/weight",
     ),
+    "doctor": ("stylebank doctor", "stylebank doctor --run --device cuda"),
     "completion": ("stylebank completion bash > ~/.local/share/bash-completion/completions/stylebank",),
 }
 """Command, as it is written -> command lines."""

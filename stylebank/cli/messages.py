@@ -64,11 +64,12 @@ def warnings_in_a_line() -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had; on a processor torch has no error of its own for that."""
-    if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
-        return True
-    torch = sys.modules.get("torch")  # whose errors need no import as long as it has none
-    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+    """Whether memory could not be had, see `device.out_of_memory`."""
+    if "torch" not in sys.modules:  # whose errors need no import as long as it has none
+        return isinstance(error, MemoryError)
+    from stylebank.device import out_of_memory as of_torch
+
+    return of_torch(error)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from stylebank.evaluation.metrics import StyleMetrics, mean_of, psnr
 from stylebank.files import sha256_of
 from stylebank.images import load_picture, resize_short_side, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet
+from stylebank.losses.terms import Grams
 from stylebank.network.model import StyleBank
 
 MEASURE_SIDE = 256  # short side of the photographs in every quoted number
@@ -47,12 +48,18 @@ def hashes_of(files: Iterable[Path]) -> list[str]:
 
 def identity_psnr(model: StyleBank, files: Iterable[Path], device: torch.device, dtype: torch.dtype) -> float:
     """Mean PSNR in dB of the auto-encoder alone."""
+    values = identity_psnrs(model, files, device, dtype)
+    return sum(values) / len(values)
+
+
+def identity_psnrs(model: StyleBank, files: Iterable[Path], device: torch.device, dtype: torch.dtype) -> list[float]:
+    """PSNR in dB of the auto-encoder alone, by photograph."""
     values = []
     with inference(model, device, dtype):
         for file in files:
             image = photograph(file, device)
             values.append(psnr(model.reconstruct(image), image))
-    return sum(values) / len(values)
+    return values
 
 
 def preview(
@@ -72,23 +79,52 @@ def preview(
 def measure(
     model: StyleBank,
     files: Iterable[Path],
-    styles: Mapping[int, Mapping[str, Tensor]],
+    styles: Sequence[int],
+    grams: Grams,
     style_metrics: StyleMetrics,
     device: torch.device,
     dtype: torch.dtype,
 ) -> dict[str, dict[str, float]]:
-    """What `StyleMetrics.compare` says of every style, mean over photographs.
+    """What `StyleMetrics.compare` says of every style, mean over photographs; see `measure_each`."""
+    rows = measure_each(model, files, styles, grams, style_metrics, device, dtype)
+    return means_by_style([model.names[i] for i in styles], rows)
+
+
+def measure_each(
+    model: StyleBank,
+    files: Iterable[Path],
+    styles: Sequence[int],
+    grams: Grams,
+    style_metrics: StyleMetrics,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> list[list[dict[str, float]]]:
+    """What `StyleMetrics.compare` says of every style, by photograph.
 
     Args:
-        styles: for every filter's index to measure, the Gram matrices of its painting.
+        styles: the indices of the filters to measure.
+        grams: the Gram matrices of their paintings, in that order.
     """
-    rows: dict[int, list[dict[str, float]]] = {index: [] for index in styles}
+    rows = []
     for file in files:
         image = photograph(file, device)
-        photo = style_metrics.activations(image)
-        for index, grams in styles.items():
-            with inference(model, device, dtype):
-                output = model.stylize(image, [index]).float()
-            others = [other for i, other in styles.items() if i != index]
-            rows[index].append(style_metrics.compare(output, photo, grams, others))
-    return {model.names[index]: mean_of(of_style) for index, of_style in rows.items()}
+        outputs = _in_styles(model, image, styles, device, dtype)
+        rows.append(style_metrics.compare_all(outputs, style_metrics.activations(image), grams))
+    return rows
+
+
+def means_by_style(names: Sequence[str], rows: Sequence[Sequence[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of the rows of every photograph, one for each style in order: name -> mean over photographs."""
+    return {name: mean_of(of_style) for name, of_style in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _in_styles(
+    model: StyleBank, image: Tensor, styles: Sequence[int], device: torch.device, dtype: torch.dtype
+) -> Iterator[Tensor]:
+    """A picture (1, 3, H, W), encoded once, in each of the styles."""
+    with inference(model, device, dtype):
+        inputs = model.filter_input(model.encode(image))
+    for style in styles:
+        with inference(model, device, dtype):
+            output = model.decode(model.filters[style](inputs), (image.shape[2], image.shape[3]))
+        yield output.float()

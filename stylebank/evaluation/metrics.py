@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from stylebank.losses.vgg import LossNetwork
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")
 CONTENT_LAYER = "relu4_2"
+GROUP = 16  # outputs whose Gram matrices are compared with all styles' in one product
 
 
 def psnr(image: Tensor, reference: Tensor) -> float:
@@ -42,7 +44,7 @@ class StyleMetrics:
     @staticmethod
     def style_distance(grams: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> float:
         """d: mean over the style layers of ||G - G_s||_F / ||G_s||_F."""
-        return sum(style_distance(grams[n], style[n]).item() for n in STYLE_LAYERS) / len(STYLE_LAYERS)
+        return _distances(grams, style).item()
 
     def compare(
         self,
@@ -61,15 +63,73 @@ class StyleMetrics:
         """
         out = self.activations(output)
         grams = {n: gram(out[n]) for n in STYLE_LAYERS}
-        before = self.style_distance({n: gram(photo[n]) for n in STYLE_LAYERS}, style)
-        after = self.style_distance(grams, style)
-        row = {
-            "style_gap_closed": 1 - after / before,
-            "content_distance": content_loss(out, photo, [CONTENT_LAYER]).item(),
-        }
-        if others:
-            row["style_accuracy"] = float(after < min(self.style_distance(grams, other) for other in others))
-        return row
+        before = _distances({n: gram(photo[n]) for n in STYLE_LAYERS}, style)
+        found = [before, *(_distances(grams, each) for each in (style, *others))]
+        content, *distances = torch.cat([content_loss(out, photo, [CONTENT_LAYER]), *found]).tolist()
+        return _row(content, *distances)
+
+    @torch.no_grad()
+    def compare_all(
+        self, outputs: Iterable[Tensor], photo: Mapping[str, Tensor], styles: Mapping[str, Tensor]
+    ) -> list[dict[str, float]]:
+        """What `compare` says of one output for each style, all others being its `others`; read back once.
+
+        Args:
+            outputs: each (1, 3, H, W) in [0, 1], in the styles' order; one at a time is asked for.
+            photo: the photograph's `activations`.
+            styles: layer -> the Gram matrices of all styles, (S, C, C).
+        """
+        photo_grams = {n: gram(photo[n]) for n in STYLE_LAYERS}
+        sizes = {n: styles[n].square().sum((1, 2)) for n in STYLE_LAYERS}
+        table, first = list[Tensor](), 0  # of the table each part is (measures, styles of a group)
+        for group in _groups(map(self.activations, outputs)):
+            part = slice(first, first := first + len(group))
+            grams = {n: torch.cat([gram(out[n]) for out in group]) for n in STYLE_LAYERS}
+            own = {n: styles[n][part] for n in STYLE_LAYERS}
+            content = torch.cat([content_loss(out, photo, [CONTENT_LAYER]) for out in group])
+            measures = [content, _distances(photo_grams, own), _distances(grams, own)]
+            if len(sizes[STYLE_LAYERS[0]]) > 1:
+                rival = _nearest_other(grams, styles, sizes, part)
+                measures.append(_distances(grams, {n: styles[n][rival] for n in STYLE_LAYERS}))
+            table.append(torch.stack(measures))
+        return [_row(*measures) for measures in torch.cat(table, 1).T.tolist()] if table else []
+
+
+def _distances(grams: Mapping[str, Tensor], styles: Mapping[str, Tensor]) -> Tensor:
+    """As `StyleMetrics.style_distance`, of each to its counterpart: (B or 1, C, C) by layer, twice -> (B,)."""
+    return torch.stack([style_distance(grams[n], styles[n]) for n in STYLE_LAYERS]).mean(0)
+
+
+def _nearest_other(
+    grams: Mapping[str, Tensor], styles: Mapping[str, Tensor], sizes: Mapping[str, Tensor], own: slice
+) -> Tensor:
+    """Which other style each of a group of outputs is nearest to: (B, C, C) and (S, C, C) by layer -> (B,).
+
+    By |G - G_s|^2 = |G|^2 - 2 <G, G_s> + |G_s|^2: products of matrices instead of differences of all with all. That
+    rounds more, enough to find the nearest and not to measure it.
+
+    Args:
+        sizes: |G_s|^2 of every style, (S,).
+        own: the styles that the outputs are in.
+    """
+    distances = []
+    for n in STYLE_LAYERS:
+        flat, targets = grams[n].flatten(1), styles[n].flatten(1)
+        squares = flat.square().sum(1, keepdim=True) - 2 * (flat @ targets.T) + sizes[n]
+        distances.append((squares / sizes[n].clamp_min(1e-12)).clamp_min(0).sqrt())
+    total = torch.stack(distances).sum(0)
+    total[:, own].fill_diagonal_(math.inf)
+    return total.argmin(1)
+
+
+def _groups(activations: Iterator[dict[str, Tensor]]) -> Iterator[list[dict[str, Tensor]]]:
+    while group := list(islice(activations, GROUP)):
+        yield group
+
+
+def _row(content: float, before: float, after: float, *others: float) -> dict[str, float]:
+    row = {"style_gap_closed": 1 - after / before, "content_distance": content}
+    return {**row, "style_accuracy": float(after < min(others))} if others else row
 
 
 def mean_of(rows: Sequence[dict[str, float]]) -> dict[str, float]:

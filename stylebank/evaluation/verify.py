@@ -20,7 +20,7 @@ from stylebank.device import compute_dtype, place
 from stylebank.errors import BankError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
-from stylebank.losses.objective import grams_by_style
+from stylebank.losses.objective import style_grams
 from stylebank.losses.vgg import load_loss_network
 from stylebank.styles import StyleSource
 
@@ -77,10 +77,10 @@ def verify(
         config = trained_with(record)
         network = place(load_loss_network(config.loss.network, STYLE_LAYERS, config.loss.pooling, loss_weights), device)
         sources = [_painting(bank, name, known) for name in names]
-        grams = grams_by_style(network, sources, STYLE_LAYERS, config.data.style_size)
-        styles = dict(zip(map(bank.manifest.styles.index, names), grams, strict=True))
+        grams = style_grams(network, sources, STYLE_LAYERS, config.data.style_size)
+        styles = [bank.manifest.styles.index(name) for name in names]
         bar = tqdm(files, "measuring", unit="photograph", disable=None)
-        for name, row in measure(model, bar, styles, StyleMetrics(network), device, dtype).items():
+        for name, row in measure(model, bar, styles, grams, StyleMetrics(network), device, dtype).items():
             written = bank.records[name].metrics
             checks += [Check(name, key, written[key], row[key]) for key in TOLERANCES if key in written and key in row]
     if not checks:

@@ -43,6 +43,8 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
     Args:
         mode: bicubic or bilinear; bicubic blurs less when a picture is warped again and again.
     """
+    if picture.device.type == "mps":  # which lacks this of grid_sample: bicubic, with the border repeated
+        return warp(picture.cpu(), flow.cpu(), mode).to(picture.device)
     height, width = picture.shape[2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]
     y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]

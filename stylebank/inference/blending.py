@@ -89,15 +89,17 @@ def region_masks(recipe: Recipe, size: tuple[int, int], device: torch.device | N
     Args:
         size: (h, w) of the grid: features or pixels.
     """
-    masks = [_resize(region.mask.to(device), size) for region in recipe.regions]
-    stacked = torch.stack(masks) if masks else torch.zeros(0, *size, device=device)
+    masks = [_resize(region.mask, size) for region in recipe.regions]
+    stacked = torch.stack(masks) if masks else torch.zeros(0, *size)
     covered = stacked.sum(0)  # (h, w)
     stacked = stacked / covered.clamp_min(1)
-    return torch.cat([stacked, (1 - covered).clamp_min(0)[None]])
+    return torch.cat([stacked, (1 - covered).clamp_min(0)[None]]).to(device)
 
 
 def _resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    resized = F.interpolate(mask[None, None].float(), size, mode="bilinear", antialias=True, align_corners=False)
+    # On the processor: CUDA has too little shared memory to make a mask a hundred times smaller, and says so.
+    whole = mask.cpu()[None, None].float()
+    resized = F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
     return resized[0, 0].clamp(0, 1)
 
 

@@ -15,15 +15,20 @@ UNKNOWN = 4 * 2**30  # bytes taken to be there where nobody says
 SHARE = 0.5  # of the memory that is free now; the rest is for others, and for errors in the estimate
 TENSORS = 5  # as large as the first convolution's output, alive at the same time at most (see benchmarks/inference.py)
 LARGEST_TILE = 1024  # larger ones are no faster
+MOST_ELEMENTS = 2**31 - 1  # of one tensor: many operations of GPUs count them in 32 bits
+BORDER = 16  # pixels; margins add no more to a side
 
 
 def tile_for(
     count: int, size: tuple[int, int], architecture: Architecture, dtype: torch.dtype, device: torch.device
 ) -> int | None:
     """The side of tiles in pixels for `count` pictures of `size` (H, W), or None where they fit as a whole."""
-    pixels = SHARE * available_memory(device) / (TENSORS * architecture.model.channels[0] * dtype.itemsize)
-    if count * math.prod(size) <= pixels:
+    channels = architecture.model.channels[0]
+    pixels = SHARE * available_memory(device) / (TENSORS * channels * dtype.itemsize)
+    most = math.inf if device.type == "cpu" else MOST_ELEMENTS / channels
+    if count * math.prod(size) <= pixels and count * math.prod(side + BORDER for side in size) <= most:
         return None
+    pixels = min(pixels, most)
     return max(64, min(LARGEST_TILE, math.isqrt(int(pixels) // count) // 2 // 64 * 64))
 
 

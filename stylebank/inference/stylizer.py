@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.bank.io import Bank, find_bank, load_bank
-from stylebank.device import compute_dtype, place, resolve_device
+from stylebank.device import compute_dtype, out_of_memory, place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import resize_short_side, to_tensor
 from stylebank.inference.blending import Recipe, calibrate
@@ -59,11 +59,11 @@ class Stylizer:
         Args:
             path: a folder, or the bare name of a bank, see `find_bank`.
             device: auto, cpu, cuda, cuda:N or mps.
-            precision: auto (bfloat16 where the hardware has it), bfloat16 or float32.
+            precision: auto (bfloat16 where the hardware has it, else float32), bfloat16, float32, or float16 (GPUs).
 
         Raises:
             BankError: the bank is missing or damaged.
-            ConfigError: the device is not there.
+            ConfigError: the device is not there, or has no such numbers.
         """
         where = resolve_device(device)
         return cls(load_bank(find_bank(Path(path))), where, compute_dtype(where, precision))
@@ -156,12 +156,14 @@ class Stylizer:
             return TiledPicture(self.model, self.recipes, source, tile, self.device, progress)
         try:
             return self.encode_whole(source)
-        except torch.OutOfMemoryError:
-            pass  # go on outside of this block, where the error no longer holds what was allocated
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        # Outside of that block the error no longer holds what was allocated.
         return fall_back(self.model, self.recipes, source, self.device)
 
     def encode_whole(self, source: Image.Image | Tensor) -> WholePicture:
-        """As `encode`, never in tiles: mode RGB, or float (B, 3, H, W) in [0, 1]. Raises torch.OutOfMemoryError."""
+        """As `encode`, never in tiles: mode RGB, or float (B, 3, H, W) in [0, 1]. Raises RuntimeError."""
         batch = source if isinstance(source, Tensor) else to_tensor(source)[None]
         pixels = batch.to(self.device, memory_format=torch.channels_last)
         return WholePicture(self.model, self.recipes, pixels)

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stylebank.device import out_of_memory
 from stylebank.images import to_image
 from stylebank.inference.blending import Recipe, fuse, region_masks
 from stylebank.inference.encoded import Encoded
@@ -22,7 +23,7 @@ class WholePicture(Encoded):
         features: (B, C, h, w), by default those that the network's encoder makes of them.
 
     Raises:
-        torch.OutOfMemoryError: the encoder had not enough.
+        RuntimeError: among others if memory could not be had, see `device.out_of_memory`.
     """
 
     @torch.inference_mode()
@@ -42,8 +43,10 @@ class WholePicture(Encoded):
     def pixels(self, recipe: Recipe) -> Tensor:
         try:
             return self._decode(recipe)
-        except torch.OutOfMemoryError:
-            pass  # go on outside of this block, where the error no longer holds what was allocated
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        # Outside of that block the error no longer holds what was allocated.
         return fall_back(self.model, self.recipes, self.source, self.source.device).pixels(recipe)
 
     @torch.inference_mode()

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from stylebank.config import LossConfig
+from stylebank.device import sent
 from stylebank.losses.functional import content_loss, identity_loss, style_loss, total_variation
 
 Grams = Mapping[str, Tensor]
@@ -86,11 +86,13 @@ class StyleLoss(Term):
         self.layers, self.grams, self.strengths = tuple(layers), grams, strengths
 
     def __call__(self, made: Made) -> Tensor:
-        index = torch.as_tensor(made.styles, device=made.outputs.device)
-        return style_loss(made.features, {name: self.grams[name][index] for name in self.layers})
+        index = sent(made.styles, made.outputs.device)
+        return style_loss(made.features, {name: self.grams[name].index_select(0, index) for name in self.layers})
 
     def weights(self, styles: Sequence[int]) -> float | Tensor:
-        return self.weight if self.strengths is None or not styles else self.strengths[list(styles)]
+        if self.strengths is None or not styles:
+            return self.weight
+        return self.strengths.index_select(0, sent(styles, self.strengths.device))
 
 
 class TotalVariation(Term):

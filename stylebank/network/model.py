@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
+from stylebank.device import sent
 from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
 from stylebank.network.noise import smooth_noise
 
@@ -172,7 +173,8 @@ class StyleBank(nn.Module):
         if not channels:
             return normalized
         spans = [range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True)]
-        noise = smooth_noise(channels, torch.as_tensor(seeds).to(features.device), *spans).to(normalized.dtype)
+        seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
+        noise = smooth_noise(channels, seeds.to(features.device), *spans).to(normalized.dtype)
         return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
 
     def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:

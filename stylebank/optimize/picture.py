@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from stylebank.device import place, resolve_device
+from stylebank.device import place, repeatable, resolve_device
 from stylebank.inference.colors import check_mode
 from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.losses.weights import settle_network
@@ -70,7 +70,7 @@ def optimize_image(
     network = _network(preset, weights, resolve_device(device))
     start = pixels_of(initial or content, sizes[0], network.mean.device)
     image = preset.start.picture(start, network.mean * 255, seed)
-    with StopRequest() as request, torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+    with StopRequest() as request, repeatable():
         return way.optimize(image, network, lambda: request.requested or stop())
 
 

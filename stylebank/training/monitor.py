@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from stylebank.device import sent
 from stylebank.distributed import Processes
 from stylebank.images import save_picture, to_tensor
 from stylebank.losses.objective import Values
@@ -33,7 +34,7 @@ class Means:
 
     def add(self, names: Sequence[str], values: Tensor, weight: float = 1.0) -> None:
         """Adds one value per name; `values` has shape (len(names),). What is not finite is left out."""
-        index = torch.tensor([self.index[name] for name in names], device=self.sums.device)
+        index = sent([self.index[name] for name in names], self.sums.device)
         values = values.detach().float()
         finite = values.isfinite()
         self.sums.index_add_(1, index, torch.stack([values.where(finite, 0.0), finite.float()]) * weight)

@@ -154,7 +154,8 @@ def carry_out(
         introduce(run, say)
     finished = Trainer(run, hooks=hooks, say=say).fit()
     if finished:
-        processes.from_main(lambda: _finish(plan, run))
+        processes.from_main(lambda: copy_bank(plan.folder.bank, plan.out) if plan.in_place else None)
+        run.measure()
     file = run.write_report()
     bank = plan.out if plan.in_place else plan.folder.bank
     return TrainResult(finished, run.step, plan.config.train.steps, bank, run.last_report, file)
@@ -186,12 +187,6 @@ def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:
 
 def _nobody(text: str) -> None:
     """Hears what a run says where nobody listens."""
-
-
-def _finish(plan: TrainingPlan, run: TrainingRun) -> None:
-    if plan.in_place:
-        copy_bank(plan.folder.bank, plan.out)
-    run.measure()
 
 
 def introduce(run: TrainingRun, say: Say) -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import chain
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,14 +80,18 @@ class Trainer:
                 values = self.branches.identity(images) if identity else self.branches.stylize(images, styles)
                 loss = run.objective.total(values, styles)
                 self.hooks.forward_ends(run, values, styles)
-                loss.backward()
+                run.scaler.scale(loss).backward()
                 loss = self._average(loss, identity)
+                self._unscale(identity)
                 self.hooks.backward_ends(run, identity)
                 self._balance(identity)
                 if bool((self._clip(identity) + loss).isfinite()):  # the one value that is read back in every step
                     self._update(identity)
+                elif self._overflowed(loss):
+                    run.forget_gradient()
                 else:
                     self._leave_out(values, styles, batch)
+                run.scaler.update()
                 run.step += 1
                 self.hooks.step_ends(run)
 
@@ -137,6 +143,18 @@ class Trainer:
             run.processes.all_reduce_sum([*gradients, loss], weight=len(run.part) / run.config.train.batch_size)
         return loss
 
+    def _unscale(self, identity: bool) -> None:
+        """Divides gradients by what the loss was multiplied by, in float16."""
+        if self.run.scaler.is_enabled():
+            # A scaler asks an optimizer for its parameters, and ours is none of torch's.
+            touched: Any = SimpleNamespace(param_groups=[{"params": self.run.touched(identity)}])
+            self.run.scaler.unscale_(touched)
+
+    def _overflowed(self, loss: Tensor) -> bool:
+        """Whether a gradient was too large for float16: the step is left out, and the scaler takes a smaller factor."""
+        scaler = self.run.scaler
+        return scaler.is_enabled() and bool(loss.isfinite()) and scaler.get_scale() > 1
+
     def _balance(self, identity: bool) -> None:
         """Weights the identity gradient: lambda * (||g_K|| / ||g_I||) * g_I over E and D (Chen et al. 2017, 3.3)."""
         run, train = self.run, self.run.config.train
@@ -144,7 +162,8 @@ class Trainer:
             return
         gradients = [p.grad for p in run.shared if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        self.monitor.add_gradient("identity" if identity else "stylizing", norm)
+        if not run.scaler.is_enabled() or bool(norm.isfinite()):  # one that overflowed tells nothing
+            self.monitor.add_gradient("identity" if identity else "stylizing", norm)
         if not identity:
             run.stylizing_norm = torch.where(norm.isfinite(), norm, run.stylizing_norm)
         elif run.step >= train.identity_pretrain_steps:

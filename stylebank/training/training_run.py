@@ -16,9 +16,9 @@ from stylebank.config import Config
 from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
-from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
+from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
-from stylebank.losses.objective import Objective, grams_by_style, style_grams
+from stylebank.losses.objective import Objective, style_grams
 from stylebank.losses.terms import layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
@@ -29,6 +29,8 @@ from stylebank.training.run_issues import RunIssues
 from stylebank.training.schedule import Schedule
 from stylebank.training.state import load_training_state, save_training_state
 from stylebank.training.task import Task
+
+FIRST_SCALE = 2.0**10  # of the loss, in float16; torch's own of 2^16 overflows in the first steps, which are then lost
 
 
 class TrainingRun:
@@ -73,6 +75,8 @@ class TrainingRun:
         self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
+        # float16 has no small numbers: gradients are computed some thousand times as large. Else this does nothing.
+        self.scaler = torch.amp.GradScaler(device.type, FIRST_SCALE, enabled=self.dtype == torch.float16)
         self.objective = self._objective()
         self.model = place(task.model, device)
         self.trainable = task.freeze()
@@ -161,6 +165,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "identity_optimizer": self.identity_optimizer.state_dict(),
             "stylizing_norm": self.stylizing_norm,
+            "scaler": self.scaler.state_dict(),
             "nonfinite_steps": self.nonfinite_steps,
         }
         try:
@@ -210,6 +215,8 @@ class TrainingRun:
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
             self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
             self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them
+            if scaler := state.get("scaler"):  # of a run in float16
+                self.scaler.load_state_dict(scaler)
         except (KeyError, TypeError, AttributeError) as error:
             raise TrainingError(f"{self.folder.state_file} is damaged; begin the run anew in another --out.") from error
         except (RuntimeError, ValueError) as error:
@@ -224,18 +231,36 @@ class TrainingRun:
         return files
 
     def measure(self) -> None:
-        """Measures the bank on the held-out photographs and writes the numbers into it. In the first process only."""
-        if not self.processes.is_main or not (files := self.held_out()):
+        """Measures the bank on the held-out photographs and writes the numbers into it.
+
+        To be called by all processes, which take every so many photographs each: a bank of hundreds of styles takes
+        longer than one of them would wait for another.
+        """
+        processes = self.processes
+        if not (files := processes.from_main(self.held_out)):
             return
+        found: list[tuple[float, list[dict[str, float]]]] = []
+        with processes.together():
+            found = self._measured(files[processes.rank :: processes.world_size])
+        by_process = processes.gather(found)
+        psnrs, rows = zip(
+            *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
+        )
+        names = [source.name for source in self.task.sources]
+        self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
+        self.measured_on = processes.from_main(lambda: hashes_of(files))
+        processes.from_main(self._save_bank)
+
+    def _measured(self, files: Sequence[Path]) -> list[tuple[float, list[dict[str, float]]]]:
+        """Of each photograph the PSNR of its reconstruction in dB, and the measures of its output in every style."""
+        if not files:
+            return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = grams_by_style(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
-        styles = dict(enumerate(grams, self.task.first_style))
-        self.metrics = {
-            "identity_psnr": identity_psnr(self.model, files, self.device, self.dtype),
-            "styles": measure(self.model, files, styles, StyleMetrics(network), self.device, self.dtype),
-        }
-        self.measured_on = hashes_of(files)
-        self._save_bank()
+        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
+        psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
+        rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
+        return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
         """Writes `report.json` in the first process and returns its path; to be called by all processes."""

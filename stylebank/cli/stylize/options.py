@@ -100,7 +100,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strip-metadata", action="store_true", help="leave out date, camera, place, author and the like"
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    group.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto", help="of the network")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "bfloat16", "float16", "float32"),
+        default="auto",
+        help="of the network; float16 is for GPUs that have no bfloat16",
+    )
     film_options.add_arguments(parser)
 
 

@@ -1,0 +1,304 @@
+"""What GPUs do differently, as far as a machine without one can tell: devices that are only said to be there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from conftest import refused
+from PIL import Image
+from test_tiling import photograph, with_styles
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+
+from stylebank.cli import messages
+from stylebank.config import Architecture
+from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable, sent
+from stylebank.distributed import Processes, ProcessLost
+from stylebank.errors import ConfigError
+from stylebank.films.optical_flow import warp
+from stylebank.inference import memory, tiling
+from stylebank.inference.blending import Recipe, Region, region_masks
+from stylebank.losses.terms import Made, StyleLoss
+from stylebank.network.model import StyleBank
+from stylebank.optimize import picture as optimization
+from stylebank.optimize.presets import find_preset
+from stylebank.training.monitor import Means
+
+CUDA, MPS, CPU = (torch.device(name) for name in ("cuda:1", "mps", "cpu"))
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An A100 as the current device, and a T4 as the second one."""
+    capabilities = {0: (8, 0), 1: (7, 5)}
+    of = lambda device=None: capabilities[torch.device(device or "cuda:0").index or 0]  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "get_device_capability", of)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)  # of the current one
+
+
+@pytest.mark.usefixtures("gpus")
+def test_bfloat16_is_asked_of_the_device_that_is_used() -> None:
+    assert has_fast_bfloat16(torch.device("cuda:0"))
+    assert not has_fast_bfloat16(CUDA)
+    assert compute_dtype(torch.device("cuda:0"), "auto") == compute_dtype(torch.device("cuda"), "bfloat16")
+    assert compute_dtype(CUDA, "auto") == torch.float32
+
+
+@pytest.mark.usefixtures("gpus")
+def test_bfloat16_is_refused_where_it_would_be_emulated() -> None:
+    with refused(ConfigError, "bfloat16", "cuda:1", "Tesla T4", "7.5", "auto, float32, float16"):
+        compute_dtype(CUDA, "bfloat16")
+    assert compute_dtype(CUDA, "float16") == torch.float16
+
+
+@pytest.mark.usefixtures("gpus")
+def test_float16_is_for_gpus() -> None:
+    assert precisions(MPS)["float16"]
+    with refused(ConfigError, "float16", "cpu", "auto, float32, bfloat16"):
+        compute_dtype(CPU, "float16")
+    assert compute_dtype(CPU, "bfloat16") == torch.bfloat16
+
+
+def test_unknown_precisions_are_refused() -> None:
+    with refused(ConfigError, "half", "float32"):
+        compute_dtype(CPU, "half")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_autocast_computes_in_the_format_asked_for(dtype: torch.dtype) -> None:
+    x = torch.ones(4, 4)
+    with autocast(CPU, dtype):
+        assert (x @ x).dtype == dtype
+
+
+# ------------------------------------------------------------------------------------------------- optimisation
+
+
+def test_an_optimisation_uses_cudnn_deterministically(monkeypatch: pytest.MonkeyPatch, random_vgg_weights: Any) -> None:
+    seen: list[tuple[bool, bool, bool]] = []
+
+    def _optimize(self: object, *_: object) -> None:
+        cudnn = torch.backends.cudnn
+        seen.append((cudnn.enabled, cudnn.benchmark, cudnn.deterministic))
+
+    monkeypatch.setattr(optimization.CoarseToFine, "optimize", _optimize)
+    small = Image.new("RGB", (40, 32))
+    for enabled in (True, False):
+        monkeypatch.setattr(torch.backends.cudnn, "enabled", enabled)
+        optimization.optimize_image(
+            small,
+            [optimization.Painting(small)],
+            replace(find_preset("neural-style"), style_layers={"relu1_1": 1.0}),
+            weights=random_vgg_weights,
+            device="cpu",
+        )
+        assert torch.backends.cudnn.enabled == enabled
+    assert seen == [(True, False, True), (False, False, True)]
+
+
+def test_repeatable_leaves_tf32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    with repeatable():
+        assert not torch.backends.cudnn.allow_tf32
+
+
+# ------------------------------------------------------------------------------------------------------- masks
+
+
+class Where(TorchFunctionMode):
+    """Notes on which devices a function of torch is called."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function, self.devices = function, list[str]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is self.function:
+            self.devices.append(args[0].device.type)
+        if func is torch.Tensor.to and MPS in args:  # which only a torch for macOS can do
+            return torch.empty(args[0].shape, device=MPS)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("device", [CUDA, MPS])
+def test_masks_are_made_smaller_on_the_processor(device: torch.device) -> None:
+    """CUDA refuses factors above about 94: a mask of 4000 pixels at the deepest layer of a coarse scale."""
+    with FakeTensorMode(), Where(F.interpolate) as called:
+        regions = [Region({"a": 1.0}, torch.ones(4000, 3000)), Region({"a": 1.0}, torch.ones(40, 30, device=device))]
+        masks = region_masks(Recipe({"b": 1.0}, regions), (12, 9), device)
+        assert (masks.device.type, masks.shape) == (device.type, (3, 12, 9))
+    assert called.devices == ["cpu", "cpu"]
+
+
+# --------------------------------------------------------------------------------------------------------- MPS
+
+
+def test_films_are_warped_on_the_processor_where_mps_cannot() -> None:
+    with FakeTensorMode(), Where(F.grid_sample) as called:
+        there = warp(torch.ones(1, 3, 8, 8, device=MPS), torch.ones(1, 2, 8, 8, device=MPS))
+        assert there.device.type == "mps"
+    assert called.devices == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MPS backend out of memory (MPS allocated: 7.98 GB, other allocations: 1.00 GB, max allowed: 9.07 GB).",
+        "[enforce fail at alloc_cpu.cpp:124] data. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_too_little_memory_is_known_on_every_device(
+    text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert messages.out_of_memory(RuntimeError(text))
+    assert "Out of memory" in messages.sentence(RuntimeError(text))
+    with_, source = with_styles(), photograph(100, 90)
+    expected = with_.encode(source).picture(with_.recipe("style1"))
+    encode = StyleBank.encode
+
+    def limited(self: StyleBank, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[2] * x.shape[3] >= 100 * 90:
+            raise RuntimeError(text)
+        return encode(self, x)
+
+    monkeypatch.setattr(tiling, "FALLBACK_TILE", 32)
+    monkeypatch.setattr(StyleBank, "encode", limited)
+    encoded = with_.encode(source)
+    assert isinstance(encoded, tiling.TiledPicture)
+    assert encoded.picture(with_.recipe("style1")).size == expected.size
+    assert "tiles of 32 pixels" in caplog.records[0].getMessage()
+
+
+def test_other_errors_are_no_reason_for_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> torch.Tensor:
+        raise RuntimeError("shapes differ")
+
+    with_ = with_styles()
+    monkeypatch.setattr(StyleBank, "encode", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        with_.encode(photograph(64, 48))
+
+
+# ------------------------------------------------------------------------------------------------ large tensors
+
+
+@pytest.mark.parametrize("device", [CUDA, MPS])
+def test_no_tensor_has_more_elements_than_a_gpu_can_count(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda _: 10**13)
+    arch = Architecture()
+    side = int((2**31 / arch.model.channels[0]) ** 0.5)
+    assert memory.tile_for(1, (side - 100, side - 100), arch, torch.bfloat16, device) is None
+    tile = memory.tile_for(1, (side, side), arch, torch.bfloat16, device)
+    assert tile is not None
+    assert memory.tile_for(1, (side, side), arch, torch.bfloat16, CPU) is None
+    many = memory.tile_for(400, (1000, 1000), arch, torch.bfloat16, device)
+    assert many is not None
+    assert 400 * arch.model.channels[0] * (many + 2 * 64) ** 2 < 2**31
+
+
+# ------------------------------------------------------------------------------------------------- several GPUs
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, lost_at: int | None = None) -> list[tuple[str, Any]]:
+    """Notes what is sent, on which kind of device and in which group; at one call another process is gone."""
+    calls: list[tuple[str, Any]] = []
+
+    def note(tensor: torch.Tensor, *_: object, group: Any = None, **__: object) -> None:
+        if len(calls) == lost_at:
+            raise RuntimeError("[../gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+        calls.append((tensor.device.type, group))
+
+    monkeypatch.setattr(dist, "all_reduce", note)
+    monkeypatch.setattr(dist, "broadcast", note)
+    return calls
+
+
+@pytest.mark.parametrize("method", ["all_reduce_sum", "broadcast"])
+def test_processes_answer_on_the_processor_around_what_gpus_send(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, tensors = calls_of(monkeypatch), [torch.ones(3, device="meta"), torch.ones(2, device="meta")]
+    getattr(Processes(0, 2, gpus="nccl"), method)(tensors)
+    assert calls == [("cpu", None), ("meta", "nccl"), ("cpu", None)]
+
+
+@pytest.mark.parametrize("method", ["all_reduce_sum", "broadcast"])
+@pytest.mark.parametrize("lost_at", [0, 1, 2])
+def test_a_lost_process_is_said_before_anybody_waits_for_a_gpu(
+    method: str, lost_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls_of(monkeypatch, lost_at)
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: pytest.fail("the GPU's result was waited for"))
+    with refused(ProcessLost, "ended or cannot be reached", "--resume"):
+        getattr(Processes(0, 2, gpus="nccl"), method)([torch.ones(3, device="meta")])
+
+
+def test_tensors_on_the_processor_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = calls_of(monkeypatch)
+    Processes(0, 2).all_reduce_sum([torch.ones(3)])
+    assert calls == [("cpu", None)]
+
+
+# ----------------------------------------------------------------------------------------------- hidden waiting
+
+
+class Copies(TorchFunctionMode):
+    """Notes copies from the processor to a GPU that wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.others = list[Any](), 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        if func in (torch.tensor, torch.as_tensor) and made.device.type == "cuda":
+            self.waiting.append(func)
+        if func is torch.Tensor.to and (args[0].device.type, made.device.type) == ("cpu", "cuda"):
+            if kwargs.get("non_blocking") and id(args[0]) in PINNED:
+                self.others += 1
+            else:
+                self.waiting.append(func)
+        return made
+
+
+PINNED: dict[int, torch.Tensor] = {}
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        PINNED[id(tensor)] = tensor
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_lists_go_to_a_gpu_without_waiting_for_it() -> None:
+    gpu = torch.device("cuda")
+    with FakeTensorMode(allow_non_fake_inputs=True), Copies() as copies:
+        grams = {"relu1_1": torch.empty(3, 8, 8, device=gpu)}
+        strengths = torch.empty(3, device=gpu)
+        term = StyleLoss(1.0, ["relu1_1"], grams, strengths)
+        features = {"relu1_1": torch.empty(2, 8, 4, 4, device=gpu)}
+        outputs = torch.empty(2, 3, 4, 4, device=gpu)
+        assert term(Made(outputs, outputs, features, {}, [0, 2])).device.type == "cuda"
+        weights = term.weights([0, 2])
+        assert isinstance(weights, torch.Tensor)
+        assert weights.shape == (2,)
+        means = Means(["a", "b"], gpu)
+        means.add(["b"], torch.empty(1, device=gpu))
+    assert copies.waiting == []
+    assert copies.others == 3
+
+
+def test_on_the_processor_a_list_is_a_tensor() -> None:
+    assert torch.equal(sent([2, 0, 1], CPU), torch.tensor([2, 0, 1]))
+    assert sent([], CPU).dtype == torch.int64
