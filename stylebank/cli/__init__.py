@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stylebank import __version__
-from stylebank.cli import bank, completion, evaluate, messages, optimize, study, styles, train
+from stylebank.cli import bank, completion, evaluate, export, messages, optimize, study, styles, train
 from stylebank.cli.demo import command as demo
 from stylebank.cli.examples import HEADING, epilog
 from stylebank.cli.stylize import command as stylize
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "optimize": optimize,
     "evaluate": evaluate,
     "bank": bank,
+    "export": export,
     "styles": styles,
     "demo": demo,
     "study": study,

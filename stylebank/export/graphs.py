@@ -18,7 +18,7 @@ from stylebank.network.model import Decoder, StyleBank
 
 
 class EncoderGraph(nn.Module):
-    """photo (B, 3, H, W) in [0, 1] -> features (B, C, h, w); pads to multiples of 4 itself."""
+    """Photo (B, 3, H, W) in [0, 1] -> features (B, C, h, w); pads to multiples of 4 itself."""
 
     def __init__(self, model: StyleBank, dtype: torch.dtype) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class EncoderGraph(nn.Module):
 
 
 class NoiseGraph(nn.Module):
-    """features (B, C, h, w), seed (1,) -> noise (1, Z, h, w). Of the features only the size counts."""
+    """Features (B, C, h, w), seed (1,) -> noise (1, Z, h, w). Of the features only the size counts."""
 
     def __init__(self, channels: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class RegionsGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """features (B, C, h, w) -> picture (B, 3, 4h, 4w) in [0, 1]."""
+    """Features (B, C, h, w) -> picture (B, 3, 4h, 4w) in [0, 1]."""
 
     def __init__(self, model: StyleBank, dtype: torch.dtype, scale: float) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class DecoderGraph(nn.Module):
 
 
 class PictureGraph(nn.Module):
-    """photo (B, 3, H, W) in [0, 1] -> picture (B, 3, H, W) in [0, 1]: one style, with the noise of seed 0."""
+    """Photo (B, 3, H, W) in [0, 1] -> picture (B, 3, H, W) in [0, 1]: one style, with the noise of seed 0."""
 
     def __init__(self, model: StyleBank, style: str, dtype: torch.dtype, scale: float) -> None:
         super().__init__()

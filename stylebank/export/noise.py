@@ -1,9 +1,9 @@
-"""The noise of `network.noise` as part of an exported model, in operations that every runtime has; the same bits of hash.
+"""The noise of `network.noise` as part of an exported model: the same bits of hash in operations that runtimes share.
 
-To PyTorch it is one operation, which the exporter replaces by the nodes made here. The hash works on words of 32 bits in
-int64, but runtimes differ in what they make of int64 (some compute it in 32 bits), and ONNX shifts only unsigned
+To PyTorch it is one operation, which the exporter replaces by the nodes made here. The hash works on words of 32 bits
+in int64, but runtimes differ in what they make of int64 (some compute it in 32 bits), and ONNX shifts only unsigned
 numbers. Here a word is two int32 tensors, its upper and its lower 16 bits, and no intermediate result reaches 2 ** 24:
-nothing can overflow, or be rounded where integers are computed in float32. Shifts are divisions of what is not negative.
+nothing can overflow, or be rounded where integers are computed in float32. Shifts are divisions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Node = Any
 
 @torch.library.custom_op("stylebank::noise", mutates_args=())
 def noise(features: Tensor, seed: Tensor, channels: int) -> Tensor:
-    """features (B, C, h, w), of which only the size counts, and seed (1,) -> noise (1, channels, h, w), float32."""
+    """Features (B, C, h, w), of which only the size counts, and seed (1,) -> noise (1, channels, h, w), float32."""
     return smooth_noise(channels, seed, range(features.shape[2]), range(features.shape[3]))
 
 
