@@ -109,7 +109,8 @@ class DecoderGraph(nn.Module):
         self.layers = nn.Sequential(decoder.blocks, decoder.layers).to(dtype)
 
     def forward(self, features: Tensor) -> Tensor:
-        return ((self.layers(features).float() + 2) / 4).clamp(0, 1)
+        images: Tensor = self.layers(features)
+        return ((images.float() + 2) / 4).clamp(0, 1)
 
 
 class PictureGraph(nn.Module):

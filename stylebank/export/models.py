@@ -83,6 +83,7 @@ class Form:
         """Shared model -> inputs, output, and what it does."""
         noisy = bool(self.model.architecture.bank.noise_channels)
         beside = ("noise",) if noisy else ()
+        parts: dict[str, tuple[tuple[str, ...], str, str]]
         parts = {"encoder": (("photo",), "features", "Encodes a photograph once for any number of styles.")}
         if self.linear:
             if noisy:

@@ -8,11 +8,11 @@ nothing can overflow, or be rounded where integers are computed in float32. Shif
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import onnx
 import torch
-from onnxscript import opset18 as op
+from onnxscript import opset18
 from torch import Tensor
 
 from stylebank.network.noise import OCTAVES, smooth_noise
@@ -21,6 +21,7 @@ _LOW = 0xFFFF
 _MEAN, _DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5  # of the sum of four bytes
 _INT32, _FLOAT = onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
 
+op = cast(Any, opset18)  # typed for values, where there are nodes
 Node = Any
 """What an operation of `op` gives while a graph is made."""
 
@@ -64,8 +65,8 @@ def _octave(keys: _Word, spacing: int, height: Node, width: Node) -> Node:
     """Keys (c,) -> (c, height, width): a lattice of independent values, seen through a cubic B-spline."""
     if spacing == 1:
         return _lattice(keys, height, width, first=0)
-    nodes = (op.Add(_over(op.Sub(length, _ints(1)), spacing), _ints(4)) for length in (height, width))
-    values = _lattice(keys, *nodes, first=-1)
+    rows, columns = (op.Add(_over(op.Sub(length, _ints(1)), spacing), _ints(4)) for length in (height, width))
+    values = _lattice(keys, rows, columns, first=-1)
     for axis, length in ((1, height), (2, width)):
         index, weights = _taps(length, spacing)
         shaped = [op.Unsqueeze(weight, _axes(1)) if axis == 1 else weight for weight in weights]

@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from stylebank import __version__
@@ -80,9 +81,12 @@ def _translated(module: nn.Module, inputs: Sequence[Port], output: Port) -> onnx
             dynamic_shapes=shapes if dims else None,
             external_data=False,
             verbose=False,
+            optimize=False,  # its rules take minutes over the nodes of noise, and find nothing
             custom_translation_table={torch.ops.stylebank.noise.default: noise_nodes},
         )
-    assert program is not None
+        assert program is not None
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
     return program.model_proto
 
 

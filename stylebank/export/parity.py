@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,14 +49,13 @@ def compare(
     Raises:
         ExportError: something cannot be run.
     """
-    cases = list(_cases(model, exported))
-    found = []
-    for done, (what, photo, reference, run) in enumerate(cases):
+    cases, found = list(_cases(exported.manifest)), list[Comparison]()
+    for case in cases:
+        photo = case.photo.numpy()
+        made = exported.picture(case.whole, photo) if case.whole else _of_folder(exported, photo, case.recipe)
+        found.append(_difference(case.what, _of_bank(model, case.photo, case.recipe), made))
         if progress:
-            progress(done, len(cases))
-        found.append(_difference(what, reference(photo), run(photo.numpy())))
-    if progress:
-        progress(len(cases), len(cases))
+            progress(len(found), len(cases))
     return found
 
 
@@ -83,35 +83,28 @@ def pictures(size: tuple[int, int], count: int = 1) -> Tensor:
     return made.clamp(0, 1)
 
 
-_Reference = Callable[[Tensor], Tensor]
-_Run = Callable[[np.ndarray], np.ndarray]
+class _Case(NamedTuple):
+    what: str
+    photo: Tensor
+    recipe: Recipe
+    whole: str | None = None
+    """The style whose own model does all of it."""
 
 
-def _cases(model: StyleBank, exported: ExportedBank) -> Iterator[tuple[str, Tensor, _Reference, _Run]]:
-    """What is compared: its name, the photograph, what the bank makes of it, and how the folder does."""
-    manifest = exported.manifest
+def _cases(manifest: ExportManifest) -> Iterator[_Case]:
+    """Every style by its model and by its kernel, mixtures and regions; those that are alike at all sizes once."""
     sizes = [(manifest.size[0], manifest.size[1])] if manifest.size else SIZES
     photos = [pictures(size, 1 if manifest.size or i % 2 == 0 else 2) for i, size in enumerate(sizes)]
+    one = photos[1:2] or photos
     names = [style.name for style in manifest.styles]
     for name in names:
-        for photo in photos if name == names[0] else photos[1:2] or photos:
-            yield (
-                f"{name}, its own model",
-                photo,
-                lambda x, name=name: _of_bank(model, x, Recipe({name: 1.0})),
-                lambda x, name=name: exported.picture(name, x),
-            )
-    if "apply" not in manifest.models:
-        return
-    recipes = {f"{name}, kernel": Recipe({name: 1.0}, seed=SEED) for name in names}
-    for what, recipe in {**recipes, **_mixtures(names)}.items():
-        for photo in photos[1:2] or photos if what in recipes else photos:
-            yield (
-                what,
-                photo,
-                lambda x, recipe=recipe: _of_bank(model, x, recipe),
-                lambda x, recipe=recipe: _of_folder(exported, x, recipe),
-            )
+        for photo in photos if name == names[0] else one:
+            yield _Case(f"{name}, its own model", photo, Recipe({name: 1.0}), whole=name)
+    if "apply" in manifest.models:
+        for name in names:
+            yield from (_Case(f"{name}, kernel", photo, Recipe({name: 1.0}, seed=SEED)) for photo in one)
+        for what, recipe in _mixtures(names).items():
+            yield from (_Case(what, photo, recipe) for photo in photos)
 
 
 def _mixtures(names: Sequence[str]) -> dict[str, Recipe]:

@@ -6,7 +6,8 @@ from stylebank.export.manifest import ExportManifest
 
 _TEXT = """# A style bank as ONNX models
 
-Written by `stylebank export` {version}. Licence: {licence}. `manifest.json` says names, shapes, ranges, sizes and hashes.
+Written by `stylebank export` {version}. Licence: {licence}.
+`manifest.json` says names, shapes, ranges, sizes and hashes.
 
 Pictures are RGB, float32, 0 to 1, (batch, 3, height, width), {sizes}. All else is {precision}.
 
@@ -54,9 +55,10 @@ Tensor<float> picture = results.First().AsTensor<float>(); // picture[0, c, y, x
 _PARTS = """
 ## Encode once, any style, any mixture
 
-`encoder.onnx` makes features of a photograph, `apply.onnx` applies a style to them, `decoder.onnx` makes the picture. A style
-is a `kernel` and a `bias` in `styles/NAME.safetensors`, and an input: new styles and mixtures need no new model. The decoder's
-pictures are multiples of {multiple} high and wide: cut off what is more than the photograph, below and to the right.
+`encoder.onnx` makes features of a photograph, `apply.onnx` applies a style to them, `decoder.onnx` makes the picture.
+A style is a `kernel` and a `bias` in `styles/NAME.safetensors`, and an input: new styles and mixtures need no new
+model. The decoder's pictures are multiples of {multiple} high and wide: cut off what is more than the photograph,
+below and to the right.
 
 ```python
 import numpy as np
@@ -75,21 +77,23 @@ picture = picture[0, :, : photo.shape[2], : photo.shape[3]].transpose(1, 2, 0)
 Image.fromarray((picture * 255).round().astype(np.uint8)).save("picture.png")
 ```
 
-Several styles side by side: `regions.onnx` takes `kernels` (R, ...), `biases` (R, ...), `identities` (R,) and `maps` (R, rows,
-columns), the share of each at every place of the features, which are a {multiple}th of the photograph's size, rounded up.
+Several styles side by side: `regions.onnx` takes `kernels` (R, ...), `biases` (R, ...), `identities` (R,) and `maps`
+(R, rows, columns), the share of each at every place of the features, which are a {multiple}th of the photograph's
+size, rounded up.
 
-The photograph itself, as the auto-encoder returns it, has the weight `identity`. Filters come out larger than features, by
-`identity_gain` = g of the manifest. For strength a (0 to 1), multiply kernel and bias by a g^(a - 1), and let identity be
-(1 - a) g^a; with a = 1 these are 1 and 0.
+The photograph itself, as the auto-encoder returns it, has the weight `identity`. Filters come out larger than
+features, by `identity_gain` = g of the manifest. For strength a (0 to 1), multiply kernel and bias by a g^(a - 1), and
+let identity be (1 - a) g^a; with a = 1 these are 1 and 0.
 {scale}{about_noise}"""
 
 _SCALE = """
-Kernels and biases are stored {scale:g} times their size and the decoder expects that, so that nothing overflows in float16.
+Kernels and biases are stored {scale:g} times their size, and the decoder expects that, so that nothing overflows in
+float16.
 """
 
 _NOISE = """
-Filters see smooth noise beside the features, so that plain areas get strokes: `noise.onnx` makes it of the features' size and
-a `seed` (int64). `styles/NAME.onnx` has that of seed 0 inside.
+Filters see smooth noise beside the features, so that plain areas get strokes: `noise.onnx` makes it of the features'
+size and a `seed` (int64). `styles/NAME.onnx` has that of seed 0 inside.
 """
 
 

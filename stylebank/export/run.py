@@ -138,7 +138,7 @@ def _write(
 
     models = dict[str, ModelRecord]()
     for name, made in form.shared(about):
-        inputs, output, does = form.wiring()[name]
+        inputs, output, _ = form.wiring()[name]
         models[name] = _model_record(f"{name}.onnx", [form.ports[each] for each in inputs], form.ports[output])
         _save(made, folder / f"{name}.onnx")
         progress("exporting", done := done + 1, total)
