@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stylebank.cli.arguments import BANK_HELP
 from stylebank.cli.bars import Bars
+from stylebank.errors import ConfigError
 from stylebank.shipped import DEFAULT_BANK
 
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
     parser.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
     parser.add_argument(
-        "--precision", choices=("float32", "float16"), default="float32", help="number format of weights and features"
+        "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32"
     )
     parser.add_argument(
         "--size",
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exports or verifies, and prints how near the pictures are."""
+    if options.verify and (options.size is not None or options.styles or options.precision):
+        raise ConfigError("--verify takes a folder as it is: --size, --styles and --precision go with --out.")
     from stylebank.export import available
 
     available()
@@ -47,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
             result = verify(options.bank, options.verify, follow)
         else:
             sides = options.size or None
-            wanted = ExportRequest(options.bank, options.out, options.precision, sides, tuple(options.styles))
+            wanted = ExportRequest(
+                options.bank, options.out, options.precision or "float32", sides, tuple(options.styles)
+            )
             result = export(wanted, follow)
     print("\n".join(summary(result.comparisons, result.manifest)))
     styles, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6

@@ -22,11 +22,16 @@ class EncoderGraph(nn.Module):
 
     def __init__(self, model: StyleBank, dtype: torch.dtype) -> None:
         super().__init__()
-        self.encoder, self.dtype = exportable(model.encoder).to(dtype), dtype
+        self.layers, self.dtype = exportable(model.encoder.layers).to(dtype), dtype
+        self.margins, self.cut, self.stride = model.encoder.margins, model.encoder.cut, model.encoder.stride
 
     def forward(self, photo: Tensor) -> Tensor:
-        features: Tensor = self.encoder(photo.to(self.dtype))
-        return features
+        # As `Encoder` does, without asking whether there is anything to pad, which a graph for any size can't.
+        right, bottom = -photo.shape[3] % self.stride, -photo.shape[2] % self.stride
+        before, after = self.margins
+        padded = F.pad(photo.to(self.dtype), (before, after + right, before, after + bottom), mode="reflect")
+        features: Tensor = self.layers(padded * 4 - 2)
+        return features[:, :, self.cut : features.shape[2] - self.cut, self.cut : features.shape[3] - self.cut]
 
 
 class NoiseGraph(nn.Module):
@@ -96,7 +101,7 @@ class RegionsGraph(nn.Module):
     ) -> Tensor:
         seen = reflected(self.inputs(features, noise), self.reach)
         every = F.conv2d(seen, kernels.flatten(0, 1), biases.flatten())  # (B, R x C, h, w)
-        out = (every.unflatten(1, (kernels.shape[0], kernels.shape[1])) * maps[:, None]).sum(1)
+        out: Tensor = (every.unflatten(1, (kernels.shape[0], kernels.shape[1])) * maps[:, None]).sum(1)
         return out + features * (identities[:, None, None] * maps).sum(0) * self.scale
 
 

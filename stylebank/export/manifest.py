@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stylebank.errors import ExportError
 from stylebank.files import sha256_of
@@ -24,6 +24,7 @@ def _inside(path: str) -> str:
     return path
 
 
+Side = Annotated[int, Field(ge=16, le=99_999)]
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
@@ -74,7 +75,7 @@ class ExportManifest(_Part):
     """Version of the program that wrote it."""
     precision: Precision
     opset: int
-    size: list[int] | None
+    size: tuple[Side, Side] | None
     """[height, width] of all pictures, or null for any size from `smallest` up."""
     smallest: int
     multiple: int
@@ -90,7 +91,7 @@ class ExportManifest(_Part):
     models: dict[str, ModelRecord]
     picture: ModelRecord
     """What all models of single styles are like; their files are those of `styles`."""
-    styles: list[StyleFiles]
+    styles: Annotated[list[StyleFiles], Field(min_length=1)]
     files: dict[Inside, FileRecord]
 
 

@@ -93,7 +93,7 @@ class _Case(NamedTuple):
 
 def _cases(manifest: ExportManifest) -> Iterator[_Case]:
     """Every style by its model and by its kernel, mixtures and regions; those that are alike at all sizes once."""
-    sizes = [(manifest.size[0], manifest.size[1])] if manifest.size else SIZES
+    sizes = [manifest.size] if manifest.size else SIZES
     photos = [pictures(size, 1 if manifest.size or i % 2 == 0 else 2) for i, size in enumerate(sizes)]
     one = photos[1:2] or photos
     names = [style.name for style in manifest.styles]

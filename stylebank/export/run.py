@@ -166,7 +166,7 @@ def _write_manifest(
         stylebank=__version__,
         precision=request.precision,
         opset=OPSET,
-        size=list(request.size) if request.size else None,
+        size=request.size,
         smallest=MIN_SIDE,
         multiple=bank.model.stride,
         channels=architecture.model.channels[2],
