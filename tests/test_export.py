@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from stylebank.network.noise import smooth_noise
 from stylebank.shipped import DEFAULT_BANK
 
 LEVEL = 1 / 255
+WEB = Path(__file__).parent / "web"
 NAMES = ("encoder", "waves", "dots")  # one of them like a part of the network
 
 
@@ -89,7 +91,7 @@ def test_mixtures_strength_and_seeds(folders: Path, name: str) -> None:
 def test_masks(folders: Path) -> None:
     photo, exported = pictures((45, 70)), opened(folders / "noisy32")
     stylizer = Stylizer.load(folders / "noisy", "cpu", "float32")
-    mask = np.zeros((45, 70), np.float32)
+    mask = torch.zeros(45, 70)
     mask[10:, 20:50] = 0.8
     features = exported.encode(photo.numpy())
     recipe = stylizer.recipe("dots", masks={"encoder": mask})
@@ -133,6 +135,21 @@ def test_the_examples_of_the_folder_s_readme_run(
             with Image.open("picture.png") as picture:
                 assert picture.size == (41, 50)
             Path("picture.png").unlink()
+
+
+@pytest.mark.skipif(
+    not shutil.which("node") or not (WEB / "node_modules" / "onnxruntime-web").is_dir(),
+    reason="needs Node, and npm install --prefix tests/web",
+)
+@pytest.mark.parametrize(("name", "style"), [("plain32", "dots"), ("noisy32", "dots"), ("noisy16", "waves")])
+def test_javascript_makes_the_same_pictures(folders: Path, tmp_path: Path, name: str, style: str) -> None:
+    photo, model = pictures((26, 37)).numpy(), folders / name / "styles" / f"{style}.onnx"
+    photo.tofile(tmp_path / "in")
+    sizes = map(str, photo.shape[2:])
+    subprocess.run(["node", WEB / "run.mjs", model, tmp_path / "in", tmp_path / "out", *sizes], check=True)
+    found = np.fromfile(tmp_path / "out", np.float32).reshape(photo.shape)
+    expected = opened(folders / name).picture(style, photo)
+    assert nearly(found, torch.from_numpy(expected), 1.0 if name == "noisy16" else 0.01)
 
 
 # --------------------------------------------------------------------------------------- nothing overflows in float16
