@@ -54,6 +54,10 @@ class TrainingError(StyleBankError):
     """Training cannot start or cannot go on."""
 
 
+class ExportError(StyleBankError):
+    """A bank cannot be exported, or an exported folder is damaged or computes something else than its bank."""
+
+
 class MissingExtraError(StyleBankError):
     """An optional dependency is not installed; the text names the extra to install."""
 

@@ -16,7 +16,7 @@ LAYERS = (
     ("sweeps", "doctor"),
     ("training",),
     ("evaluation",),
-    ("films", "regions", "optimize"),
+    ("films", "regions", "optimize", "export"),
     ("inference",),
     ("bank",),
     ("losses",),

@@ -17,7 +17,7 @@ from torch import Tensor
 from stylebank.bank.io import save_bank
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import Architecture, Config, ModelConfig, dump_config, load_config, parse_overrides
+from stylebank.config import Architecture, BankConfig, Config, ModelConfig, dump_config, load_config, parse_overrides
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
 from stylebank.training.hooks import Hooks
@@ -69,10 +69,10 @@ def paint(folder: Path, *names: str, size: tuple[int, int] = (48, 40)) -> Path:
     return folder
 
 
-def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0") -> Path:
+def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0", **form: Any) -> Path:
     """An untrained bank whose styles look different from each other."""
     torch.manual_seed(seed)
-    model = StyleBank(Architecture(model=ModelConfig(channels=CHANNELS)), names)
+    model = StyleBank(Architecture(model=ModelConfig(channels=CHANNELS), bank=BankConfig(**form)), names)
     for module in model.filters:
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.3)

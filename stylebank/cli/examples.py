@@ -28,6 +28,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bank remove": ("stylebank bank remove runs/mine the_scream --out banks/fewer",),
     "bank pack": ("stylebank bank pack runs/mine --out banks/small --licence CC0-1.0",),
     "bank verify": ("stylebank bank verify runs/mine --content photos --styles paintings",),
+    "export": (
+        "stylebank export --out exported",
+        "stylebank export runs/mine --out phone --precision float16 --size 512 --styles the_scream",
+        "stylebank export runs/mine --verify phone",
+    ),
     "styles": ("stylebank styles", "stylebank styles --bank runs/mine"),
     "demo": ("stylebank demo --out outputs/demo",),
     "study": (

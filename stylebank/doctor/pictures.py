@@ -9,7 +9,7 @@ import torch
 
 from stylebank.doctor.finding import Off
 from stylebank.doctor.trial import STYLES, Trial, painting, picture
-from stylebank.films.stabilize import StabilizeMethod
+from stylebank.films.methods import StabilizeMethod
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import save_picture
 from stylebank.optimize.paintings import Painting

@@ -131,15 +131,9 @@ def mix(model: StyleBank, features: Tensor, inputs: Tensor, weights: StyleWeight
     are not linear: there the outputs are summed.
     """
     filters = {name: model.filters[model.names.index(name)] for name in weights if name != IDENTITY}
+    weights = balanced(weights, model.identity_gain)
     identity = weights.get(IDENTITY, 0.0)
     shares = [weights[name] for name in filters]
-    if filters and identity:
-        # Filters come out many times larger than the features: unequal, the larger would win at every strength. Both
-        # are brought to a size that goes from the one's to the other's (geometrically) as the strength goes up.
-        size = sum(map(abs, shares))  # raw weights may be negative, and cancel
-        strength = size / (size + abs(identity))
-        identity *= model.identity_gain**strength
-        shares = [share * model.identity_gain ** (strength - 1) for share in shares]
     parts = [features * identity] if identity or not filters else []
     if model.architecture.bank.depth == 1 and len(filters) > 1:
         parts.append(_summed(inputs, list(filters.values()), shares))
@@ -147,6 +141,25 @@ def mix(model: StyleBank, features: Tensor, inputs: Tensor, weights: StyleWeight
         parts += [module(inputs) * share for module, share in zip(filters.values(), shares, strict=True)]
     total: Tensor = sum(parts[1:], start=parts[0])
     return total
+
+
+def balanced(weights: StyleWeights, gain: float) -> dict[str, float]:
+    """Weights as they are multiplied with the filters' outputs, and with the features (`identity`).
+
+    Filters come out many times larger than the features: unequal, the larger would win at every strength. Both are
+    brought to a size that goes from the one's to the other's (geometrically) as the strength goes up.
+
+    Args:
+        gain: `StyleBank.identity_gain`.
+    """
+    identity = weights.get(IDENTITY, 0.0)
+    shares = {name: weight for name, weight in weights.items() if name != IDENTITY}
+    if not shares or not identity:
+        return dict(weights)
+    size = sum(map(abs, shares.values()))  # raw weights may be negative, and cancel
+    strength = size / (size + abs(identity))
+    made = {name: share * gain ** (strength - 1) for name, share in shares.items()}
+    return {**made, IDENTITY: identity * gain**strength}
 
 
 @torch.inference_mode()

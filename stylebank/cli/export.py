@@ -1,0 +1,71 @@
+"""Write a bank as ONNX models for other programs, and prove that they make the same pictures."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from stylebank.cli.arguments import BANK_HELP
+from stylebank.cli.bars import Bars
+from stylebank.errors import ConfigError
+from stylebank.shipped import DEFAULT_BANK
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("bank", nargs="?", type=Path, default=DEFAULT_BANK, help=BANK_HELP)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
+    what.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
+    parser.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
+    parser.add_argument(
+        "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32"
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="N|WxH|dynamic",
+        help="sides of all pictures in pixels; dynamic, the default, is any size from 16 up",
+    )
+    parser.add_argument("--styles", nargs="+", default=[], metavar="NAME", help="which styles; else all")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exports or verifies, and prints how near the pictures are."""
+    if options.verify and (options.size is not None or options.styles or options.precision):
+        raise ConfigError("--verify takes a folder as it is: --size, --styles and --precision go with --out.")
+    from stylebank.export import available
+
+    available()
+    from stylebank.export.parity import summary
+    from stylebank.export.run import ExportRequest, export, verify
+
+    with Bars(dynamic_ncols=True) as bars:
+
+        def follow(what: str, done: int, total: int) -> None:
+            bars.show(done, total, name=what)
+
+        if options.verify:
+            result = verify(options.bank, options.verify, follow)
+        else:
+            sides = options.size or None
+            wanted = ExportRequest(
+                options.bank, options.out, options.precision or "float32", sides, tuple(options.styles)
+            )
+            result = export(wanted, follow)
+    print("\n".join(summary(result.comparisons, result.manifest)))
+    styles, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6
+    done = "agrees with its bank" if options.verify else "written"
+    print(f"{result.folder}: {styles} style(s), {result.manifest.precision}, {megabytes:.1f} MB, {done}.")
+    return 0
+
+
+def _size(text: str) -> tuple[int, int] | tuple[()]:
+    """(H, W); nothing for any size."""
+    if text == "dynamic":
+        return ()
+    match = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text} is not a side in pixels, WIDTHxHEIGHT, or dynamic")
+    return int(match[2] or match[1]), int(match[1])

@@ -1,0 +1,122 @@
+"""The network's layers as an exporter wants them: plain operations, and norms in float32 whatever the precision.
+
+float16 holds nothing above 65,504. A filter's outputs are many times larger than its inputs, so they are carried at
+`scale` times their size (kernel and bias are multiplied by it) from the filter to the first norm behind it. There it
+drops out: a norm divides by the size of what it gets, so that it is enough to multiply the bias before it by `scale`
+and its epsilon by `scale` squared. Nothing else changes, and with a power of two nothing is rounded by it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d, ResidualBlock
+from stylebank.network.model import Decoder
+
+
+class PaddedConv(nn.Module):
+    """`ReflectConv2d` as one Pad (mode reflect, explicit pads) and one Conv (no pads)."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.stride, self.reach = conv.stride[0], conv.kernel_size[0] // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(reflected(x, self.reach), self.weight, self.bias, self.stride)
+
+
+class FlatPixelNorm(nn.Module):
+    """`PixelNorm` written out."""
+
+    def __init__(self, norm: PixelNorm) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        self.weight, self.bias = (nn.Parameter(each[:, None, None]) for each in (norm.weight, norm.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        scale = torch.rsqrt((wide * wide).mean(1, keepdim=True) + self.eps)
+        return (wide * scale * self.weight.float() + self.bias.float()).to(x.dtype)
+
+
+class FlatInstanceNorm(nn.Module):
+    """`InstanceNorm` written out; the mean of squares is that of differences, as squares of float32 cancel."""
+
+    def __init__(self, norm: InstanceNorm) -> None:
+        super().__init__()
+        self.eps, self.affine = norm.eps, norm.weight is not None
+        if norm.weight is not None and norm.bias is not None:
+            self.weight, self.bias = (nn.Parameter(each[:, None, None]) for each in (norm.weight, norm.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        centered = wide - wide.mean((2, 3), keepdim=True)
+        out = centered * torch.rsqrt((centered * centered).mean((2, 3), keepdim=True) + self.eps)
+        if self.affine:
+            out = out * self.weight.float() + self.bias.float()
+        return out.to(x.dtype)
+
+
+class FlatUpsample(nn.Module):
+    """`NearestUpsample` without its bookkeeping."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def reflected(x: Tensor, reach: int) -> Tensor:
+    """(B, C, H, W) with `reach` pixels more on every side, as in a mirror at the outermost pixels' middle."""
+    return F.pad(x, [reach] * 4, mode="reflect") if reach else x
+
+
+def exportable(module: nn.Module) -> nn.Module:
+    """A copy of a part of the network, made of the layers above."""
+    return _replaced(copy.deepcopy(module).eval().requires_grad_(False)).requires_grad_(False)
+
+
+def _replaced(module: nn.Module) -> nn.Module:
+    if isinstance(module, ReflectConv2d):
+        return PaddedConv(module)
+    if isinstance(module, PixelNorm):
+        return FlatPixelNorm(module)
+    if isinstance(module, InstanceNorm):
+        return FlatInstanceNorm(module)
+    if isinstance(module, NearestUpsample):
+        return FlatUpsample()
+    for name, inner in module.named_children():
+        setattr(module, name, _replaced(inner))
+    return module
+
+
+@torch.no_grad()
+def scaled_decoder(decoder: Decoder, scale: float) -> nn.Module:
+    """An exportable decoder that takes features which are `scale` times as large, for the same pictures.
+
+    Between the residual blocks features stay as small as they came; see the top of this file.
+    """
+    made = cast(Decoder, exportable(decoder))
+    for block in made.blocks:
+        assert isinstance(block, ResidualBlock)
+        first, *last = block.layers
+        _take_scaled([*cast(nn.Sequential, first)], scale)
+        for parameter in last[-1].parameters():  # of the norm, or of the convolution where there is none
+            parameter.mul_(scale)
+    _take_scaled([*cast(nn.Sequential, made.layers[1])], scale)
+    return made
+
+
+def _take_scaled(block: list[nn.Module], scale: float) -> None:
+    """Lets a block (convolution, perhaps a norm, ReLU) take inputs `scale` times as large."""
+    conv, after = cast(PaddedConv, block[0]), block[1]
+    if isinstance(after, FlatPixelNorm | FlatInstanceNorm):
+        after.eps *= scale * scale
+        if conv.bias is not None:
+            conv.bias.mul_(scale)
+    else:
+        conv.weight.div_(scale)

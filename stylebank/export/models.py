@@ -1,0 +1,134 @@
+"""The models of a folder, one after the other: what goes in, what comes out, and what the axes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import onnx
+import torch
+from torch import nn
+
+from stylebank.export.graphs import (
+    ApplyGraph,
+    DecoderGraph,
+    EncoderGraph,
+    NoiseGraph,
+    PictureGraph,
+    RegionsGraph,
+    scaled_filter,
+)
+from stylebank.export.onnx_file import Port, to_onnx, with_weights
+from stylebank.network.model import StyleBank
+
+_PHOTO = "RGB, 0 to 1"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a bank is exported as."""
+
+    model: StyleBank
+    dtype: torch.dtype
+    scale: float
+    size: tuple[int, int] | None
+    """(H, W) of all pictures, or None for any."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether a filter is one kernel, which can be an input and be mixed."""
+        return self.model.architecture.bank.depth == 1
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """Every input and output by its name."""
+        c, z = self.model.architecture.model.channels[2], self.model.architecture.bank.noise_channels
+        k, any_size = self.model.architecture.bank.kernel_size, self.size is None
+        count, (height, width) = (2, (66, 93)) if self.size is None else (1, self.size)
+        rows, columns = -(-height // 4), -(-width // 4)
+        pixels = {0: "batch", 2: "height", 3: "width"} if any_size else {}
+        places = {0: "batch", 2: "rows", 3: "columns"} if any_size else {}
+        decoded = {0: "batch", 2: "4 * rows", 3: "4 * columns"} if any_size else {}
+        filters = 3
+        features = torch.rand(count, c, rows, columns).to(self.dtype)
+
+        def plain(*shape: int) -> torch.Tensor:
+            return torch.rand(*shape).to(self.dtype)
+
+        made = (
+            Port("photo", torch.rand(count, 3, height, width), pixels, _PHOTO),
+            Port("picture", torch.rand(count, 3, height, width), pixels, _PHOTO),
+            Port("decoded", torch.rand(count, 3, 4 * rows, 4 * columns), decoded, f"{_PHOTO}; to be cut"),
+            Port("features", features, places, "of the encoder"),
+            Port("fused", features.clone(), places, "of the filters, for the decoder"),
+            Port("noise", plain(1, z, rows, columns), {2: "rows", 3: "columns"} if any_size else {}, "of noise.onnx"),
+            Port("seed", torch.tensor([5]), {}, "0 to 4294967295; the same gives the same strokes"),
+            Port("kernel", plain(c, c + z, k, k), {}, "of a style, or a weighted sum of several"),
+            Port("bias", plain(c), {}, "of a style, or a weighted sum of several"),
+            Port("identity", plain(1), {}, "weight of the features themselves; 0 for a style alone"),
+            Port("kernels", plain(filters, c, c + z, k, k), {0: "filters"}, "one of each region"),
+            Port("biases", plain(filters, c), {0: "filters"}, "one of each region"),
+            Port("identities", plain(filters), {0: "filters"}, "one of each region"),
+            Port(
+                "maps",
+                plain(filters, rows, columns),
+                {0: "filters", **({1: "rows", 2: "columns"} if any_size else {})},
+                "share of each region at each place; they sum to 1",
+            ),
+        )
+        return {port.name: port for port in made}
+
+    def wiring(self) -> dict[str, tuple[tuple[str, ...], str, str]]:
+        """Shared model -> inputs, output, and what it does."""
+        noisy = bool(self.model.architecture.bank.noise_channels)
+        beside = ("noise",) if noisy else ()
+        parts: dict[str, tuple[tuple[str, ...], str, str]]
+        parts = {"encoder": (("photo",), "features", "Encodes a photograph once for any number of styles.")}
+        if self.linear:
+            if noisy:
+                parts["noise"] = (("features", "seed"), "noise", "Smooth noise of the features' size.")
+            one, several = ("features", "kernel", "bias", "identity"), ("kernels", "biases", "identities", "maps")
+            parts["apply"] = ((*one, *beside), "fused", "A style, or a mixture, applied to features.")
+            parts["regions"] = (("features", *several, *beside), "fused", "A style or mixture for every region.")
+        parts["decoder"] = (("fused",), "decoded", "Makes a picture of features.")
+        return parts
+
+    def shared(self, about: Mapping[str, str]) -> Iterator[tuple[str, onnx.ModelProto]]:
+        """The models that all styles have in common, by name."""
+        for name, (inputs, output, does) in self.wiring().items():
+            ports = [self.ports[each] for each in inputs]
+            yield name, to_onnx(self._graph(name), ports, self.ports[output], self._about(name, does, about))
+
+    def pictures(self, styles: Mapping[str, str], about: Mapping[str, str]) -> Iterator[tuple[str, onnx.ModelProto]]:
+        """A whole model of every style: name -> title. All are the first one with other weights where that works."""
+        first: onnx.ModelProto | None = None
+        for name, title in styles.items():
+            said = self._about(name, f"Photograph in, picture out, in the style {title or name}.", about)
+            weights = scaled_filter(self.model, name, self.scale).to(self.dtype).state_dict()
+            if first is not None:
+                try:
+                    yield name, with_weights(first, {f"filter.{key}": each for key, each in weights.items()}, said)
+                    continue
+                except KeyError:
+                    pass
+            graph = PictureGraph(self.model, name, self.dtype, self.scale)
+            first = to_onnx(graph, [self.ports["photo"]], self.ports["picture"], said)
+            yield name, first
+
+    def kernel(self, style: str) -> list[torch.Tensor]:
+        """Kernel (C, C + Z, k, k) and bias (C,) of a linear filter, multiplied by `scale`."""
+        return [*scaled_filter(self.model, style, self.scale).parameters()]
+
+    def _graph(self, name: str) -> nn.Module:
+        made: dict[str, nn.Module] = {
+            "encoder": EncoderGraph(self.model, self.dtype),
+            "noise": NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype),
+            "apply": ApplyGraph(self.model, self.scale),
+            "regions": RegionsGraph(self.model, self.scale),
+            "decoder": DecoderGraph(self.model, self.dtype, self.scale),
+        }
+        return made[name]
+
+    def _about(self, name: str, does: str, about: Mapping[str, str]) -> dict[str, str]:
+        return {"name": name, "description": does, **about}

@@ -1,0 +1,348 @@
+"""Exported folders: they compute what the bank computes, say what they are, and are refused when they don't."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import refused
+from PIL import Image
+from tiny import CHANNELS, fail, run, succeed, write_bank
+
+from stylebank.bank.io import load_bank
+from stylebank.config import LARGEST_SEED, Architecture, ModelConfig
+from stylebank.errors import ExportError
+from stylebank.export import models, parity
+from stylebank.export.graphs import PictureGraph
+from stylebank.export.layers import scaled_decoder
+from stylebank.export.manifest import read_export
+from stylebank.export.parity import pictures
+from stylebank.export.runtime import ExportedBank
+from stylebank.inference.blending import region_masks
+from stylebank.inference.stylizer import Stylizer
+from stylebank.network.model import StyleBank
+from stylebank.network.noise import smooth_noise
+from stylebank.shipped import DEFAULT_BANK
+
+LEVEL = 1 / 255
+WEB = Path(__file__).parent / "web"
+NAMES = ("encoder", "waves", "dots")  # one of them like a part of the network
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Banks `plain` and `noisy`, and what they were exported as: `plain32`, `noisy32` and, for one size, `noisy16`."""
+    folder = tmp_path_factory.mktemp("exports")
+    write_bank(folder / "plain", *NAMES)
+    write_bank(folder / "noisy", *NAMES, noise_channels=8)
+    for bank, options in {
+        "plain": ("--out", folder / "plain32"),
+        "noisy": ("--out", folder / "noisy32", "--styles", "dots", "encoder"),
+    }.items():
+        assert run("export", folder / bank, *options) == 0
+    options = ("--precision", "float16", "--size", "37x26", "--styles", "waves")
+    assert run("export", folder / "noisy", "--out", folder / "noisy16", *options) == 0
+    return folder
+
+
+def opened(folder: Path) -> ExportedBank:
+    return ExportedBank(folder, read_export(folder))
+
+
+def nearly(found: np.ndarray, expected: torch.Tensor, levels: float = 0.01) -> bool:
+    assert found.shape == tuple(expected.shape)
+    return bool(np.abs(found - expected.numpy()).max() < levels * LEVEL)
+
+
+# ------------------------------------------------------------------------------------------------- same pictures
+
+
+@pytest.mark.parametrize("name", ["plain", "noisy"])
+@pytest.mark.parametrize(("height", "width", "count"), [(16, 16, 1), (17, 50, 3), (98, 31, 1), (64, 64, 2)])
+def test_a_style_s_own_model_takes_any_size(folders: Path, name: str, height: int, width: int, count: int) -> None:
+    photo = pictures((height, width), count)
+    stylizer = Stylizer.load(folders / name, "cpu", "float32")
+    session = onnxruntime.InferenceSession(folders / f"{name}32" / "styles" / "dots.onnx")
+    [picture] = session.run(None, {"photo": photo.numpy()})
+    assert nearly(picture, stylizer.stylize(photo, "dots"))
+
+
+@pytest.mark.parametrize("name", ["plain", "noisy"])
+def test_mixtures_strength_and_seeds(folders: Path, name: str) -> None:
+    photo, exported = pictures((45, 70)), opened(folders / f"{name}32")
+    stylizer = Stylizer.load(folders / name, "cpu", "float32")
+    recipe = stylizer.recipe({"dots": 0.7, "encoder": 0.3}, alpha=0.8, seed=3)
+    fused = exported.apply(exported.encode(photo.numpy()), recipe.base, seed=3)
+    picture = exported.decode(fused, (45, 70))
+    assert nearly(picture, stylizer.stylize(photo, {"dots": 0.7, "encoder": 0.3}, alpha=0.8, seed=3))
+    if name == "noisy":
+        assert not nearly(picture, stylizer.stylize(photo, {"dots": 0.7, "encoder": 0.3}, alpha=0.8, seed=4), 0.1)
+
+
+def test_masks(folders: Path) -> None:
+    photo, exported = pictures((45, 70)), opened(folders / "noisy32")
+    stylizer = Stylizer.load(folders / "noisy", "cpu", "float32")
+    mask = torch.zeros(45, 70)
+    mask[10:, 20:50] = 0.8
+    features = exported.encode(photo.numpy())
+    recipe = stylizer.recipe("dots", masks={"encoder": mask})
+    weights = [*(region.weights for region in recipe.regions), recipe.base]
+    maps = region_masks(recipe, (features.shape[2], features.shape[3])).numpy()
+    picture = exported.decode(exported.apply_regions(features, weights, maps), (45, 70))
+    assert nearly(picture, stylizer.stylize(photo, "dots", masks={"encoder": mask}))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31, LARGEST_SEED])
+def test_noise_has_the_same_values(folders: Path, seed: int) -> None:
+    session = onnxruntime.InferenceSession(folders / "noisy32" / "noise.onnx")
+    features = np.zeros((2, CHANNELS[2], 37, 70), np.float32)
+    [found] = session.run(None, {"features": features, "seed": np.array([seed])})
+    expected = smooth_noise(8, [seed], range(37), range(70))
+    assert found.shape == tuple(expected.shape)
+    assert np.abs(found - expected.numpy()).max() < 1e-5
+
+
+def test_float16_of_one_size(folders: Path) -> None:
+    photo, exported = pictures((26, 37)), opened(folders / "noisy16")
+    expected = Stylizer.load(folders / "noisy", "cpu", "float32").stylize(photo, "waves")
+    assert nearly(exported.picture("waves", photo.numpy()), expected, levels=5)
+    assert exported.filters["waves"]["kernel"].dtype == np.float16
+    with refused(ExportError, "cannot be run"):
+        exported.picture("waves", pictures((16, 16)).numpy())
+
+
+def test_the_examples_of_the_folder_s_readme_run(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("plain32", "noisy32"):
+        folder = tmp_path / name
+        shutil.copytree(folders / name, folder)
+        monkeypatch.chdir(folder)
+        Image.fromarray((pictures((50, 41))[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)).save("photo.jpg")
+        blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.S)
+        assert len(blocks) == 2
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), {})
+            with Image.open("picture.png") as picture:
+                assert picture.size == (41, 50)
+            Path("picture.png").unlink()
+
+
+@pytest.mark.skipif(
+    not shutil.which("node") or not (WEB / "node_modules" / "onnxruntime-web").is_dir(),
+    reason="needs Node, and npm install --prefix tests/web",
+)
+@pytest.mark.parametrize(("name", "style"), [("plain32", "dots"), ("noisy32", "dots"), ("noisy16", "waves")])
+def test_javascript_makes_the_same_pictures(folders: Path, tmp_path: Path, name: str, style: str) -> None:
+    photo, model = pictures((26, 37)).numpy(), folders / name / "styles" / f"{style}.onnx"
+    photo.tofile(tmp_path / "in")
+    sizes = map(str, photo.shape[2:])
+    subprocess.run(["node", WEB / "run.mjs", model, tmp_path / "in", tmp_path / "out", *sizes], check=True)
+    found = np.fromfile(tmp_path / "out", np.float32).reshape(photo.shape)
+    expected = opened(folders / name).picture(style, photo)
+    assert nearly(found, torch.from_numpy(expected), 1.0 if name == "noisy16" else 0.01)
+
+
+# --------------------------------------------------------------------------------------- nothing overflows in float16
+
+
+@pytest.mark.parametrize("norm", ["pixel", "instance", "none"])
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_scaled_decoder_makes_the_same_of_scaled_features(norm: str, blocks: int) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(channels=CHANNELS, norm=norm, residual_blocks=blocks)  # type: ignore[arg-type]
+    model = StyleBank(Architecture(model=config)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    features = torch.randn(1, CHANNELS[2], 6, 7) * 100
+    with torch.no_grad():
+        expected, found = model.decoder(features), scaled_decoder(model.decoder, 1 / 64)(features / 64)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_filters_that_overflow_float16_are_scaled(tmp_path: Path) -> None:
+    """In float16 itself, which ONNX Runtime computes in float32 on processors."""
+    model = load_bank(write_bank(tmp_path / "bank", "one")).model.requires_grad_(False)
+    for parameter in model.filters.parameters():
+        parameter.mul_(20_000)
+    photo = pictures((32, 32))
+    expected = model.stylize(photo, [0]).clamp(0, 1)
+    scaled = PictureGraph(model, "one", torch.float16, 2.0**-14)(photo)
+    assert (scaled - expected).abs().mean() < LEVEL
+    with torch.no_grad():
+        plain = PictureGraph(model, "one", torch.float16, 1.0)(photo)
+    assert not (plain - expected).abs().mean() < LEVEL
+
+
+# ------------------------------------------------------------------------------------------------- what it says
+
+
+def test_the_command_says_how_near_it_is(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = succeed(capsys, "export", folders / "plain", "--verify", folders / "plain32")
+    for what in ("its own model, 3 styles", "kernel, 3 styles", "mixture", "regions", "identity", "agrees"):
+        assert what in said
+    assert "16x16 93x67" in said
+
+
+def test_models_describe_themselves(folders: Path) -> None:
+    manifest = json.loads((folders / "noisy32" / "manifest.json").read_text("utf-8"))
+    assert manifest["noise_channels"] == 8
+    assert [style["name"] for style in manifest["styles"]] == ["dots", "encoder"]
+    for file in (folders / "noisy32").rglob("*.onnx"):
+        model = onnx.load(file)
+        record = manifest["models"].get(file.stem) if file.parent.name == "noisy32" else manifest["picture"]
+        assert [(each.domain, each.version) for each in model.opset_import if each.domain == ""] == [("", 18)]
+        for record_of, values in (("inputs", model.graph.input), ("outputs", model.graph.output)):
+            shapes = {
+                value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+                for value in values
+            }
+            assert shapes == {port["name"]: port["shape"] for port in record[record_of]}
+        said = {each.key: each.value for each in model.metadata_props}
+        assert said["licence"] == "CC0-1.0"
+        assert said["autoencoder_sha256"] == manifest["autoencoder_sha256"]
+        assert model.producer_name == "stylebank"
+        assert model.doc_string
+
+
+def test_models_hold_nothing_of_the_machine_and_pads_are_explicit(folders: Path) -> None:
+    for file in folders.rglob("*.onnx"):
+        data = file.read_bytes()
+        for word in (b"site-packages", str(Path(__file__).parents[1]).encode(), b"stack_trace", b"PythonMod"):
+            assert word not in data
+        for node in onnx.load_from_string(data).graph.node:
+            attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+            if node.op_type == "Conv":
+                assert attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
+                assert not any(attributes.get("pads", [0]))
+            if node.op_type == "Pad":
+                assert attributes["mode"] == b"reflect"
+            assert node.domain == ""
+            assert node.op_type not in ("BitShift", "If", "Loop")
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+def test_a_model_that_differs_is_not_kept(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = models.scaled_filter
+
+    def wrong(model: StyleBank, style: str, scale: float) -> torch.nn.Module:
+        return real(model, style, scale * 1.5)
+
+    monkeypatch.setattr(models, "scaled_filter", wrong)
+    out = tmp_path / "made" / "out"
+    fail(capsys, "export", folders / "plain", "--out", out, "--styles", "dots", mentions=["differ", "dots, ", "of 255"])
+    assert not list(out.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("mean", "largest", "good"), [(0.4, 3.0, True), (0.6, 3.0, False), (float("nan"), float("nan"), False)]
+)
+def test_limits_of_float16(mean: float, largest: float, good: bool) -> None:
+    found = [parity.Comparison("mixture", (16, 16), mean, largest)]
+    if good:
+        parity.check(found, "float16")
+    else:
+        with refused(ExportError, "mixture", "mean 0.5"):
+            parity.check(found, "float16")
+
+
+def test_broken_folders(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(folders / "plain32", whole)
+    text = (whole / "manifest.json").read_text("utf-8")
+
+    def verify(*mentions: object) -> None:
+        fail(capsys, "export", folders / "plain", "--verify", whole, mentions=mentions)
+
+    model = (whole / "apply.onnx").read_bytes()
+    (whole / "apply.onnx").write_bytes(model[:-1] + bytes([model[-1] ^ 1]))
+    verify("apply.onnx", "changed or damaged")
+    (whole / "apply.onnx").unlink()
+    verify("apply.onnx", "missing")
+    (whole / "apply.onnx").write_bytes(model)
+    for broken, mention in (
+        ("{", "damaged"),
+        (text.replace('"format": 1', '"format": 7'), "format 7"),
+        (text.replace('"apply.onnx"', '"../apply.onnx"'), "within the folder"),
+        (text.replace('"precision": "float32"', '"precision": "int3"'), "precision"),
+        (text.replace('"noise_channels": 0', '"noise_channels": 4'), "cannot be"),
+    ):
+        (whole / "manifest.json").write_text(broken, "utf-8")
+        verify(mention)
+    (whole / "manifest.json").unlink()
+    verify("no exported bank")
+
+
+def test_models_that_are_none(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "plain32", tmp_path / "copy")
+    exported = opened(tmp_path / "copy")
+    (tmp_path / "copy" / "encoder.onnx").write_bytes(b"nothing")
+    with refused(ExportError, "encoder.onnx", "ONNX Runtime"):
+        exported.encode(np.zeros((1, 3, 16, 16), np.float32))
+
+
+def test_a_folder_of_another_bank(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = write_bank(tmp_path / "other", "dots", seed=1)
+    fail(capsys, "export", other, "--verify", folders / "plain32", mentions=["auto-encoder"])
+
+
+def test_requests_that_cannot_be(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank, out = folders / "plain", tmp_path / "out"
+    fail(capsys, "export", bank, "--out", out, "--styles", "dot", mentions=["no style 'dot'", "'dots'?"])
+    fail(capsys, "export", bank, "--out", out, "--size", "15", mentions=["15x15", "16 pixels"])
+    fail(capsys, "export", bank, "--out", folders / "plain32", mentions=["exists"])
+    fail(capsys, "export", bank, "--verify", out, mentions=["no exported bank"])
+    fail(capsys, "export", bank, "--verify", folders / "plain32", "--size", "20", mentions=["--size"])
+    fail(capsys, "export", tmp_path / "nothing", "--out", out, mentions=["is not a bank"])
+    fail(capsys, "export", write_bank(tmp_path / "empty"), "--out", out, mentions=["no styles"])
+    for options in (("--size", "big"), ("--size", "16x"), ()):
+        with pytest.raises(SystemExit) as caught:
+            run("export", bank, *(("--out", out) if options else ()), *options)
+        assert caught.value.code == 2
+    capsys.readouterr()
+    assert not out.exists()
+
+
+def test_the_extra_is_asked_for_before_any_work(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    needed = "onnxscript, onnxruntime: pip install '.[export]'"
+    fail(capsys, "export", folders / "plain", "--out", tmp_path / "out", mentions=[needed])
+    assert not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------------------------------------- other forms
+
+
+def test_deeper_filters_and_instance_norm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Filters of several layers are no input, so there is a model for each style alone."""
+    bank = write_bank(tmp_path / "bank", "one", "two", depth=2, width=8, norm="instance")
+    said = succeed(capsys, "export", bank, "--out", tmp_path / "out")
+    assert "its own model, 2 styles" in said
+    assert "kernel" not in said
+    assert sorted(file.name for file in (tmp_path / "out").rglob("*.onnx")) == [
+        *("decoder.onnx", "encoder.onnx", "one.onnx", "two.onnx")
+    ]
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+@pytest.mark.real_weights
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_shipped_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str) -> None:
+    said = succeed(capsys, "export", DEFAULT_BANK, "--out", tmp_path / "out", "--precision", precision)
+    assert "its own model, 14 styles" in said
