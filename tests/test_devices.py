@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,7 +25,11 @@ from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe, Region, region_masks
+from stylebank.losses import vgg
 from stylebank.losses.terms import Made, StyleLoss
+from stylebank.losses.vgg import EdgeConv2d, in_pieces_repeated
+from stylebank.network import layers
+from stylebank.network.layers import ReflectConv2d, in_pieces_reflected
 from stylebank.network.model import StyleBank
 from stylebank.optimize import picture as optimization
 from stylebank.optimize.presets import find_preset
@@ -302,3 +308,65 @@ def test_lists_go_to_a_gpu_without_waiting_for_it() -> None:
 def test_on_the_processor_a_list_is_a_tensor() -> None:
     assert torch.equal(sent([2, 0, 1], CPU), torch.tensor([2, 0, 1]))
     assert sent([], CPU).dtype == torch.int64
+
+
+# ------------------------------------------------------------------------------------------------------ padding
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [0, 1, 4])
+def test_reflection_put_together_of_slices_is_the_same(width: int, dtype: torch.dtype) -> None:
+    assert_same_padding(lambda x: in_pieces_reflected(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_repetition_put_together_of_slices_is_the_same(dtype: torch.dtype) -> None:
+    assert_same_padding(in_pieces_repeated, lambda x: F.pad(x, [1] * 4, mode="replicate"), dtype)
+
+
+Padding = Callable[[torch.Tensor], torch.Tensor]
+
+
+def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype) -> None:
+    """Bit by bit, the gradient to rounding, and in channels-last order."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 8, 9, 7, generator=generator).to(dtype, memory_format=torch.channels_last)
+    outputs, gradients = [], []
+    for padding in (pieces, whole):
+        x = values.clone().requires_grad_(True)
+        outputs.append(padding(x))
+        weights = torch.randn(outputs[-1].shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+        (outputs[-1] * weights).sum().backward()
+        assert x.grad is not None
+        gradients.append(x.grad.float())
+    assert torch.equal(*outputs)
+    assert outputs[0].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-5 if dtype == torch.float32 else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "pieces"),
+    [
+        (ReflectConv2d(4, 6, 5), layers, "in_pieces_reflected"),
+        (EdgeConv2d(4, 6, 3), vgg, "in_pieces_repeated"),
+    ],
+)
+def test_convolutions_are_padded_in_pieces_on_cuda_only(
+    layer: torch.nn.Conv2d, module: ModuleType, pieces: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    side = 8 + layer.kernel_size[0]
+
+    def note(x: torch.Tensor, *_: int) -> torch.Tensor:
+        called.append(x.device.type)
+        return torch.empty(1, 4, side, side, device="cuda")
+
+    monkeypatch.setattr(module, pieces, note)
+    layer(torch.zeros(1, 4, 9, 9))
+    assert called == []
+    with FakeTensorMode():
+        weights = {name: torch.empty(value.shape, device="cuda") for name, value in layer.named_parameters()}
+        x = torch.empty(1, 4, 9, 9, device="cuda")
+        with torch.no_grad():
+            assert torch.func.functional_call(layer, weights, x).shape == (1, 6, 9, 9)
+    assert called == ["cuda"]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.training.optimizer import KernelMuon, Optimizer, adam, load_state, make_optimizer
+from stylebank.training.stacked_muon import StackedMuon
 
 LR = 0.01
 
@@ -115,3 +116,27 @@ def test_parameters_of_one_kind_only(chosen: list[int]) -> None:
     run(module, KernelMuon([parameters[i] for i in chosen], LR), range(1))
     for i, (a, b) in enumerate(zip(copies(module), before, strict=True)):
         assert torch.equal(a, b) == (i not in chosen)
+
+
+@pytest.mark.parametrize("shapes", [[(16, 144)], [(48, 16)], [(32, 288), (32, 288), (24, 216), (128, 32), (32, 288)]])
+def test_stacked_matrices_make_the_steps_of_single_ones(shapes: list[tuple[int, int]]) -> None:
+    """Bit by bit, some matrices without a gradient in some steps; and each takes up the other's state."""
+    start = [torch.randn(shape, generator=torch.Generator().manual_seed(i)) for i, shape in enumerate(shapes)]
+    matrices = [[nn.Parameter(matrix.clone()) for matrix in start] for _ in range(2)]
+    optimizers = [
+        kind(own, 0.02, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        for kind, own in zip((torch.optim.Muon, StackedMuon), matrices, strict=True)
+    ]
+    generator = torch.Generator().manual_seed(9)
+    for step in range(4):
+        for i, (one, other) in enumerate(zip(*matrices, strict=True)):
+            gradient = torch.randn(one.shape, generator=generator)
+            one.grad, other.grad = (None, None) if i and (i + step) % 3 == 0 else (gradient, gradient.clone())
+        for optimizer in optimizers:
+            optimizer.step()
+        for one, other in zip(*matrices, strict=True):
+            assert torch.equal(one, other)
+        states = [optimizer.state_dict() for optimizer in optimizers]
+        for optimizer, state in zip(optimizers, reversed(states), strict=True):
+            optimizer.load_state_dict(state)
+    assert not torch.equal(matrices[0][0], start[0])

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.errors import ConfigError
+from stylebank.network.layers import reflected
 from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
 
@@ -186,5 +187,4 @@ def _summed(inputs: Tensor, filters: Sequence[nn.Module], weights: Sequence[floa
     kernel, bias = (
         torch.stack([weight * state[i] for weight, state in zip(weights, states, strict=True)]).sum(0) for i in (0, 1)
     )
-    padding = [kernel.shape[-1] // 2] * 4
-    return F.conv2d(F.pad(inputs, padding, mode="reflect"), kernel, bias)
+    return F.conv2d(reflected(inputs, kernel.shape[-1] // 2), kernel, bias)

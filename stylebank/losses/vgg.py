@@ -33,13 +33,19 @@ def layer_names(network: Network) -> list[str]:
     return names
 
 
+def in_pieces_repeated(x: Tensor) -> Tensor:
+    """A tensor (B, C, H, W) with its outermost pixels once more on every side."""
+    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    return torch.cat([x[..., :1], x, x[..., -1:]], 3)
+
+
 class EdgeConv2d(nn.Conv2d):
     """A 3x3 convolution that repeats the outermost pixels where others see zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # which is wrong about the strides of that padding's gradient (torch 2.13)
-            x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
-            padded = torch.cat([x[:, :, :, :1], x, x[:, :, :, -1:]], 3)
+        # Compiled, it is wrong about the strides of that padding's gradient (torch 2.13). CUDA gives up channels-last.
+        if torch.compiler.is_compiling() or x.device.type == "cuda":
+            padded = in_pieces_repeated(x)
         else:
             with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
                 padded = F.pad(x, (1, 1, 1, 1), mode="replicate")

@@ -103,6 +103,19 @@ def norm_layers(kind: Norm, channels: int) -> list[nn.Module]:
     return [InstanceNorm(channels) if kind == "instance" else PixelNorm(channels)]
 
 
+def reflected(x: Tensor, width: int) -> Tensor:
+    """A tensor (B, C, H, W) with `width` mirrored pixels more on every side, the outermost not repeated."""
+    return in_pieces_reflected(x, width) if x.device.type == "cuda" else F.pad(x, [width] * 4, mode="reflect")
+
+
+def in_pieces_reflected(x: Tensor, width: int) -> Tensor:
+    """As `reflected`, of slices: CUDA's own padding gives up channels-last, and adds gradients one by one."""
+    if not width:
+        return x
+    x = torch.cat([x[:, :, 1 : width + 1].flip(2), x, x[:, :, -width - 1 : -1].flip(2)], 2)
+    return torch.cat([x[..., 1 : width + 1].flip(3), x, x[..., -width - 1 : -1].flip(3)], 3)
+
+
 class ReflectConv2d(nn.Conv2d):
     """A convolution that keeps the size (divided by the stride); reflection leaves no dark border."""
 
@@ -111,7 +124,7 @@ class ReflectConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # which pads in float32, for nothing but longer copies
-            padded = F.pad(x, [self.kernel_size[0] // 2] * 4, mode="reflect")
+            padded = reflected(x, self.kernel_size[0] // 2)
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from stylebank.training.stacked_muon import StackedMuon
+
 Kind = Literal["adam", "muon"]
 
 SMALLEST_SIDE = 4  # in channels: the picture's three colours are no space to be orthogonal in
@@ -33,7 +35,8 @@ class KernelMuon:
         rest = [parameter for parameter in parameters if not _is_kernel(parameter)]
         self.parts: list[torch.optim.Optimizer] = []
         if self.matrices:
-            muon = torch.optim.Muon(self.matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+            kind = StackedMuon if self.matrices[0].device.type == "cuda" else torch.optim.Muon
+            muon = kind(self.matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
             self.parts.append(muon)
         if rest:
             self.parts.append(adam(rest, lr))
