@@ -21,7 +21,7 @@ from tiny import CHANNELS, fail, run, succeed, write_bank
 from stylebank.bank.io import load_bank
 from stylebank.config import LARGEST_SEED, Architecture, ModelConfig
 from stylebank.errors import ExportError
-from stylebank.export import models, parity
+from stylebank.export import graphs, parity
 from stylebank.export.graphs import PictureGraph
 from stylebank.export.layers import scaled_decoder
 from stylebank.export.manifest import read_export
@@ -105,7 +105,7 @@ def test_masks(folders: Path) -> None:
 def test_noise_has_the_same_values(folders: Path, seed: int) -> None:
     session = onnxruntime.InferenceSession(folders / "noisy32" / "noise.onnx")
     features = np.zeros((2, CHANNELS[2], 37, 70), np.float32)
-    [found] = session.run(None, {"features": features, "seed": np.array([seed])})
+    [found] = session.run(None, {"features": features, "seed": np.array(divmod(seed, 2**16), np.int32)})
     expected = smooth_noise(8, [seed], range(37), range(70))
     assert found.shape == tuple(expected.shape)
     assert np.abs(found - expected.numpy()).max() < 1e-5
@@ -150,6 +150,29 @@ def test_javascript_makes_the_same_pictures(folders: Path, tmp_path: Path, name:
     found = np.fromfile(tmp_path / "out", np.float32).reshape(photo.shape)
     expected = opened(folders / name).picture(style, photo)
     assert nearly(found, torch.from_numpy(expected), 1.0 if name == "noisy16" else 0.01)
+
+
+@pytest.mark.parametrize("name", ["plain", "noisy"])
+def test_openvino_makes_the_same_pictures(folders: Path, name: str) -> None:
+    openvino = pytest.importorskip("openvino")
+    core, folder, exported = openvino.Core(), folders / f"{name}32", opened(folders / f"{name}32")
+
+    def computed(file: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        return np.asarray(core.compile_model(str(folder / file), "CPU", options)(inputs)[0])
+
+    photo = pictures((45, 70)).numpy()
+    own = computed("styles/dots.onnx", {"photo": photo})
+    assert nearly(own, torch.from_numpy(exported.picture("dots", photo)), 0.1)
+    features = exported.encode(photo)
+    inputs = dict(zip(("kernel", "bias", "identity"), exported.mixed({"dots": 0.6, "identity": 0.4}), strict=True))
+    if name == "noisy":
+        inputs["noise"] = computed(
+            "noise.onnx", {"features": features, "seed": np.array([2**16 - 1, 2**16 - 2], np.int32)}
+        )
+    expected = exported.apply(features, {"dots": 0.6, "identity": 0.4}, seed=LARGEST_SEED - 1)
+    found = computed("apply.onnx", {"features": features, **inputs})
+    assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
 
 
 # --------------------------------------------------------------------------------------- nothing overflows in float16
@@ -234,16 +257,17 @@ def test_models_hold_nothing_of_the_machine_and_pads_are_explicit(folders: Path)
 
 
 def test_a_model_that_differs_is_not_kept(
-    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = models.scaled_filter
+    bank = write_bank(tmp_path / "bank", "dots", depth=2, width=8)  # few models
+    real = graphs.scaled_filter
 
     def wrong(model: StyleBank, style: str, scale: float) -> torch.nn.Module:
         return real(model, style, scale * 1.5)
 
-    monkeypatch.setattr(models, "scaled_filter", wrong)
+    monkeypatch.setattr(graphs, "scaled_filter", wrong)
     out = tmp_path / "made" / "out"
-    fail(capsys, "export", folders / "plain", "--out", out, "--styles", "dots", mentions=["differ", "dots, ", "of 255"])
+    fail(capsys, "export", bank, "--out", out, mentions=["differ", "dots, ", "of 255"])
     assert not list(out.parent.iterdir())
 
 

@@ -15,20 +15,22 @@ from stylebank.shipped import DEFAULT_BANK
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("bank", nargs="?", type=Path, default=DEFAULT_BANK, help=BANK_HELP)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
-    what.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
-    parser.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
-    parser.add_argument(
+    where = parser.add_argument_group("folder")
+    one = where.add_mutually_exclusive_group(required=True)
+    one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
+    one.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
+    what = parser.add_argument_group("what to write")
+    what.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
+    what.add_argument(
         "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32"
     )
-    parser.add_argument(
+    what.add_argument(
         "--size",
         type=_size,
         metavar="N|WxH|dynamic",
-        help="sides of all pictures in pixels; dynamic, the default, is any size from 16 up",
+        help="sides of all pictures in pixels; dynamic, which is what you get without it, is any size from 16 up",
     )
-    parser.add_argument("--styles", nargs="+", default=[], metavar="NAME", help="which styles; else all")
+    what.add_argument("--styles", nargs="+", default=[], metavar="STYLE", help="which styles; else all")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ class EncoderGraph(nn.Module):
 
 
 class NoiseGraph(nn.Module):
-    """Features (B, C, h, w), seed (1,) -> noise (1, Z, h, w). Of the features only the size counts."""
+    """Features (B, C, h, w), seed (2,) -> noise (1, Z, h, w). Of the features only the size counts."""
 
     def __init__(self, channels: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class PictureGraph(nn.Module):
         self.encoder, self.decoder = EncoderGraph(model, dtype), DecoderGraph(model, dtype, scale)
         self.inputs, self.filter = _Inputs(model), scaled_filter(model, style, scale).to(dtype)
         self.channels, self.dtype = model.architecture.bank.noise_channels, dtype
-        self.register_buffer("seed", torch.zeros(1, dtype=torch.int64))
+        self.register_buffer("seed", torch.zeros(2, dtype=torch.int32))
 
     def forward(self, photo: Tensor) -> Tensor:
         features = self.encoder(photo)

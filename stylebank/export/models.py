@@ -63,7 +63,7 @@ class Form:
             Port("features", features, places, "of the encoder"),
             Port("fused", features.clone(), places, "of the filters, for the decoder"),
             Port("noise", plain(1, z, rows, columns), {2: "rows", 3: "columns"} if any_size else {}, "of noise.onnx"),
-            Port("seed", torch.tensor([5]), {}, "0 to 4294967295; the same gives the same strokes"),
+            Port("seed", torch.tensor([1, 5]).int(), {}, "upper and lower 16 bits; the same gives the same strokes"),
             Port("kernel", plain(c, c + z, k, k), {}, "of a style, or a weighted sum of several"),
             Port("bias", plain(c), {}, "of a style, or a weighted sum of several"),
             Port("identity", plain(1), {}, "weight of the features themselves; 0 for a style alone"),

@@ -28,8 +28,12 @@ Node = Any
 
 @torch.library.custom_op("stylebank::noise", mutates_args=())
 def noise(features: Tensor, seed: Tensor, channels: int) -> Tensor:
-    """Features (B, C, h, w), of which only the size counts, and seed (1,) -> noise (1, channels, h, w), float32."""
-    return smooth_noise(channels, seed, range(features.shape[2]), range(features.shape[3]))
+    """Features (B, C, h, w), of which only the size counts, and seed (2,) -> noise (1, channels, h, w), float32.
+
+    The seed comes as its upper and its lower 16 bits, int32.
+    """
+    whole = seed[:1].long() * 2**16 + seed[1:].long()
+    return smooth_noise(channels, whole, range(features.shape[2]), range(features.shape[3]))
 
 
 @noise.register_fake
@@ -47,8 +51,7 @@ class _Word(NamedTuple):
 def noise_nodes(features: Node, seed: Node, channels: int) -> Node:
     """The nodes that `noise` stands for."""
     height, width = (op.Squeeze(op.Cast(op.Shape(features, start=i, end=i + 1), to=_INT32)) for i in (2, 3))
-    half = op.Constant(value_ints=[2**16])  # the seed is int64
-    word = _Word(*(op.Cast(part(seed, half), to=_INT32) for part in (op.Div, op.Mod)))
+    word = _Word(*(op.Gather(seed, op.Constant(value_ints=[half]), axis=0) for half in (0, 1)))
     start = _mixed(_plus(word, 0x9E3779B9))
     octaves = []
     for octave in range(min(OCTAVES, channels)):

@@ -93,7 +93,7 @@ float16.
 
 _NOISE = """
 Filters see smooth noise beside the features, so that plain areas get strokes: `noise.onnx` makes it of the features'
-size and a `seed` (int64). `styles/NAME.onnx` has that of seed 0 inside.
+size and a `seed`, two int32: the upper and the lower 16 bits of `--seed`. `styles/NAME.onnx` has seed 0 inside.
 """
 
 
@@ -114,7 +114,7 @@ def readme(manifest: ExportManifest) -> str:
 def _parts(manifest: ExportManifest) -> str:
     noisy = bool(manifest.noise_channels)
     models = ["encoder", *(["noise"] if noisy else []), "apply", "decoder"]
-    line = '[inputs["noise"]] = noise.run(None, {"features": features, "seed": np.array([0])})\n'
+    line = '[inputs["noise"]] = noise.run(None, {"features": features, "seed": np.array([0, 0], np.int32)})\n'
     return _PARTS.format(
         multiple=manifest.multiple,
         names=", ".join(models),

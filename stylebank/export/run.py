@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-import safetensors.torch
-import torch
-
-from stylebank import __version__
 from stylebank.bank.io import Bank, find_bank, load_bank
 from stylebank.errors import BankError, ConfigError, ExportError, did_you_mean, several
-from stylebank.export.manifest import (
-    FORMAT,
-    MANIFEST,
-    ExportManifest,
-    ModelRecord,
-    PortRecord,
-    Precision,
-    StyleFiles,
-    file_records,
-    read_export,
-)
-from stylebank.export.models import Form
-from stylebank.export.onnx_file import OPSET, Port
+from stylebank.export.folder import Progress, write_folder
+from stylebank.export.manifest import ExportManifest, Precision, read_export
 from stylebank.export.parity import Comparison, check, compare
-from stylebank.export.readme import readme
 from stylebank.export.runtime import ExportedBank
 from stylebank.files import new_folder
 from stylebank.inference.blending import calibrate
 from stylebank.network.model import MIN_SIDE
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many of it are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +59,7 @@ def export(request: ExportRequest, progress: Progress = lambda what, done, total
     bank = _ready(request.bank)
     names = _chosen(bank, request)
     with new_folder(request.out) as folder:
-        manifest = _write(bank, names, request, folder, progress)
+        manifest = write_folder(bank, names, request.precision, request.size, folder, progress)
         comparisons = _proven(bank, folder, manifest, progress)
     return Exported(request.out, manifest, comparisons)
 
@@ -125,86 +104,3 @@ def _proven(bank: Bank, folder: Path, manifest: ExportManifest, progress: Progre
     found = compare(bank.model, exported, lambda done, total: progress("comparing", done, total))
     check(found, manifest.precision)
     return found
-
-
-def _write(
-    bank: Bank, names: Sequence[str], request: ExportRequest, folder: Path, progress: Progress
-) -> ExportManifest:
-    model, half = bank.model, request.precision == "float16"
-    scale = 2.0 ** -max(0, round(math.log2(model.identity_gain))) if half else 1.0
-    form = Form(model, torch.float16 if half else torch.float32, scale, request.size)
-    about = {"licence": bank.manifest.licence or "none given", "autoencoder_sha256": bank.manifest.autoencoder_sha256}
-    total, done = len(form.wiring()) + len(names), 0
-
-    models = dict[str, ModelRecord]()
-    for name, made in form.shared(about):
-        inputs, output, _ = form.wiring()[name]
-        models[name] = _model_record(f"{name}.onnx", [form.ports[each] for each in inputs], form.ports[output])
-        _save(made, folder / f"{name}.onnx")
-        progress("exporting", done := done + 1, total)
-    (folder / "styles").mkdir()
-    titles = {name: bank.records[name].title for name in names}
-    styles = [_write_filter(form, name, titles[name], folder) for name in names]
-    for name, made in form.pictures(titles, about):
-        _save(made, folder / "styles" / f"{name}.onnx")
-        progress("exporting", done := done + 1, total)
-    models["picture"] = _model_record("styles/NAME.onnx", [form.ports["photo"]], form.ports["picture"])
-    return _write_manifest(bank, form, request, models, styles, folder)
-
-
-def _write_manifest(
-    bank: Bank,
-    form: Form,
-    request: ExportRequest,
-    models: dict[str, ModelRecord],
-    styles: list[StyleFiles],
-    folder: Path,
-) -> ExportManifest:
-    architecture = bank.manifest.architecture
-    manifest = ExportManifest(
-        format=FORMAT,
-        stylebank=__version__,
-        precision=request.precision,
-        opset=OPSET,
-        size=request.size,
-        smallest=MIN_SIDE,
-        multiple=bank.model.stride,
-        channels=architecture.model.channels[2],
-        noise_channels=architecture.bank.noise_channels,
-        kernel_size=architecture.bank.kernel_size,
-        scale=form.scale,
-        identity_gain=bank.model.identity_gain,
-        licence=bank.manifest.licence,
-        autoencoder_sha256=bank.manifest.autoencoder_sha256,
-        models={name: record for name, record in models.items() if name != "picture"},
-        picture=models["picture"],
-        styles=styles,
-        files={},
-    )
-    (folder / "README.md").write_text(readme(manifest), encoding="utf-8")
-    manifest = manifest.model_copy(update={"files": file_records(folder)})
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return manifest
-
-
-def _model_record(file: str, inputs: Sequence[Port], output: Port) -> ModelRecord:
-    return ModelRecord(file=file, inputs=[_port_record(port) for port in inputs], outputs=[_port_record(output)])
-
-
-def _port_record(port: Port) -> PortRecord:
-    return PortRecord(name=port.name, dtype=port.dtype, shape=port.shape, about=port.about)
-
-
-def _write_filter(form: Form, name: str, title: str, folder: Path) -> StyleFiles:
-    """A style's kernel and bias as the model `apply` wants them."""
-    picture, file = f"styles/{name}.onnx", f"styles/{name}.safetensors"
-    if not form.linear:
-        return StyleFiles(name=name, title=title, picture=picture)
-    kernel, bias = (parameter.to(form.dtype).contiguous() for parameter in form.kernel(name))
-    data = safetensors.torch.save({"kernel": kernel, "bias": bias}, {"style": name, "title": title})
-    (folder / file).write_bytes(data)
-    return StyleFiles(name=name, title=title, filter=file, picture=picture)
-
-
-def _save(model: onnx.ModelProto, path: Path) -> None:
-    path.write_bytes(model.SerializeToString())

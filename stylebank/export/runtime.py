@@ -85,7 +85,7 @@ class ExportedBank:
     def _noise(self, features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         if not self.manifest.noise_channels:
             return {}
-        return {"noise": self._run("noise", {"features": features, "seed": np.array([seed], np.int64)})}
+        return {"noise": self._run("noise", {"features": features, "seed": np.array(divmod(seed, 2**16), np.int32)})}
 
     def _filter(self, file: str) -> dict[str, np.ndarray]:
         try:
