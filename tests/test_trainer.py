@@ -114,9 +114,9 @@ def test_each_image_of_a_batch_has_its_own_style(make: Callable[..., Trainer], t
     used: list[list[int]] = []
     apply_filters = training.run.model.apply_filters
 
-    def _apply_filters(features: Tensor, styles: list[int]) -> Tensor:
+    def _apply_filters(features: Tensor, styles: list[int], seeds: object) -> Tensor:
         used.append(list(styles))
-        return apply_filters(features, styles)
+        return apply_filters(features, styles, seeds)
 
     training.run.model.apply_filters = _apply_filters  # type: ignore[method-assign, assignment]
     training.fit()

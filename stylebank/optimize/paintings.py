@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylebank.errors import ConfigError, ImageError
 from stylebank.images import resize_long_side, to_tensor
-from stylebank.inference.blending import Recipe, Region, blend
+from stylebank.inference.blending import Recipe, Region
 from stylebank.losses.vgg import LossNetwork
 from stylebank.optimize.objective import PaintingGrams, painting_grams
 from stylebank.optimize.presets import Preset
@@ -50,7 +50,10 @@ def recipe_of(paintings: Sequence[Painting]) -> Recipe:
     regions = [
         Region({str(i): painting.weight}, mask) for i, painting in enumerate(paintings) for mask in painting.masks
     ]
-    return Recipe(blend(free) if free else {}, regions)
+    total = sum(free.values())
+    if free and not total:
+        raise ConfigError("The weights of paintings without a mask must not all be 0.")
+    return Recipe({name: weight / total for name, weight in free.items()}, regions)
 
 
 def grams_of(
