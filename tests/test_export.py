@@ -33,6 +33,7 @@ from stylebank.network.model import StyleBank
 from stylebank.network.noise import smooth_noise
 from stylebank.shipped import DEFAULT_BANK
 
+pytestmark = pytest.mark.timeout(900)  # exporting takes a while on a busy machine
 LEVEL = 1 / 255
 WEB = Path(__file__).parent / "web"
 NAMES = ("encoder", "waves", "dots")  # one of them like a part of the network
