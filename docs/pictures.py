@@ -167,7 +167,7 @@ def cards(stylizer: Stylizer) -> Image.Image:
     for card in shown:
         encoded = stylizer.encode(card)
         rows.append([to_image(card[0]), *(encoded.stylize(style) for style in CARD_STYLES)])
-    return contact_sheet(rows, ["card", *CARD_STYLES], (200, 200))
+    return contact_sheet(rows, ["card", *CARD_STYLES], (160, 160))
 
 
 DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
