@@ -64,6 +64,20 @@ def test_colours_are_refused(tmp_path: Path, ground: str | None) -> None:
         mask_tensor(picture)
 
 
+def test_arrays_are_masks_as_pictures_and_tensors_are() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    wanted = mask_tensor(Image.fromarray(levels))
+    for array in (levels, levels / 255, (levels / 255).astype(np.float32), levels.astype(np.uint16) * 257):
+        assert torch.allclose(mask_tensor(array), wanted)
+    assert mask_tensor(levels > 127).unique().tolist() == [0, 1]
+    with refused(ImageError, "not an array of int64"):
+        mask_tensor(levels.astype(np.int64))
+    with refused(ImageError, "not str"):
+        mask_tensor("sky.png")  # type: ignore[arg-type]
+    with refused(ImageError, "(2, 3, 4)"):
+        mask_tensor(np.zeros((2, 3, 4)))
+
+
 def test_a_grey_mask_may_have_been_compressed_or_tinted(tmp_path: Path) -> None:
     warm = Image.merge("RGB", [gray(half().numpy() * level) for level in (250, 240, 225)])
     mask = load_mask(written(tmp_path / "mask.jpg", warm))

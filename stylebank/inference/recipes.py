@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -17,8 +19,8 @@ from stylebank.inference.masks import check_gray
 from stylebank.styles import IDENTITY
 
 Style = str | StyleWeights | Recipe
-Mask = Image.Image | Tensor
-"""A grey picture, or a tensor (H, W) in [0, 1]; of any size."""
+Mask = Image.Image | Tensor | np.ndarray
+"""A grey picture, or (H, W) as a tensor or array in [0, 1] or an array of uint8; of any size."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,21 @@ def mask_tensor(mask: Mask) -> Tensor:
     """A mask as float (H, W) in [0, 1].
 
     Raises:
-        ImageError: a picture in colour, or a tensor of another shape or with values that are no shares.
+        ImageError: a picture in colour, a tensor of another shape or with values that are no shares, or no mask at all.
     """
-    tensor = mask if isinstance(mask, Tensor) else to_tensor(check_gray(mask).convert("L"))[0]
+    tensor = _as_tensor(mask)
     if tensor.ndim != 2 or not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ImageError(f"A mask must be a tensor (H, W) of values from 0 to 1, not of shape {tuple(tensor.shape)}.")
     return tensor.float()
+
+
+def _as_tensor(mask: Mask) -> Tensor:
+    if isinstance(mask, Tensor):
+        return mask
+    if isinstance(mask, Image.Image):
+        return to_tensor(check_gray(mask).convert("L"))[0]
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "buf":
+        kind = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise ImageError(f"A mask must be a grey picture, a tensor, or an array of uint8, bool or floats, not {kind}.")
+    shares = torch.from_numpy(np.ascontiguousarray(mask, np.float32))
+    return shares / np.iinfo(mask.dtype).max if mask.dtype.kind == "u" else shares
