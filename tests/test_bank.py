@@ -22,8 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stylebank.bank import records
 from stylebank.bank.io import Bank, extend_bank, find_bank, load_bank, save_bank
-from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo, read_manifest, write_manifest
+from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
 from stylebank.config import Architecture, BankConfig, Config, ModelConfig
 from stylebank.errors import BankError, StyleBankError, TrainingError
 from stylebank.files import sha256_of
@@ -393,24 +394,6 @@ def test_a_bank_of_an_older_format_gives_the_same_pictures(folder: Path) -> None
         assert torch.equal(bank.model.stylize(images, [1]), expected)
 
 
-def test_the_shipped_bank_is_of_the_older_format_and_means_the_same_in_todays(tmp_path: Path) -> None:
-    shipped = Path(__file__).parents[1] / "checkpoints" / "stylebank-14"
-    shutil.copytree(shipped, tmp_path / "b")
-    manifest = read_manifest(tmp_path / "b")
-    write_manifest(manifest, tmp_path / "b")
-    written = [json.loads((path / MANIFEST).read_text()) for path in (shipped, tmp_path / "b")]
-    assert [each.pop("format") for each in written] == [1, 2]
-    flat, sections = (each.pop("architecture") for each in written)
-    assert written[0] == written[1]
-    assert sections["model"] == {key: value for key, value in flat.items() if key not in OF_BANK}
-    assert sections["bank"] == {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK} | NO_NOISE
-    old, new = load_bank(shipped).model, load_bank(tmp_path / "b").model
-    assert old.architecture == new.architecture
-    assert equal(old, new)
-    images = torch.rand(1, 3, 33, 40)
-    assert torch.equal(old.stylize(images, [3]), new.stylize(images, [3]))
-
-
 def test_a_style_of_another_autoencoder_is_refused_with_both_hashes(folder: Path, tmp_path: Path) -> None:
     save_bank(network(seed=1), tmp_path / "other", {})
     for suffix in (".safetensors", ".json"):
@@ -660,6 +643,25 @@ def test_readers_never_hinder_a_writer(tmp_path: Path) -> None:
     assert read > 0
     assert version_of(load_bank(find_bank(folder))) == 149  # the writer came to its end
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+@pytest.mark.parametrize("when", ["before the manifest is read", "after it"])
+def test_a_bank_replaced_while_it_is_read_is_read_again(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read_before = tmp_path / "bank", records.read_manifest
+    save_bank(versioned(0), folder, {})
+
+    def replace_once(*_: object) -> NoReturn:
+        monkeypatch.setattr(records, "read_manifest", read_before)
+        save_bank(versioned(1), folder, {})
+        raise BankError("bank.json is missing.")
+
+    first = [replace_once] if when == "after it" else []
+    if not first:
+        monkeypatch.setattr(records, "read_manifest", replace_once)
+    found = records.read_standing(folder, lambda here, _: first.pop()() if first else load_bank(here))
+    assert version_of(found) == 1
 
 
 def test_a_bank_put_aside_is_read_where_it_is_and_stays_there(tmp_path: Path) -> None:

@@ -180,14 +180,22 @@ def read_standing(folder: Path, read: Callable[[Path, Manifest], _T]) -> _T:
         BankError: as `read` and `read_manifest` do.
     """
     while True:
-        here, manifest = standing_folder(folder), None
+        here = standing_folder(folder)
+        before = _which(here)
         try:
-            manifest = read_manifest(here)
-            return read(here, manifest)
+            return read(here, read_manifest(here))
         except BankError:
-            there = standing_folder(folder)
-            if there == here and (manifest is None or read_manifest(there) == manifest):
+            if standing_folder(folder) == here and _which(here) == before:
                 raise
+
+
+def _which(folder: Path) -> tuple[int, int, int] | None:
+    """Tells apart folders that stood under one name one after the other, even with the number of one that is gone."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns  # renaming sets the last
 
 
 def read_style_records(folder: Path) -> dict[str, StyleRecord]:
