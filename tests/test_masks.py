@@ -70,7 +70,7 @@ def test_arrays_are_masks_as_pictures_and_tensors_are() -> None:
     for array in (levels, levels / 255, (levels / 255).astype(np.float32), levels.astype(np.uint16) * 257):
         assert torch.allclose(mask_tensor(array), wanted)
     assert mask_tensor(levels > 127).unique().tolist() == [0, 1]
-    with refused(ImageError, "not an array of int64"):
+    with refused(ImageError, "not ndarray of int64"):
         mask_tensor(levels.astype(np.int64))
     with refused(ImageError, "not str"):
         mask_tensor("sky.png")  # type: ignore[arg-type]

@@ -97,8 +97,9 @@ def _as_tensor(mask: Mask) -> Tensor:
         return mask
     if isinstance(mask, Image.Image):
         return to_tensor(check_gray(mask).convert("L"))[0]
-    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "buf":
-        kind = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise ImageError(f"A mask must be a grey picture, a tensor, or an array of uint8, bool or floats, not {kind}.")
-    shares = torch.from_numpy(np.ascontiguousarray(mask, np.float32))
-    return shares / np.iinfo(mask.dtype).max if mask.dtype.kind == "u" else shares
+    array = np.asarray(mask)
+    if array.dtype.kind not in "buf":
+        what = f"{type(mask).__name__} of {array.dtype}"
+        raise ImageError(f"A mask must be a grey picture, a tensor, or an array of uint8, bool or floats, not {what}.")
+    shares = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    return shares / np.iinfo(array.dtype).max if array.dtype.kind == "u" else shares
