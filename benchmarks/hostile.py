@@ -29,7 +29,8 @@ from hostile_case import GOOD, REFUSED, Case, Outcome, judged, run_case
 from PIL import Image
 from tqdm import tqdm
 
-from stylebank.bank.records import find_bank, read_manifest
+from stylebank.bank.find import find_bank
+from stylebank.bank.records import read_manifest
 from stylebank.cli.arguments import at_least
 from stylebank.shipped import DEFAULT_BANK
 

@@ -33,7 +33,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Bank, load_bank
 from stylebank.bank.records import FORMAT, Manifest
 from stylebank.config import Architecture
 from stylebank.device import autocast, place, resolve_device

@@ -118,6 +118,29 @@ def standing_folder(path: Path) -> Path:
         return path
 
 
+def standing_folders(path: Path) -> Iterator[Path]:
+    """`standing_folder`, and again each time that a writer has replaced it while the caller looked there in vain.
+
+    Between finding out where a folder stands and reading a file in it, a swap may take place; only what failed in a
+    folder that is still the same has failed.
+    """
+    while True:
+        here = standing_folder(path)
+        before = _which(here)
+        yield here
+        if standing_folder(path) == here and _which(here) == before:
+            return
+
+
+def _which(folder: Path) -> tuple[int, int, int] | None:
+    """Tells apart folders that stood under one name one after the other, even with the number of one that is gone."""
+    try:
+        status = folder.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns  # renaming sets the last
+
+
 def _settle(path: Path) -> None:
     """Brings `path` back if a swap by `new_folder` was killed between its two renames. For writers alone."""
     previous = _previous(path)

@@ -22,8 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stylebank import files
 from stylebank.bank import records
-from stylebank.bank.io import Bank, extend_bank, find_bank, load_bank, save_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Bank, extend_bank, load_bank, save_bank
 from stylebank.bank.records import AUTOENCODER, FORMAT, MANIFEST, STYLES, StyleInfo
 from stylebank.config import Architecture, BankConfig, Config, ModelConfig
 from stylebank.errors import BankError, StyleBankError, TrainingError
@@ -643,6 +645,22 @@ def test_readers_never_hinder_a_writer(tmp_path: Path) -> None:
     assert read > 0
     assert version_of(load_bank(find_bank(folder))) == 149  # the writer came to its end
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_a_swap_that_ends_while_a_bank_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old folder is gone before its bank.json is looked at, and the new one stands where none was."""
+    folder, aside, where_before = tmp_path / "bank", tmp_path / ".bank.previous", files.standing_folder
+    save_bank(versioned(1), folder, {})
+    os.rename(folder, aside)
+
+    def end_of_swap_after(path: Path) -> Path:
+        found = where_before(path)
+        if aside.exists():
+            os.rename(aside, folder)
+        return found
+
+    monkeypatch.setattr(files, "standing_folder", end_of_swap_after)
+    assert find_bank(folder) == folder
 
 
 @pytest.mark.parametrize("when", ["before the manifest is read", "after it"])

@@ -10,8 +10,8 @@ import yaml
 from conftest import refused
 from tiny import config_file, fail, files_of, paint, succeed, write_bank
 
+from stylebank.bank.find import find_bank, shipped_banks
 from stylebank.bank.io import load_bank
-from stylebank.bank.records import find_bank, shipped_banks
 from stylebank.config import load_config
 from stylebank.errors import BankError, ConfigError, relative_to
 from stylebank.inference.stylizer import Stylizer

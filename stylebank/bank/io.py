@@ -32,7 +32,6 @@ from stylebank.bank.records import (
     Manifest,
     StyleInfo,
     StyleRecord,
-    find_bank,
     read_checked,
     read_manifest,
     read_standing,
@@ -44,7 +43,7 @@ from stylebank.errors import BankError
 from stylebank.files import new_file, new_folder, sha256_of
 from stylebank.network.model import StyleBank
 
-__all__ = ["Bank", "Storage", "extend_bank", "find_bank", "load_bank", "save_bank", "write_style"]
+__all__ = ["Bank", "Storage", "extend_bank", "load_bank", "save_bank", "write_style"]
 
 Storage = Literal["float32", "float16"]
 

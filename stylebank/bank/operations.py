@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stylebank.bank.io import Storage, find_bank, load_bank, save_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Storage, load_bank, save_bank
 from stylebank.bank.records import (
     AUTOENCODER,
     STYLES,

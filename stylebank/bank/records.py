@@ -6,7 +6,6 @@ The weights they describe are read and written by `io`.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,9 +13,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from stylebank.config import Architecture, Config, load_config
-from stylebank.errors import BankError, ConfigError, did_you_mean, relative_to
-from stylebank.files import new_file, sha256_of, standing_folder
-from stylebank.shipped import BANKS, is_bare
+from stylebank.errors import BankError, ConfigError
+from stylebank.files import new_file, sha256_of, standing_folders
 from stylebank.styles import check_name
 
 _T = TypeVar("_T")
@@ -132,70 +130,18 @@ def trained_with(record: StyleRecord) -> Config:
         raise BankError(f"The record of style '{record.name}' holds settings that are not valid: {error}") from error
 
 
-def find_bank(path: Path) -> Path:
-    """The bank folder a user means: the folder itself, or the `bank` inside a run folder. Nothing on disk changes.
-
-    A bare name that is neither is looked for in `checkpoints/` of the current folder, then among the banks that come
-    with the program. While a writer replaces it, this may be where the old one was put aside; `read_standing` follows
-    it from there.
-
-    Raises:
-        BankError: there is no bank.
-    """
-    places = [Path("checkpoints", path.name), BANKS / path.name] if is_bare(path) else []
-    try:
-        for place in (path, *places):
-            for folder in (place, place / "bank"):
-                if (found := standing_folder(folder) / MANIFEST).is_file():
-                    return found.parent
-        there = "holds no bank.json" if path.exists() else "does not exist"
-    except (OSError, ValueError) as error:
-        there = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    guess = did_you_mean(path.name, shipped_banks()) if places else _similar_bank(path)
-    known = f"; those that come with the program: {', '.join(shipped_banks())}" if places else ""
-    raise BankError(f"{path} is not a bank: it {there}{relative_to(path)}{known}.{guess}")
-
-
-def _similar_bank(path: Path) -> str:
-    """Asks for a bank or run of a similar name in the same folder."""
-    try:
-        banks = [
-            each for each in path.parent.iterdir() if any((each / part / MANIFEST).is_file() for part in ("", "bank"))
-        ]
-    except (OSError, ValueError):
-        return ""
-    guess = did_you_mean(path.name, [bank.name for bank in banks if bank.name != path.name])
-    return guess.replace("'", f"'{path.parent}{os.sep}", 1) if path.parent != Path() else guess
-
-
-def shipped_banks() -> list[str]:
-    """Names of the banks that come with the program."""
-    return sorted(file.parent.name for file in BANKS.glob(f"*/{MANIFEST}"))
-
-
 def read_standing(folder: Path, read: Callable[[Path, Manifest], _T]) -> _T:
     """What `read` makes of the bank that stands under `folder`: again if a training run replaces it meanwhile.
 
     Raises:
         BankError: as `read` and `read_manifest` do.
     """
-    while True:
-        here = standing_folder(folder)
-        before = _which(here)
+    for here in standing_folders(folder):
         try:
             return read(here, read_manifest(here))
-        except BankError:
-            if standing_folder(folder) == here and _which(here) == before:
-                raise
-
-
-def _which(folder: Path) -> tuple[int, int, int] | None:
-    """Tells apart folders that stood under one name one after the other, even with the number of one that is gone."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_ctime_ns  # renaming sets the last
+        except BankError as error:
+            refused = error
+    raise refused
 
 
 def read_style_records(folder: Path) -> dict[str, StyleRecord]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Bank, load_bank
 from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
 from stylebank.device import resolve_device
 from stylebank.errors import ConfigError, relative_to

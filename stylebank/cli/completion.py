@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stylebank.bank.records import find_bank, read_manifest
+from stylebank.bank.find import find_bank
+from stylebank.bank.records import read_manifest
 from stylebank.errors import BankError, MissingExtraError
 from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY

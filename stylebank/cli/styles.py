@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stylebank.bank.records import find_bank, read_style_records
+from stylebank.bank.find import find_bank
+from stylebank.bank.records import read_style_records
 from stylebank.cli.arguments import BANK_HELP
 from stylebank.shipped import DEFAULT_BANK
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from stylebank.bank.io import find_bank, load_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import load_bank
 from stylebank.device import compute_dtype, described, has_fast_bfloat16, import_torchvision, memory_of, precisions
 from stylebank.doctor.finding import Finding
 from stylebank.errors import StyleBankError

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Bank, load_bank
 from stylebank.errors import BankError, ConfigError, ExportError, did_you_mean, several
 from stylebank.export.folder import Progress, write_folder
 from stylebank.export.manifest import ExportManifest, Precision, read_export

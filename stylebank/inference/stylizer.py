@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.bank.io import Bank, find_bank, load_bank
+from stylebank.bank.find import find_bank
+from stylebank.bank.io import Bank, load_bank
 from stylebank.device import compute_dtype, out_of_memory, place, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import resize_short_side, to_tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from stylebank.bank.io import find_bank
+from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
 from stylebank.config import Config, Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stylebank.bank.records import find_bank
+from stylebank.bank.find import find_bank
 from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.shipped import DEFAULT_BANK
 

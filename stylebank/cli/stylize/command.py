@@ -7,7 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from stylebank.bank.records import find_bank, read_manifest
+from stylebank.bank.find import find_bank
+from stylebank.bank.records import read_manifest
 from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.jobs import find_sources, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
