@@ -57,6 +57,9 @@ class ModelConfig(_Section):
     """Instance-normalize the features once, before a style's filter."""
     residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
     """Residual blocks at the beginning of the decoder, shared by all styles (the paper: none)."""
+    upsample: Literal["nearest", "transposed"] = "nearest"
+    """How the decoder doubles the size: `nearest`, by repeating pixels before a convolution, or `transposed`, by
+    convolutions of stride 1/2 (the paper), which may leave a checkerboard and are not folded for speed."""
 
 
 class BankConfig(_Section):
@@ -73,6 +76,14 @@ class BankConfig(_Section):
     noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
     """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
     parts of a picture get strokes as well (the paper: none)."""
+    post_norm: bool = False
+    """Instance normalization and ReLU after a filter's last convolution (the paper: true). Such filters are not linear:
+    kernels of a mixture are still summed, before the norm, but sums of outputs are something else."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether a filter is one convolution and nothing else, so that summing kernels sums outputs."""
+        return self.depth == 1 and not self.post_norm
 
 
 class Architecture(_Section):
@@ -128,7 +139,9 @@ class DataConfig(_Section):
     styles: tuple[Path, ...] = (Path("data/styles"),)
     """Paintings: files, or folders of them (a subfolder is one style with several pictures)."""
     style_size: Annotated[int, Field(ge=32, le=LARGEST_SIDE)] = 384
-    """Short side in pixels at which a painting is seen: smaller means finer strokes."""
+    """Side in pixels at which a painting is seen: smaller means finer strokes."""
+    style_side: Literal["short", "long"] = "short"
+    """Which side of a painting `style_size` is (the paper: `long`)."""
     content_size: Annotated[int, Field(ge=16, le=LARGEST_SIDE)] = 288
     """Short side in pixels to which photographs are scaled before cropping."""
     scale: Scale = (0.6, 1.0)
@@ -176,7 +189,8 @@ class TrainConfig(_Section):
     steps_per_cycle: Annotated[int, Field(ge=1)] = 2
     """The paper's T: stylizing steps before each identity step."""
     identity_weight: Weight = 1.0
-    """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out."""
+    """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out. With separate optimizers, whose
+    steps do not depend on a gradient's size, it multiplies the identity branch's learning rate."""
     gradient_rescaling: bool = True
     """Scale the identity gradient to the norm of the stylizing one before weighting (the paper's rule)."""
     separate_optimizers: bool = True
@@ -225,7 +239,7 @@ class Config(_Section):
             mode="json",
             include={
                 "loss": True,
-                "data": {"style_size", "content_size", "scale", "cards"},
+                "data": {"style_size", "style_side", "content_size", "scale", "cards"},
                 "train": {"batch_size", "crop_size"},
             },
         )

@@ -167,7 +167,7 @@ class Trainer:
         if not identity:
             run.stylizing_norm = torch.where(norm.isfinite(), norm, run.stylizing_norm)
         elif run.step >= train.identity_pretrain_steps:
-            weight = torch.full_like(norm, train.identity_weight)
+            weight = torch.full_like(norm, run.schedule.identity_weight(run.step))
             if train.gradient_rescaling:
                 weight *= run.stylizing_norm / norm.clamp_min(1e-12)
             torch._foreach_mul_(gradients, weight)
@@ -176,16 +176,19 @@ class Trainer:
         """Clips the gradient and returns the norm that it had, a number on the device."""
         train = self.run.config.train
         limit = train.gradient_clip or float("inf")
-        if identity and self.run.step >= train.identity_pretrain_steps:
-            limit *= train.identity_weight  # or clipping would level the weight that was just given
+        if identity:
+            limit *= self.run.schedule.identity_weight(self.run.step)  # or clipping would level what was just weighted
         return nn.utils.clip_grad_norm_(self.run.touched(identity), limit)
 
     def _update(self, identity: bool) -> None:
         run = self.run
         self.hooks.update_begins(run, identity)
         optimizer = run.identity_optimizer if identity else run.optimizer
+        rate = run.schedule.learning_rate(run.step)
+        if optimizer is not run.optimizer:  # whose steps are as long for a gradient of any size
+            rate *= run.schedule.identity_weight(run.step)
         for group in optimizer.param_groups:
-            group["lr"] = run.schedule.learning_rate(run.step)
+            group["lr"] = rate
         optimizer.step()
         run.forget_gradient()
         self.hooks.update_ends(run, identity)

@@ -19,7 +19,7 @@ from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.terms import layers_of
+from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
@@ -96,12 +96,16 @@ class TrainingRun:
     def _objective(self) -> Objective:
         loss = self.config.loss
         network = self._loss_network(layers_of(loss), loss.padding)
-        grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
+        grams = self._grams(network, loss.style_layers)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
             raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
         weights = torch.tensor([loss.for_style(name).style_weight for name in names], device=self.device)
         return Objective(network.to(self.dtype), grams, loss, weights)
+
+    def _grams(self, network: LossNetwork, layers: Sequence[str]) -> Grams:
+        data = self.config.data
+        return style_grams(network, self.task.sources, layers, data.style_size, data.style_side)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
@@ -256,7 +260,7 @@ class TrainingRun:
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        grams = self._grams(network, STYLE_LAYERS)
         styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
         psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
         rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
