@@ -197,6 +197,12 @@ class TrainConfig(_Section):
     """Keep one optimizer state per branch instead of one for both."""
     identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
     """Steps at the start that train the auto-encoder alone."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of a running average of the weights, 0.999 for instance: the bank, previews and measurements are then of
+    the average, while training goes on with the weights themselves; 0 keeps none."""
+    accumulate: Positive = 1
+    """Parts in which a process's photographs of a step go through the networks, one part after the other, their
+    gradients added up: as many times less memory for the same step."""
     gradient_clip: Weight = 10.0
     """Largest norm of a step's whole gradient; 0 does not limit it."""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -205,15 +211,27 @@ class TrainConfig(_Section):
     """Compile networks with torch.compile: minutes of start-up, then faster steps."""
     log_every: Positive = 20
     """Steps between two entries in the log."""
-    checkpoint_every: Positive = 500
-    """Steps between two checkpoints."""
-    preview_every: Positive = 500
-    """Steps between two preview grids and identity measurements."""
+    checkpoint_every: Annotated[int, Field(ge=0)] = 500
+    """Steps between two checkpoints; 0 makes them by time only."""
+    checkpoint_minutes: Weight = 15.0
+    """Minutes after which there is a checkpoint at the latest; 0 makes them by steps only. There is always one at the
+    end, also of a run that is stopped."""
+    preview_every: Annotated[int, Field(ge=0)] = 500
+    """Steps between two preview grids and identity measurements; 0 makes none."""
+    validate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between two measurements on a few held-out photographs, up to 16 pictures; 0 makes none. The bank that did
+    best in them is kept beside the last one, in the run's folder `best`."""
 
     @model_validator(mode="after")
     def _small_crops_fit(self) -> TrainConfig:
         if self.small_crop_steps and self.crop_size < 32:
             raise ValueError("small_crop_steps needs a crop_size of 32 or more: half of it is too small to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_are_made(self) -> TrainConfig:
+        if self.checkpoint_every == self.checkpoint_minutes == 0:
+            raise ValueError("checkpoint_every and checkpoint_minutes are both 0: a run that is killed would be lost")
         return self
 
 
