@@ -65,6 +65,11 @@ def has_float16(device: torch.device) -> bool:
     return device.type == "mps"
 
 
+def runs_ahead(device: torch.device) -> bool:
+    """Whether a device works off what it was given while the program goes on, so that reading from it is waiting."""
+    return device.type == "cuda"
+
+
 def precisions(device: torch.device) -> dict[str, bool]:
     """Which number formats a device can be asked for. A processor without bfloat16 units emulates them."""
     bfloat16 = device.type != "cuda" or has_fast_bfloat16(device)
