@@ -40,6 +40,8 @@ class Gradients:
         run = self.run
         found: list[Values] = []
         total = torch.zeros((), device=run.device)
+        if run.config.train.compile == "reduce-overhead":
+            torch.compiler.cudagraph_mark_step_begin()  # what graphs of the last step returned may be overwritten
         for places in run.pieces():
             run.places = places
             here = slice(places.start - run.part.start, places.stop - run.part.start)

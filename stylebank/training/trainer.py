@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 
 from tqdm import tqdm
 
+from stylebank.device import training_steps
 from stylebank.errors import StyleBankError
 from stylebank.evaluation.held_out import identity_psnr, preview
 from stylebank.signals import Requests
@@ -63,6 +64,7 @@ class Trainer:
         run.model.train()
         with (
             Requests() as requests,
+            training_steps(run.device),
             self._monitor() as monitor,
             closing(batches(run, self._rescue)) as stream,  # whatever happens, the loader's processes end
         ):
@@ -134,7 +136,7 @@ class Trainer:
             return
         first = max(run.task.first_style, len(run.model.names) - PREVIEW_STYLES)
         try:
-            with run.average.applied():
+            with run.as_measured():
                 sheet = preview(run.model, files, first, run.device, run.dtype)
                 psnr = identity_psnr(run.model, files, run.device, run.dtype)
             self.monitor.preview(run.step, sheet, psnr)
@@ -147,7 +149,7 @@ class Trainer:
         if not run.processes.is_main or not (files := run.held_out()):
             return
         try:
-            with run.average.applied():
+            with run.as_measured():
                 values = validate(run, files)
             self.monitor.validation(run.step, values)
             if not run.best or values["loss"] < run.best["loss"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
 from stylebank.config import Config
-from stylebank.device import compute_dtype, place
+from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
@@ -92,8 +93,9 @@ class TrainingRun:
         self.average = WeightAverage(named, train.ema)
         self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
         if train.compile:
+            mode = None if train.compile is True else train.compile
             for module in (self.model.encoder, self.model.decoder, self.objective.network):
-                module.compile()
+                module.compile(dynamic=False, mode=mode)  # once for each size of crops
 
     def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
@@ -156,6 +158,13 @@ class TrainingRun:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
         styles = [] if identity else sorted(set(self.styles_of_step()))
         return self.shared + [p for i in styles for p in self.model.filters[self.task.first_style + i].parameters()]
+
+    @contextmanager
+    def as_measured(self) -> Iterator[None]:
+        """Context in which the network is as it is saved, and computes as it will: averaged, not compiled for crops."""
+        eager = torch.compiler.set_stance("force_eager") if self.config.train.compile else nullcontext()
+        with self.average.applied(), training_steps(self.device, within=False), eager:
+            yield
 
     def forget_gradient(self) -> None:
         """Removes every gradient; to None, as Adam then leaves filters alone that are not in a batch."""
@@ -283,7 +292,7 @@ class TrainingRun:
         network = self._loss_network(STYLE_LAYERS)
         grams = self._grams(network, STYLE_LAYERS)
         styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
-        with self.average.applied():
+        with self.as_measured():
             psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
             rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
         return list(zip(psnrs, rows, strict=True))
