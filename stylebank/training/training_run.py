@@ -26,6 +26,7 @@ from stylebank.styles import StyleSource
 from stylebank.training.average import WeightAverage
 from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.training.resident import ResidentCrops
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
 from stylebank.training.schedule import Schedule
@@ -76,6 +77,7 @@ class TrainingRun:
         self.last_report: dict[str, Any] = {}  # as last written
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
+        self.resident: ResidentCrops | None = None  # where photographs stay in memory, see `data.in_memory`
         self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
