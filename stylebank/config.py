@@ -208,6 +208,23 @@ class TrainConfig(_Section):
         return self
 
 
+class PredictorConfig(_Section):
+    """The network that predicts filters from paintings, where that is what trains."""
+
+    rank: Annotated[int, Field(ge=0, le=2**12)] = 0
+    """Products that a predicted kernel is a sum of; 0 trains no predictor."""
+    width: Width = 384
+    """Of its hidden layers."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 2
+    """Its residual blocks."""
+    compressed: Annotated[int, Field(gt=0, le=256)] = 32
+    """Directions of every layer whose covariances it reads."""
+    variants: Annotated[int, Field(ge=0, le=64)] = 2
+    """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
+    held_out: Annotated[int, Field(ge=0)] = 30
+    """Paintings kept from training, to measure on."""
+
+
 class Config(_Section):
     """A whole training run."""
 
@@ -216,6 +233,7 @@ class Config(_Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    predictor: PredictorConfig = PredictorConfig()
     licence: str = ""
     """Licence of the trained bank, written into it."""
 
