@@ -253,8 +253,13 @@ class PredictorConfig(_Section):
     """Directions of every layer whose covariances it reads."""
     variants: Annotated[int, Field(ge=0, le=64)] = 2
     """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
-    held_out: Annotated[int, Field(ge=0)] = 30
+    held_out: Annotated[int, Field(ge=1)] = 30
     """Paintings kept from training, to measure on."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers that the network is built from."""
+        return self.rank, self.width, self.blocks, self.compressed
 
 
 class Config(_Section):

@@ -25,6 +25,7 @@ from stylebank.bank.predictor import Predictor, copy_predictor, read_predictor, 
 from stylebank.bank.records import (
     AUTOENCODER,
     FORMAT,
+    MANIFEST,
     STYLES,
     SUFFIXES,
     Manifest,
@@ -107,6 +108,21 @@ def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str
             write_style(module, target, name, info, manifest.autoencoder_sha256, "float32")
         copy_predictor(source, target)
         write_manifest(manifest.model_copy(update={"styles": [*manifest.styles, *infos]}), target)
+
+
+def add_predictor(source: Path, predictor: Predictor, folder: Path) -> None:
+    """Writes the bank in `source` with this predictor to `folder`; every other file is copied byte by byte.
+
+    Raises:
+        StyleBankError: it cannot be written; what was there before stays.
+    """
+    manifest = read_manifest(source)
+    with new_folder(folder) as target:
+        (target / STYLES).mkdir()
+        names = [AUTOENCODER, MANIFEST, *(f"{STYLES}/{name}{end}" for name in manifest.styles for end in SUFFIXES)]
+        for name in names:
+            shutil.copyfile(source / name, target / name)
+        write_predictor(predictor, target, manifest.autoencoder_sha256, "float32")
 
 
 def write_style(

@@ -35,8 +35,6 @@ class PredictorInfo(Record):
     """Of its training: the sections `loss`, `data` and `train`, as for a style."""
     paintings: int = 0
     """How many it learned from."""
-    images: int = 0
-    """Training crops it has seen."""
     unfinished: str = ""
     """As of a style."""
     metrics: dict[str, float] = Field(default_factory=dict)

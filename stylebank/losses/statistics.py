@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ImageError
-from stylebank.images import resize_short_side, to_tensor
+from stylebank.images import Side, resize_side, to_tensor
 from stylebank.losses.functional import gram
 from stylebank.losses.vgg import LossNetwork
 from stylebank.network.predictor import Statistics
@@ -19,13 +19,14 @@ SMALLEST_PAINTING = 16  # pixels; the deepest layer sees an eighth of them
 
 @torch.no_grad()
 def statistics_of(
-    network: LossNetwork, pictures: Iterable[Image.Image], layers: Sequence[str], size: int
+    network: LossNetwork, pictures: Iterable[Image.Image], layers: Sequence[str], size: int, side: Side
 ) -> Statistics:
     """The statistics of each picture by itself; B of them in one.
 
     Args:
         pictures: mode RGB.
-        size: short side in pixels at which they are seen.
+        size: pixels at which their short or long side is seen.
+        side: which of them.
 
     Raises:
         ImageError: a picture is too small to have a texture.
@@ -36,7 +37,7 @@ def statistics_of(
         if min(picture.size) < SMALLEST_PAINTING:
             width, height = picture.size
             raise ImageError(f"A painting of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
-        image = to_tensor(resize_short_side(picture, size))[None]
+        image = to_tensor(resize_side(picture, size, side))[None]
         seen = network(image.to(network.mean.device, memory_format=torch.channels_last))
         for name in layers:
             grams[name].append(gram(seen[name])[0])

@@ -111,12 +111,11 @@ class Trainer:
 
     def _monitor(self) -> Monitor:
         run = self.run
-        names = [source.name for source in run.task.sources]
         self.monitor = Monitor(
             run.folder.path,
             (run.step, run.config.train.steps),
             terms=run.objective.terms.values(),
-            styles=names,
+            styles=run.task.logged,
             batch_size=run.config.train.batch_size,
             device=run.device,
             latest=run.losses,
