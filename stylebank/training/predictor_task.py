@@ -152,7 +152,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
     architecture = known.manifest.architecture
     if not known.model.names:
         raise BankError(f"{bank} has no style to learn from what filters of it look like.")
-    if architecture.bank.depth > 1 or architecture.bank.post_norm:
+    if not architecture.bank.linear:
         raise BankError(f"{bank} cannot have a predictor: its filters are more than one convolution.")
     sources = [
         StyleSource(f"{source.name}.{i}" if len(source.files) > 1 else source.name, (file,))
