@@ -116,6 +116,11 @@ class LossConfig(_Section):
     """Weight of the relative Gram distance."""
     tv_weight: Weight = 0.3
     """Weight of the total variation, in mean absolute difference of neighbouring pixels."""
+    temporal_weight: Weight = 0.0
+    """Weight of the squared difference between what comes of a photograph and of its like a moment later, moved along:
+    for films that are steady frame by frame (the paper: none)."""
+    card_content: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Factor on `content_weight` for the crops of `data.cards`, which show nothing that must be kept."""
     strengths: dict[str, Weight] = {}
     """Factor on `style_weight` for single styles, by name: above 1 for a style that comes out too weak."""
 
@@ -239,6 +244,28 @@ class TrainConfig(_Section):
         return self
 
 
+class PredictorConfig(_Section):
+    """The network that predicts filters from paintings, where that is what trains."""
+
+    rank: Annotated[int, Field(ge=0, le=2**12)] = 0
+    """Products that a predicted kernel is a sum of; 0 trains no predictor."""
+    width: Width = 384
+    """Of its hidden layers."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 2
+    """Its residual blocks."""
+    compressed: Annotated[int, Field(gt=0, le=256)] = 32
+    """Directions of every layer whose covariances it reads."""
+    variants: Annotated[int, Field(ge=0, le=64)] = 2
+    """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
+    held_out: Annotated[int, Field(ge=1)] = 30
+    """Paintings kept from training, to measure on."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers that the network is built from."""
+        return self.rank, self.width, self.blocks, self.compressed
+
+
 class Config(_Section):
     """A whole training run."""
 
@@ -247,6 +274,7 @@ class Config(_Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    predictor: PredictorConfig = PredictorConfig()
     licence: str = ""
     """Licence of the trained bank, written into it."""
 

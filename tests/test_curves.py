@@ -278,7 +278,7 @@ def test_a_batch_in_pieces_takes_the_same_steps(make: Callable[..., Trainer], tm
     whole, parts = make("whole", *keys), make("parts", *keys, f"train.accumulate={pieces}")
     sizes: list[int] = []
     stylize = parts.branches.stylize
-    parts.branches.stylize = lambda images, styles: (sizes.append(len(images)), stylize(images, styles))[1]  # type: ignore[method-assign, func-returns-value]
+    parts.branches.stylize = lambda images, *rest: (sizes.append(len(images)), stylize(images, *rest))[1]  # type: ignore[method-assign, func-returns-value]
     assert whole.fit()
     assert parts.fit()
     assert sizes[: min(5, pieces)] == {2: [3, 2], 3: [2, 2, 1], 9: [1] * 5}[pieces]

@@ -31,11 +31,14 @@ class Gradients:
     ) -> None:
         self.run, self.branches, self.hooks, self.note = run, branches, hooks, note
 
-    def pass_through(self, images: Tensor, styles: list[int], identity: bool) -> tuple[Values, Tensor]:
+    def pass_through(
+        self, images: Tensor, styles: list[int], cards: list[bool], identity: bool
+    ) -> tuple[Values, Tensor]:
         """Forward and backward: each image's loss terms, and the loss of these images; the gradient is left behind.
 
         Args:
             images: (B, 3, H, W) in [0, 1], this process's part of the batch, which may go through in pieces.
+            cards: which of them are drawn cards.
         """
         run = self.run
         found: list[Values] = []
@@ -49,7 +52,7 @@ class Gradients:
             if identity:
                 values = self.branches.identity(images[here])
             else:
-                values = self.branches.stylize(images[here], styles[here])
+                values = self.branches.stylize(images[here], styles[here], cards[here])
             loss = run.objective.total(values, styles[here]) * (len(places) / len(run.part))
             self.hooks.forward_ends(run, values, styles[here])
             run.scaler.scale(loss).backward()

@@ -76,7 +76,7 @@ class Trainer:
                 styles = [] if identity else run.styles_of_step()[run.part.start : run.part.stop]
                 images = batch.to(run.device)  # (B, 3, crop, crop)
 
-                values, loss = gradients.pass_through(images, styles, identity)
+                values, loss = gradients.pass_through(images, styles, batch.cards, identity)
                 norm = gradients.weight(loss, identity)
                 gradients.update(identity, left_out.judge(norm, loss, values, styles, batch.paths))
                 run.scaler.update()
@@ -106,12 +106,11 @@ class Trainer:
 
     def _monitor(self) -> Monitor:
         run = self.run
-        names = [source.name for source in run.task.sources]
         self.monitor = Monitor(
             run.folder.path,
             (run.step, run.config.train.steps),
             terms=run.objective.terms.values(),
-            styles=names,
+            styles=run.task.logged,
             batch_size=run.config.train.batch_size,
             device=run.device,
             latest=run.losses,

@@ -114,7 +114,7 @@ class TrainingRun:
 
     def _grams(self, network: LossNetwork, layers: Sequence[str]) -> Grams:
         data = self.config.data
-        return style_grams(network, self.task.sources, layers, data.style_size, data.style_side)
+        return self.task.grams(network, layers, data.style_size, data.style_side)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
@@ -149,7 +149,7 @@ class TrainingRun:
     def styles_of_step(self) -> list[int]:
         """The styles of this step's whole batch, of all processes."""
         number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
-        return styles_for_batch(number, train.batch_size, len(self.task.sources), train.seed)
+        return styles_for_batch(number, train.batch_size, self.task.trained, train.seed)
 
     def noise_of_step(self) -> list[int]:
         """The seeds of this step's noise, one for each image of the whole batch, of all processes."""
@@ -159,7 +159,9 @@ class TrainingRun:
     def touched(self, identity: bool) -> list[nn.Parameter]:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
         styles = [] if identity else sorted(set(self.styles_of_step()))
-        return self.shared + [p for i in styles for p in self.model.filters[self.task.first_style + i].parameters()]
+        filters = [self.model.filters[self.task.first_style + i] for i in styles]
+        # Once each: predicted filters all have the predictor's.
+        return self.shared + list(dict.fromkeys(p for module in filters for p in module.parameters()))
 
     @contextmanager
     def as_measured(self) -> Iterator[None]:
@@ -282,7 +284,7 @@ class TrainingRun:
         psnrs, rows = zip(
             *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
         )
-        names = [source.name for source in self.task.sources]
+        names = [self.task.sources[i].name for i in self.task.measured]
         self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
         self.measured_on = processes.from_main(lambda: hashes_of(files))
         processes.from_main(self._save_bank)
@@ -292,8 +294,9 @@ class TrainingRun:
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = self._grams(network, STYLE_LAYERS)
-        styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
+        sources = [self.task.sources[i] for i in self.task.measured]
+        grams = style_grams(network, sources, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
+        styles = [self.task.first_style + i for i in self.task.measured]
         with self.as_measured():
             psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
             rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
