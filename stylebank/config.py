@@ -140,7 +140,7 @@ class DataConfig(_Section):
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
-    """Photographs kept from training, for previews and measurements."""
+    """Photographs kept from training, for previews and measurements; at most half of those that are there."""
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
 

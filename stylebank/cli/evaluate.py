@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from stylebank.bars import Bars
 from stylebank.cli.arguments import BANK_HELP, at_least
-from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.evaluation.flicker import flicker_table
 from stylebank.evaluation.progress import EvaluationProgress
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
     if options.video:
         return _measure_film(film_of(options))
-    with Bars(disable=None) as bars:
+    with Bars() as bars:
 
         def show(progress: EvaluationProgress) -> None:
             name, unit = _BARS[progress.stage]
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure_film(request: FilmRequest) -> int:
-    with Bars(disable=None) as bars:
+    with Bars() as bars:
 
         def show(done: int) -> None:
             bars.show(done, None, name=request.video.name, unit="frame")

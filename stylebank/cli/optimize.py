@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylebank.bars import Bars
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
-from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images import check_writable
 from stylebank.inference.choices import COLOR_MODES
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.optimize.run import optimize_files
 
     request = request_of(options)
-    with Bars(dynamic_ncols=True) as bars:
+    with Bars() as bars:
 
         def follow(step: Step) -> None:
             losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())

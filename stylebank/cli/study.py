@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
+from stylebank.bars import above
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
 from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     request = request_of(options)
     with leaving_on_sigterm():
         try:
-            result = carry_out(request, _say)
+            result = carry_out(request, above)
         except SystemExit:
             print("Stopped; the same command goes on.", file=sys.stderr)
             raise
@@ -86,8 +85,3 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
         device=options.device,
         loss_weights=options.loss_weights,
     )
-
-
-def _say(text: str) -> None:
-    tqdm.write(text)  # above a run's progress bar
-    sys.stdout.flush()  # into a log file, too, as it happens

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
+from stylebank.bars import above
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.training.run import train
 
     try:
-        result = train(request_of(options), say=tqdm.write)  # above the bar
+        result = train(request_of(options), say=above)
     except SystemExit:
         print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +20,7 @@ Values = Mapping[str, Tensor]
 """Name of a term -> its value for each image, (B,), not yet weighted."""
 
 
-def style_grams(network: LossNetwork, sources: Sequence[StyleSource], layers: Sequence[str], size: int) -> Grams:
+def style_grams(network: LossNetwork, sources: Iterable[StyleSource], layers: Sequence[str], size: int) -> Grams:
     """The Gram matrices of every style, computed once; several pictures of a style are averaged.
 
     Args:

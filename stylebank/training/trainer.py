@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from stylebank.bars import above
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.evaluation.held_out import identity_psnr, preview
 from stylebank.losses.objective import Values
@@ -46,7 +46,7 @@ class Trainer:
         run: TrainingRun,
         branches: Branches | None = None,
         hooks: Hooks | None = None,
-        say: Callable[[str], None] = tqdm.write,
+        say: Callable[[str], None] = above,
     ) -> None:
         self.run, self.branches, self.hooks = run, branches or Branches(run), hooks or Hooks()
         self._tell = say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Config
 from stylebank.device import compute_dtype, place
 from stylebank.distributed import ALONE, Processes
@@ -96,12 +97,17 @@ class TrainingRun:
     def _objective(self) -> Objective:
         loss = self.config.loss
         network = self._loss_network(layers_of(loss), loss.padding)
-        grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
+        grams = style_grams(network, self._shown(), loss.style_layers, self.config.data.style_size)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
             raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
         weights = torch.tensor([loss.for_style(name).style_weight for name in names], device=self.device)
         return Objective(network.to(self.dtype), grams, loss, weights)
+
+    def _shown(self) -> Iterable[StyleSource]:
+        """The paintings, with a bar if going through them takes a while."""
+        shown = self.processes.is_main
+        return bar(self.task.sources, name="reading paintings", unit="painting", shown=shown, after=1)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
@@ -256,10 +262,11 @@ class TrainingRun:
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
+        grams = style_grams(network, self._shown(), STYLE_LAYERS, self.config.data.style_size)
         styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
         psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-        rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
+        shown = bar(files, name="measuring", unit="photograph", shown=self.processes.is_main, after=1)
+        rows = measure_each(self.model, shown, styles, grams, StyleMetrics(network), self.device, self.dtype)
         return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
