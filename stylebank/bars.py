@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -87,10 +88,14 @@ def counter(total: int | None, *, name: str = "", unit: str = "it", done: int = 
 
 def _made(items: Iterable[Any] | None, name: str, unit: str, shown: bool, **options: Any) -> tqdm[Any]:
     kind = _Bar if sys.stderr.isatty() else _Lines
-    hidden = not shown or os.environ.get("RANK", "0") != "0"
+    hidden = not (shown and _speaks())
     return kind(
         items, desc=name or None, unit=unit, dynamic_ncols=True, smoothing=0.05, miniters=1, disable=hidden, **options
     )
+
+
+def _speaks() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def above(text: str, *, error: bool = False) -> None:
@@ -98,6 +103,23 @@ def above(text: str, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     tqdm.write(text, file=stream)
     stream.flush()
+
+
+def load_torch(*, line: bool = True) -> None:
+    """Imports torch, which takes seconds, and says so: in a terminal until it is done.
+
+    Args:
+        line: in a pipe or a file, too.
+    """
+    if "torch" in sys.modules:
+        return
+    text, terminal = "Loading PyTorch ...", sys.stderr.isatty()
+    if _speaks() and (terminal or line):
+        sys.stderr.write(text + ("\r" if terminal else "\n"))
+        sys.stderr.flush()
+    importlib.import_module("torch")
+    if _speaks() and terminal:
+        sys.stderr.write(" " * len(text) + "\r")
 
 
 class Bars:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stylebank.bars import Bars
+from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.errors import ConfigError
-from stylebank.evaluation.flicker import flicker_table
+from stylebank.evaluation.choices import FIGURE, ITERATIONS, JSON, REPORT, SIZES, SMALLEST
 from stylebank.evaluation.progress import EvaluationProgress
-from stylebank.evaluation.request import ITERATIONS, SIZES, SMALLEST, EvaluationRequest, FilmRequest
-from stylebank.evaluation.run import evaluate, evaluate_film
-from stylebank.evaluation.write import FIGURE, JSON, REPORT
 from stylebank.shipped import DEFAULT_BANK
+
+if TYPE_CHECKING:  # else imported when there is work: they import torch
+    from stylebank.evaluation.request import EvaluationRequest, FilmRequest
 
 _SIZES = " ".join(f"{side}:{count}" for side, count in SIZES.items())
 _BARS = {"outputs": ("outputs", "photograph"), "cards": ("cards", "style"), "optimization": ("optimisation", "it")}
@@ -92,8 +93,13 @@ def _add_baseline_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
+    if not options.video and not options.out:
+        raise ConfigError("--out is missing.")
+    load_torch()
     if options.video:
         return _measure_film(film_of(options))
+    from stylebank.evaluation.run import evaluate
+
     with Bars() as bars:
 
         def show(progress: EvaluationProgress) -> None:
@@ -107,6 +113,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure_film(request: FilmRequest) -> int:
+    from stylebank.evaluation.flicker import flicker_table
+    from stylebank.evaluation.run import evaluate_film
+
     with Bars() as bars:
 
         def show(done: int) -> None:
@@ -121,10 +130,10 @@ def request_of(options: argparse.Namespace) -> EvaluationRequest:
     """What the arguments ask for.
 
     Raises:
-        ConfigError: --out is missing.
+        ConfigError: they contradict each other.
     """
-    if not options.out:
-        raise ConfigError("--out is missing.")
+    from stylebank.evaluation.request import EvaluationRequest
+
     return EvaluationRequest(
         styles=tuple(options.styles),
         out=options.out,
@@ -153,6 +162,8 @@ def film_of(options: argparse.Namespace) -> FilmRequest:
     Raises:
         ConfigError: options that do not go with a film.
     """
+    from stylebank.evaluation.request import FilmRequest
+
     if options.outputs:
         raise ConfigError("--video is for banks; it cannot be measured with --outputs.")
     if options.network:

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from stylebank.bars import Bars
+from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP
 from stylebank.errors import ConfigError
 from stylebank.shipped import DEFAULT_BANK
@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.export import available
 
     available()
+    load_torch()
     from stylebank.export.parity import summary
     from stylebank.export.run import ExportRequest, export, verify
 

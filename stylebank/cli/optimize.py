@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylebank.bars import Bars
+from stylebank.bars import Bars, load_torch
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
 from stylebank.errors import ConfigError, TrainingError
@@ -87,6 +87,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Optimizes the picture; 0 also when stopped by a signal, with the picture reached by then."""
     check_writable(options.output, overwrite=options.overwrite)
+    load_torch()
     from stylebank.optimize.run import optimize_files
 
     request = request_of(options)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stylebank.bars import above
+from stylebank.bars import above, load_torch
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
-from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
+from stylebank.sweeps.names import JSON, PICTURE, TABLE
+
+if TYPE_CHECKING:  # else imported when there is work: it imports torch
+    from stylebank.sweeps.study import StudyRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the study; 0 also when stopped by a signal, 1 if a run failed."""
+    load_torch()
+    from stylebank.sweeps.study import carry_out
+
     request = request_of(options)
     with leaving_on_sigterm():
         try:
@@ -75,6 +82,8 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
     Raises:
         ConfigError: a --set is not of the right form.
     """
+    from stylebank.sweeps.study import StudyRequest
+
     return StudyRequest(
         out=options.out,
         vary=tuple(options.vary),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stylebank.bars import above
+from stylebank.bars import above, load_torch
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
+    load_torch()
     from stylebank.distributed import SaidElsewhere
     from stylebank.training.run import train
 

@@ -10,14 +10,13 @@ from typing import Any
 
 from stylebank.device import environment
 from stylebank.errors import ConfigError
+from stylebank.evaluation.choices import FIGURE, JSON, REPORT
 from stylebank.evaluation.evaluation import Evaluation
 from stylebank.evaluation.figure import draw
 from stylebank.evaluation.report import markdown
 from stylebank.evaluation.result import Result
 from stylebank.evaluation.targets import Style
 from stylebank.files import new_file
-
-REPORT, JSON, FIGURE = "report.md", "report.json", "figure.png"
 
 
 def check_new(folder: Path, overwrite: bool) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from stylebank.evaluation.markdown import table
 from stylebank.files import new_file
 from stylebank.sweeps.grid import SEED, short_names, show_value
+from stylebank.sweeps.names import TABLE
 from stylebank.sweeps.record import MEASURES, Entry, Study
 
-TABLE = "study.md"
 TITLES = {
     "identity_psnr": "identity PSNR, dB",
     "style_gap_closed": "style gap closed, mean",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest
+from stylebank.bars import load_torch
 from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.jobs import find_sources, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
@@ -24,12 +25,14 @@ def run(options: argparse.Namespace) -> int:
         return show_styles(options)
     if options.webcam is not None:
         camera = webcam_of(options)
+        load_torch(line=False)
         from stylebank.cli.stylize.webcam import show_camera
 
         show_camera(camera)
         return 0
     if os.environ.get("WORLD_SIZE", "1") == "1":  # of several processes one speaks for all, later
         refuse_what_exists(request_of(options))
+    load_torch(line=False)
     from stylebank.cli.stylize.work import carry_out
 
     return carry_out(options)

@@ -1,0 +1,3 @@
+"""What the files of a study are called."""
+
+TABLE, JSON, PICTURE = "study.md", "study.json", "grid.jpg"
