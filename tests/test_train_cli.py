@@ -531,7 +531,7 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--loss-weights", "none.safetensors"], ["none.safetensors", "do not exist"]),
         (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
         (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
-        (["--out", "OUT", "--set", "data.min_side=5000"], ["0 usable"]),
+        (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped", "data.min_side=5000"]),
         (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
         (["--out", "OUT", "--add-style", "b.png"], ["--bank", "--add-style"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),

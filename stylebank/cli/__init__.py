@@ -113,7 +113,10 @@ class CommandParser(argparse.ArgumentParser):
         self._optionals.title = "of every command"
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
-            "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
+            "--verbose",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="print what is loaded, and where an error was raised",
         )
         self.add_argument(
             "--max-megapixels",
