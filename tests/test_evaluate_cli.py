@@ -249,7 +249,7 @@ def test_photographs_that_cannot_be_told_apart_are_refused(
 
 
 def test_a_report_needs_a_folder(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    fail(capsys, "evaluate", "--bank", tmp_path / "bank", *inputs, mentions=["--out is missing"])
+    fail(capsys, "evaluate", "--bank", tmp_path / "bank", *inputs, mentions=["--out is missing"], code=2)
 
 
 def test_other_paintings_than_those_trained_on_are_noted(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:

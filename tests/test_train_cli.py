@@ -531,13 +531,13 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--loss-weights", "none.safetensors"], ["none.safetensors", "do not exist"]),
         (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
         (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
-        (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped", "data.min_side=5000"]),
-        (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
-        (["--out", "OUT", "--add-style", "b.png"], ["--bank", "--add-style"]),
+        (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped"]),
+        (["--out", "OUT", "--bank", "b"], ["--add-style is missing"]),
+        (["--add-style", "b.png"], ["--out and --bank are missing"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),
         (["--out", "OUT", "--start-from", "nowhere"], ["nowhere", "not a bank"]),
         (["--out", "OUT", "--start-from", "b", "--bank", "c", "--add-style", "d.png"], ["--start-from", "whole bank"]),
-        ([], ["--out"]),
+        ([], ["--out is missing"]),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
@@ -549,7 +549,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     mentions: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions)
+    code = 2 if "missing" in mentions[0] else 1
+    fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions, code=code)
     assert not list(tmp_path.iterdir())
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 
 from stylebank import __version__
 from stylebank.cli import messages
+from stylebank.cli.arguments import UsageError
 from stylebank.cli.examples import HEADING, epilog
 from stylebank.errors import ConfigError, did_you_mean
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
@@ -81,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 - a bug, too, is to be said in one sentence
         messages.tell(error)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

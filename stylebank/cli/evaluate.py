@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylebank.bars import Bars, load_torch
-from stylebank.cli.arguments import BANK_HELP, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least, require
 from stylebank.errors import ConfigError
 from stylebank.evaluation.choices import FIGURE, ITERATIONS, JSON, REPORT, SIZES, SMALLEST
 from stylebank.evaluation.progress import EvaluationProgress
@@ -93,8 +93,7 @@ def _add_baseline_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
-    if not options.video and not options.out:
-        raise ConfigError("--out is missing.")
+    require(out=options.video or options.out)
     load_torch()
     if options.video:
         return _measure_film(film_of(options))

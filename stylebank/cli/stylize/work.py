@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from stylebank.cli.arguments import require
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
@@ -86,7 +87,7 @@ def _check(options: StylizeOptions, looks: Looks, sources: dict[Path, bool]) -> 
     else:
         looks.check_still()
     if not looks.names and not options.looks.regions.show:
-        raise ConfigError("--style is missing.")
+        require(style=None)
     if not all(sources.values()) and options.quality is not None and not 1 <= options.quality <= 100:
         raise ConfigError(f"--quality {options.quality} is out of range; valid is 1 to 100 for pictures.")
 
