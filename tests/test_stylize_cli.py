@@ -236,7 +236,7 @@ def test_an_output_that_is_a_file_is_no_folder(
     ("options", "mentions"),
     [
         (["--style", "calm", "--input", "P", "--output", "new/a.png"], ["a.png", "give a folder"]),
-        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 look(s)"]),
+        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 style(s)"]),
         (["--style", "calm", "--input", "P/one.png", "--output", "new/a.gif"], ["one.png", "still picture", "a.gif"]),
         (["--style", "calm", "--input", "P/one.png", "--output", "new/a.tex"], ["'.tex'", ".png"]),
         (["--style", "calm", "--input", "P", "--output", "new", "--quality", "101"], ["101", "1 to 100"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP, at_least, require
 from stylebank.errors import ConfigError
-from stylebank.evaluation.choices import FIGURE, ITERATIONS, JSON, REPORT, SIZES, SMALLEST
+from stylebank.evaluation.choices import FIGURE, ITERATIONS, JSON, MEANS, OUTPUTS, REPORT, SIZES, SMALLEST
 from stylebank.evaluation.progress import EvaluationProgress
 from stylebank.shipped import DEFAULT_BANK
 
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"short sides of the photographs, and how many at each, else {_SIZES}; --outputs have their own",
     )
     group = parser.add_argument_group("the report, and how")
-    group.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {OUTPUTS}, {MEANS}, {FIGURE}"
+    )
     group.add_argument("--overwrite", action="store_true", help="replace a report that is there")
     group.add_argument(
         "--network",
@@ -107,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
 
         result = evaluate(request_of(options), say=_remark, on_progress=show)
     print(result.text.split("## Every measure", 1)[0].rstrip())
-    print(f"\nWrote {options.out / REPORT}, {JSON}" + (f" and {FIGURE}." if result.has_figure else "."))
+    names = [JSON, OUTPUTS, MEANS, *([FIGURE] if result.has_figure else [])]
+    print(f"\nWrote {options.out / REPORT}, {', '.join(names[:-1])} and {names[-1]}.")
     return 0
 
 

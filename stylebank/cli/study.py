@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stylebank.bars import above, load_torch
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
-from stylebank.sweeps.names import JSON, PICTURE, TABLE
+from stylebank.sweeps.names import CSV, JSON, PICTURE, TABLE
 
 if TYPE_CHECKING:  # else imported when there is work: it imports torch
     from stylebank.sweeps.study import StudyRequest
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if not result.finished:
         print("Stopped; the same command goes on.")
         return 0
-    files = f"{request.out / TABLE}, {JSON}" + (f" and {PICTURE}" if result.picture else "")
+    files = f"{request.out / TABLE}, {CSV}, {JSON}" + (f" and {PICTURE}" if result.picture else "")
     print(f"{result.runs - len(result.failed)} of {result.runs} runs are done. Wrote {files}.")
     if count := len(result.failed):
         print(f"{count} failed, the reasons are in {TABLE}; the same command tries them again.", file=sys.stderr)

@@ -10,3 +10,4 @@ ITERATIONS = (50, 100, 300, 500)
 SMALLEST = 16  # short side in pixels
 
 REPORT, JSON, FIGURE = "report.md", "report.json", "figure.png"
+OUTPUTS, MEANS = "outputs.csv", "means.csv"

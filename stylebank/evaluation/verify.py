@@ -90,7 +90,7 @@ def verify(
 
 
 def _measured_together(bank: Bank) -> list[list[str]]:
-    """Styles by what they were measured with: each was told apart from the others of its own training run."""
+    """Styles by what they were measured with: each was compared with the others of its own training run."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in bank.manifest.styles:
         record = bank.records[name]

@@ -1,3 +1,3 @@
 """What the files of a study are called."""
 
-TABLE, JSON, PICTURE = "study.md", "study.json", "grid.jpg"
+TABLE, CSV, JSON, PICTURE = "study.md", "study.csv", "study.json", "grid.jpg"

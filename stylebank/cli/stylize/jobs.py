@@ -90,7 +90,7 @@ def plan(
     is_file = not frames and _names_a_file(output)
     if is_file and not single:
         raise ImageError(
-            f"--output {output} names one file, but {len(sources)} picture(s) or film(s) in {len(looks)} look(s) are "
+            f"--output {output} names one file, but {len(sources)} picture(s) or film(s) in {len(looks)} style(s) or mixture(s) are "
             "to be written; give a folder."
         )
     if not is_file and not frames and output.suffix and not output.is_dir() and single:
