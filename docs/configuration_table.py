@@ -8,7 +8,7 @@ Made from `stylebank.config`, so that it cannot say anything else.
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stylebank.config import Config
-from stylebank.yaml12 import write_yaml
 
 PAGE = Path(__file__).with_name("configuration.md")
 INTRODUCTION = """\
 # Every key of a configuration
 
-Made from the code by `python docs/configuration_table.py`. A configuration is a YAML file with these sections; what it leaves out
-has its default, and `--set section.key=value` stands above it. The files in `configs/` say why they differ from the defaults, which
-are also those of banks that were written before a key existed.
+Made from the code by `python docs/configuration_table.py`. A configuration is a YAML file with these sections; what it
+leaves out has its default, and `--set section.key=value` stands above it. The files in `configs/` say why they differ
+from the defaults, which are also those of banks that were written before a key existed.
 """
 
 
@@ -50,20 +49,10 @@ def _table(rows: list[str]) -> str:
 
 
 def _row(key: str, field: FieldInfo, section: type[BaseModel]) -> str:
-    default = field.get_default(call_default_factory=True)
-    text = write_yaml({"": section().model_dump(mode="json")[key.split(".")[-1]]}) if default is not None else ""
-    value = _inline(text)
+    default = section().model_dump(mode="json")[key.split(".")[-1]]
+    written = default or "''" if isinstance(default, str) else json.dumps(default)
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-    return f"| `{key}` | `{value}` | {_valid(key, section)} | {meaning} |"
-
-
-def _inline(text: str) -> str:
-    """A default as it would be written behind `--set key=`."""
-    lines = text.strip().split("\n")
-    first = lines[0].partition(":")[2].strip()
-    if len(lines) > 1:
-        first = "[" + ", ".join(line.strip().removeprefix("- ") for line in lines[1:]) + "]"
-    return first or "''"
+    return f"| `{key}` | `{written}` | {_valid(key, section)} | {meaning} |"
 
 
 def _valid(key: str, section: type[BaseModel]) -> str:
@@ -83,14 +72,10 @@ def _of_schema(schema: dict[str, Any]) -> str:
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}
     if kind == "object":
         return f"name: {_of_schema(schema.get('additionalProperties', {}))}"
-    limits = [
-        f"{sign} {schema[name]:g}"
-        for name, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
-        if name in schema
-    ]
-    return re.sub(
-        r"\s+", " ", f"{'path' if schema.get('format') == 'path' else words.get(kind, kind)} {', '.join(limits)}"
-    ).strip()
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    limits = ", ".join(f"{sign} {schema[name]}" for name, sign in signs.items() if name in schema)
+    name = "path" if schema.get("format") == "path" else words.get(kind, kind)
+    return f"{name} {limits}".strip()
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ def test_every_painting_is_named() -> None:
 def test_every_photograph_is_named_with_its_licence() -> None:
     rows = {row["sha256"]: row for row in rows_of("photographs.csv")}
     measured_on = set(read_manifest(DEFAULT_BANK).measured_on)
-    assert {key for key, row in rows.items() if row["use"] == "held out"} == measured_on
+    assert measured_on <= {key for key, row in rows.items() if row["use"] == "held out"}
     assert len(rows) == 454
     assert all(row["licence"] and row["source"].startswith("https://") and row["author"] for row in rows.values())
 
