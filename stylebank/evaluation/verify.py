@@ -78,7 +78,7 @@ def verify(
         network = place(load_loss_network(config.loss.network, STYLE_LAYERS, config.loss.pooling, loss_weights), device)
         sources = [_painting(bank, name, known) for name in names]
         seen = bar(sources, name="reading paintings", unit="painting", after=1)
-        grams = style_grams(network, seen, STYLE_LAYERS, config.data.style_size)
+        grams = style_grams(network, seen, STYLE_LAYERS, config.data.style_size, config.data.style_side)
         styles = [bank.manifest.styles.index(name) for name in names]
         shown = bar(files, name="measuring", unit="photograph")
         for name, row in measure(model, shown, styles, grams, StyleMetrics(network), device, dtype).items():

@@ -14,10 +14,11 @@ from torch import Tensor
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
-from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.inputs import upright
 from stylebank.inference.masks import check_gray
+from stylebank.inference.mixing import StyleWeights
 from stylebank.styles import IDENTITY
 
 Style = str | StyleWeights | Recipe
