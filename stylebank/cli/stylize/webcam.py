@@ -12,6 +12,7 @@ from stylebank.cli.arguments import require
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import WebcamOptions
 from stylebank.errors import StyleBankError
+from stylebank.films.optical_flow import load_opencv
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
 from stylebank.inference.stylizer import Stylizer
@@ -31,6 +32,8 @@ def show_camera(options: WebcamOptions) -> None:
         ConfigError: a mask moves, or no look is asked for.
         StyleBankError: as `show`.
     """
+    if options.stabilize == "flow":
+        load_opencv()  # before anything else is loaded
     stylizer = Stylizer.load(options.bank, options.device, options.precision)
     wanted = Looks(options.looks, stylizer)
     wanted.check_still()

@@ -21,6 +21,7 @@ from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions, request_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
+from stylebank.films.optical_flow import load_opencv
 from stylebank.images import SAVE_FORMATS
 from stylebank.inference.stylizer import Stylizer
 
@@ -49,6 +50,8 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
         StyleBankError: something in the request cannot be done; nothing is begun then.
     """
     with processes.together():  # nobody begins before everybody has seen what exists
+        if options.films.stabilize == "flow":
+            load_opencv()  # before anything else is loaded
         stylizer = Stylizer.load(options.bank, str(device), options.precision)
         looks = Looks(options.looks, stylizer)
         sources = find_sources(options.inputs, options.output, options.films.frames)
