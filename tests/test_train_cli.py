@@ -117,6 +117,7 @@ def test_a_run_folder_is_complete(finished: Path) -> None:
         "state.pt",
         "previews",
         "tensorboard",
+        "log.jsonl",
         "report.json",
     }
     assert load_training_state(finished / "state.pt")["step"] == 8
@@ -167,6 +168,8 @@ def test_its_tensorboard_log_has_every_number(finished: Path) -> None:
     log.Reload()
     tags = log.Tags()
     assert set(tags["scalars"]) == {
+        "loss/total",
+        "images_per_second",
         "loss/content",
         "loss/style",
         "loss/tv",
