@@ -123,7 +123,8 @@ def save_recipe(recipe: SavedRecipe, path: str | Path, *, overwrite: bool = Fals
     """
     path = Path(path)
     if path.is_dir() or (path.exists() and not overwrite):
-        raise ConfigError(f"'{path}' " + ("is a folder; name a file." if path.is_dir() else "exists; --overwrite."))
+        what = "is a folder; name a file" if path.is_dir() else "exists; pass --overwrite to replace it"
+        raise ConfigError(f"'{path}' {what}.")
     folder = path.absolute().parent
     masks = tuple(mask.model_copy(update={"mask": _relative(Path(mask.mask), folder)}) for mask in recipe.masks)
     with new_file(path) as temporary:

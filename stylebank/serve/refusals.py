@@ -43,7 +43,8 @@ def status_of(error: BaseException) -> int:
 def sentence(error: BaseException) -> str:
     """What to say of an error."""
     if isinstance(error, StyleBankError):
-        return str(error)
+        text = str(error)
+        return text if text.endswith((".", "?")) else f"{text}."
     if isinstance(error, RuntimeError | MemoryError) and out_of_memory(error):
         return "This does not fit into the server's memory; try a smaller size."
     if isinstance(error, OSError) and error.strerror:
