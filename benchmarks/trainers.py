@@ -167,7 +167,7 @@ class PlainBranches(Branches):
     def identity(self, images: Tensor) -> Values:
         return super().identity(images.contiguous())
 
-    def stylize(self, images: Tensor, styles: list[int]) -> Values:
+    def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
         images, loss, network = images.contiguous(), self.run.config.loss, self.run.objective.network
         outputs = self.run.model.stylize(images, styles)
 

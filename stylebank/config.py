@@ -105,6 +105,11 @@ class LossConfig(_Section):
     """Weight of the relative Gram distance."""
     tv_weight: Weight = 0.3
     """Weight of the total variation, in mean absolute difference of neighbouring pixels."""
+    temporal_weight: Weight = 0.0
+    """Weight of the squared difference between what comes of a photograph and of its like a moment later, moved along:
+    for films that are steady frame by frame (the paper: none)."""
+    card_content: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Factor on `content_weight` for the crops of `data.cards`, which show nothing that must be kept."""
     strengths: dict[str, Weight] = {}
     """Factor on `style_weight` for single styles, by name: above 1 for a style that comes out too weak."""
 

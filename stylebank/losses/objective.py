@@ -12,7 +12,7 @@ from stylebank.config import LossConfig
 from stylebank.images import load_picture, resize_short_side, to_tensor
 from stylebank.losses import terms
 from stylebank.losses.functional import gram
-from stylebank.losses.terms import Features, Grams, Made, Term
+from stylebank.losses.terms import Features, Grams, Later, Made, Term
 from stylebank.losses.vgg import LossNetwork
 from stylebank.styles import StyleSource
 
@@ -71,8 +71,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         for branch, factories in (("stylizing", terms.STYLIZING), ("identity", terms.IDENTITY)):
-            made = tuple(factory(self.config, self.grams, self.style_weights) for factory in factories)
-            object.__setattr__(self, branch, made)  # the one way to set a field of a frozen dataclass
+            made = [factory(self.config, self.grams, self.style_weights) for factory in factories]
+            wanted = tuple(term for term in made if term is not None)
+            object.__setattr__(self, branch, wanted)  # the one way to set a field of a frozen dataclass
 
     @property
     def terms(self) -> dict[str, Term]:
@@ -85,14 +86,24 @@ class Objective:
             wanted = self.network(images)
         return {name: wanted[name] for name in self.config.content_layers}
 
-    def stylizing_terms(self, images: Tensor, outputs: Tensor, styles: Sequence[int], photograph: Features) -> Values:
+    def stylizing_terms(
+        self,
+        images: Tensor,
+        outputs: Tensor,
+        styles: Sequence[int],
+        photograph: Features,
+        cards: Sequence[bool] = (),
+        later: Later | None = None,
+    ) -> Values:
         """The stylizing branch's terms of outputs (B, 3, H, W), each against its style and its photograph.
 
         Args:
             images: the photographs, (B, 3, H, W) in [0, 1].
             photograph: `content_of` the photographs.
+            cards: which of them are drawn cards, if any.
+            later: what came of their next frames; without, a temporal term is 0.
         """
-        made = Made(outputs, images, self.network(outputs), photograph, styles)
+        made = Made(outputs, images, self.network(outputs), photograph, styles, cards, later)
         return {term.name: term(made) for term in self.stylizing}
 
     def identity_terms(self, images: Tensor, outputs: Tensor) -> Values:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stylebank.config import Architecture, BankConfig, ModelConfig
 from stylebank.device import sent
 from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
-from stylebank.network.noise import smooth_noise
+from stylebank.network.noise import noise_of_one, smooth_noise
 
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
@@ -172,9 +172,12 @@ class StyleBank(nn.Module):
         channels = self.architecture.bank.noise_channels
         if not channels:
             return normalized
-        spans = [range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True)]
-        seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
-        noise = smooth_noise(channels, seeds.to(features.device), *spans).to(normalized.dtype)
+        rows, columns = (range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True))
+        if not isinstance(seeds, Tensor) and len(seeds) == 1:
+            noise = noise_of_one(channels, seeds[0], rows, columns, features.device, normalized.dtype)
+        else:
+            seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
+            noise = smooth_noise(channels, seeds.to(features.device), rows, columns).to(normalized.dtype)
         return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
 
     def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:

@@ -77,7 +77,10 @@ class Trainer:
                 images = batch.to(run.device)  # (B, 3, crop, crop)
 
                 self.hooks.forward_begins(run, identity)
-                values = self.branches.identity(images) if identity else self.branches.stylize(images, styles)
+                if identity:
+                    values = self.branches.identity(images)
+                else:
+                    values = self.branches.stylize(images, styles, batch.cards)
                 loss = run.objective.total(values, styles)
                 self.hooks.forward_ends(run, values, styles)
                 run.scaler.scale(loss).backward()
