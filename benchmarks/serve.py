@@ -1,11 +1,11 @@
-"""Many pictures from several clients at once: does the server lose any, make any wrong, how long do they wait, and memory.
+"""Many pictures from several clients at once: does the server lose any, make any wrong, and how long do they wait.
 
     python benchmarks/serve.py --pictures 200 --clients 8 --previews 1000
 
 Starts `stylebank serve` on a free port. Each client posts generated photographs of mixed sizes to `/api/stylize`, one
-after the other, and compares every answer, pixel by pixel, with what `Stylizer` makes of the same photograph here. After
-that, previews in many styles and strengths are asked for. Printed are the times that requests took (in the line, too),
-and the server's resident memory before, halfway and after each of the two.
+after the other, and compares every answer, pixel by pixel, with what `Stylizer` makes of the same photograph here.
+After that, previews in many styles and strengths are asked for. Printed are the times that requests took (in the line,
+too), and the server's resident memory before, halfway and after each of the two.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from films import describe, gray, make_film
+from httpx2 import Client
 from pictures import smooth
 from PIL import Image
 from serving import at_rest, client_of, file_of, opened, service_behind, settings_in, told
@@ -168,6 +172,34 @@ def test_a_film_is_stopped_and_gone_on_with_even_by_another_server(
         assert np.array_equal(frames_of(tmp_path / "a.mp4"), frames_of(tmp_path / "b.mp4"))
 
 
+def test_ctrl_c_ends_the_command_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
+    """The command itself, in a process of its own, with a film at work and somebody watching it."""
+    settings = settings_in(folder, keep=tmp_path / "kept")
+    where = ("--port", "0", "--bank", settings.banks[0], "--keep", settings.keep, "--precision", "float32")
+    command = [sys.executable, "-m", "stylebank", "serve", *map(str, where)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[2].rstrip("/")
+        assert server.stdout.readline() == "Ready.\n"
+        with Client(base_url=url, timeout=60) as client:
+            film = long_film(tmp_path / "long.mp4", 400)
+            key = client.post("/api/films", files={"file": ("long.mp4", film.read_bytes())}).json()["id"]
+            job = client.post(f"/api/films/{key}/start", json={"recipe": RECIPE}).json()["job"]
+            with client.stream("GET", f"/api/jobs/{job}/events") as watched:
+                for line in watched.iter_lines():
+                    if line.startswith("data") and json.loads(line.removeprefix("data: "))["done"] >= 1:
+                        break
+                server.send_signal(signal.SIGINT)
+                out, error = server.communicate(timeout=60)
+    finally:
+        server.kill()
+    assert (server.returncode, error) == (0, "")
+    assert out.strip() == f"Ended; films and styles are in {settings.keep}."
+    with client_of(settings) as again:
+        assert [each["state"] for each in again.get("/api/jobs").json()] == ["stopped"]
+
+
 def test_masks_go_with_the_film(client: TestClient, film: Path) -> None:
     left = file_of(Image.fromarray(np.repeat(np.uint8([[255] * 32 + [0] * 32]), 48, 0)))
     mask = client.post("/api/masks", files={"file": ("left.png", left)}).json()["id"]
@@ -189,8 +221,10 @@ def test_films_beyond_the_limits_are_refused(folder: Path, film: Path, tmp_path:
         )
         assert "'a.mp4'" in told(client.post("/api/films", files={"file": ("a.mp4", b"no film")}), 400)
         told(client.post("/api/films", data={"x": "y"}), 422)
-        service_behind(client).jobs._limit = 0
         key = upload(client, film)["id"]
+        wrong = {"style": {"calm": -1, "storm": 1}}
+        assert "negative" in told(client.post(f"/api/films/{key}/start", json={"recipe": wrong}), 400)
+        service_behind(client).jobs._limit = 0
         assert "--max-jobs" in told(client.post(f"/api/films/{key}/start", json={"recipe": RECIPE}), 503)
         assert not (tmp_path / "kept").exists()
 

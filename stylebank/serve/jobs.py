@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from stylebank.serve.refusals import Refused, not_here, sentence
+
+_logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 
@@ -122,7 +125,8 @@ class Job(ABC):
             message = self.work()
         except KeyboardInterrupt:
             self.turn("stopped", "Stopped; what is done is kept, and it can be gone on with.")
-        except BaseException as error:  # noqa: BLE001 - told to whoever watches
+        except BaseException as error:
+            _logger.debug("Where it was raised:", exc_info=error)
             self.turn("failed", sentence(error))
         else:
             self.turn("done", message)
