@@ -132,6 +132,11 @@ def test_regions_are_a_label_map_of_the_photograph(client: TestClient) -> None:
         assert labels.shape == (60, 90)
         assert set(np.unique(labels)) <= {0, 1, 2}
         assert len(np.unique(labels)) > 1
+        colored = client.post(f"/api/pictures/{key}/regions", json={"count": 3, "method": method, "colors": True})
+        assert opened(colored.content).mode == "RGB"
+        again = client.post("/api/label-maps", files={"file": ("map.png", colored.content)})
+        assert np.array_equal(np.asarray(opened(again.content)), labels)
+    assert "'photo.png'" in told(client.post("/api/label-maps", files={"file": ("photo.png", file_of(PHOTO))}), 400)
 
 
 def test_what_is_served_is_told(client: TestClient) -> None:
