@@ -76,6 +76,14 @@ def test_the_oldest_uploads_make_room() -> None:
     assert not folder.exists()
 
 
+def test_ever_so_small_uploads_make_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylebank.serve.store.MOST", 3)
+    with Store(100) as store:
+        uploads = [store.add("mask", "a.png", io.BytesIO(b"x")) for _ in range(5)]
+        assert [store.find(upload.id) is not None for upload in uploads] == [False, False, True, True, True]
+        assert len(list(store.folder.iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     ("name", "plain"),
     [

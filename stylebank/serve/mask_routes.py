@@ -11,11 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from stylebank.regions import PALETTE, RegionMethod, find_regions, load_label_map
 from stylebank.serve.bodies import MaskInfo, RegionsBody
-from stylebank.serve.line import Ticket
+from stylebank.serve.line import URGENT, Ticket
 from stylebank.serve.photographs import small_copy
 from stylebank.serve.picture_routes import PICTURE, answer
 from stylebank.serve.refusals import called
-from stylebank.serve.service import Here, Service
+from stylebank.serve.service import Here
 
 router = APIRouter(prefix="/api", tags=["masks and regions"])
 
@@ -39,11 +39,11 @@ async def find_picture_regions(service: Here, request: Request, key: str, body: 
 
 
 @router.post("/masks")
-async def upload_mask(service: Here, file: UploadFile) -> MaskInfo:
+async def upload_mask(service: Here, request: Request, file: UploadFile) -> MaskInfo:
     """Takes a mask: a grey picture, white where a style goes."""
     upload = await run_in_threadpool(service.store.add, "mask", file.filename, file.file)
     try:
-        mask = await run_in_threadpool(service.mask, upload.id)
+        mask = await service.line.run(lambda _: service.mask(upload.id), urgency=URGENT, gone=request.is_disconnected)
     except BaseException:
         service.store.remove(upload.id)
         raise
@@ -65,16 +65,16 @@ def delete_mask(service: Here, key: str) -> None:
 
 
 @router.post("/label-maps", responses=PICTURE, response_class=Response)
-async def read_label_map(service: Here, file: UploadFile) -> Response:
+async def read_label_map(service: Here, request: Request, file: UploadFile) -> Response:
     """A label map in colours, as `--show-regions` writes them, as a grey PNG whose values are the regions' numbers."""
-    return answer(_as_png(await run_in_threadpool(_labels_in, service, file)), "png")
+    upload = await run_in_threadpool(service.store.add, "mask", file.filename, file.file)
 
-
-def _labels_in(service: Service, file: UploadFile) -> np.ndarray:
-    upload = service.store.add("mask", file.filename, file.file)
-    try:
+    def read(_: Ticket) -> bytes:
         with called(upload.name, upload.path):
-            return load_label_map(upload.path)
+            return _as_png(load_label_map(upload.path))
+
+    try:
+        return answer(await service.line.run(read, urgency=URGENT, gone=request.is_disconnected), "png")
     finally:
         service.store.remove(upload.id)
 
