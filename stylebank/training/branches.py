@@ -19,8 +19,8 @@ class Branches:
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
-        self.kept: dict[int, tuple[Tensor, Features]] = {}
-        """By the batch's number, see `train.kept_batches`."""
+        self.kept: dict[tuple[int, int], tuple[Tensor, Features]] = {}
+        """By the batch's number and the first place in it, see `train.kept_batches`."""
 
     def identity(self, images: Tensor) -> Values:
         """The auto-encoder branch: I -> E -> D -> I'. Images are (B, 3, H, W) in [0, 1]."""
@@ -38,7 +38,7 @@ class Branches:
         with autocast(run.device, run.dtype):
             features, photograph = self._constants(images)
             indices = [run.task.first_style + i for i in styles]
-            seeds = run.noise_of_step()[run.part.start : run.part.stop][: len(images)]
+            seeds = run.noise_of_step()[run.places.start : run.places.stop][: len(images)]
             filtered = run.model.apply_filters(features, indices, seeds)
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
             later = None
@@ -66,7 +66,7 @@ class Branches:
     def _constants(self, images: Tensor) -> tuple[Tensor, Features]:
         """The encoder's features (constant while it is frozen), and what the outputs' content is compared with."""
         run = self.run
-        number = run.schedule.batch_number(run.step)
+        number = run.schedule.batch_number(run.step), run.places.start
         if number in self.kept:
             return self.kept[number]
         with torch.set_grad_enabled(run.task.joint):  # a frozen encoder builds no graph
