@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -16,16 +16,27 @@ from PIL import Image
 from test_tiling import photograph, with_styles
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylebank.cli import messages
 from stylebank.config import Architecture
-from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable, sent
+from stylebank.device import (
+    autocast,
+    compute_dtype,
+    has_fast_bfloat16,
+    precisions,
+    repeatable,
+    resolve_device,
+    sent,
+    training_steps,
+)
 from stylebank.distributed import Processes, ProcessLost
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe, Region, region_masks
 from stylebank.losses import vgg
+from stylebank.losses.functional import gram
 from stylebank.losses.terms import Made, StyleLoss
 from stylebank.losses.vgg import EdgeConv2d, in_pieces_repeated
 from stylebank.network import layers
@@ -370,3 +381,83 @@ def test_convolutions_are_padded_in_pieces_on_cuda_only(
         with torch.no_grad():
             assert torch.func.functional_call(layer, weights, x).shape == (1, 6, 9, 9)
     assert called == ["cuda"]
+
+
+# ------------------------------------------------------------------------------------------------- tensor cores
+
+
+@pytest.fixture
+def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A GPU, and afterwards torch's own settings."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    yield
+    cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
+
+
+def flags() -> list[bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return [cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark]
+
+
+@pytest.mark.usefixtures("one_gpu")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "auto"])
+def test_float32_is_float32_but_in_training_steps(name: str) -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    device = resolve_device(name)
+    assert flags() == [False, False, False]
+    with training_steps(device):
+        assert flags() == [True, True, True]
+        with training_steps(device, within=False):
+            assert flags() == [False, False, False]
+        with pytest.raises(RuntimeError), training_steps(device, within=False):
+            raise RuntimeError
+        assert flags() == [True, True, True]
+        with repeatable():  # asks for the same flags
+            assert flags()[2] is False
+    assert flags() == [False, False, False]
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_processors_know_nothing_of_it() -> None:
+    before = flags()
+    with training_steps(resolve_device("cpu")):
+        assert flags() == before
+    assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_grams_on_cuda_are_products_of_half_precision_summed_in_float32(dtype: torch.dtype) -> None:
+    called: list[str] = []
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            called.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with FakeTensorMode(), Calls():
+        found = gram(torch.empty(2, 8, 6, 5, dtype=dtype, device="cuda"))
+        assert (found.dtype, tuple(found.shape)) == (torch.float32, (2, 8, 8))
+    assert ("aten.bmm.dtype" in called) == (dtype != torch.float32)
+    assert ("aten.bmm.default" in called) == (dtype == torch.float32)
+
+
+def test_the_last_layer_is_float32_in_training_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = StyleBank(Architecture(), ["one"])
+    features = torch.randn(1, 128, 4, 4)
+
+    def drawn(training: bool) -> torch.Tensor:
+        with autocast(CPU, torch.bfloat16):
+            return model.train(training).decode(features, (16, 16))
+
+    assert drawn(True).dtype == drawn(False).dtype == torch.bfloat16
+    monkeypatch.setattr("stylebank.network.model.runs_ahead", lambda device: True)
+    found = drawn(True)
+    assert (found.dtype, drawn(False).dtype) == (torch.float32, torch.bfloat16)
+    assert len(found.unique()) > 1.5 * len(drawn(False).unique())
+    with autocast(CPU, torch.bfloat16):
+        before = model.decoder.layers[:-1](features).float()
+    torch.testing.assert_close(found, (model.decoder.layers[-1](before) + 2) / 4)

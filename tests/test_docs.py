@@ -19,6 +19,7 @@ import pytest
 import torch
 from films import make_film
 from PIL import Image
+from tiny import with_predictor, write_bank
 
 from stylebank.cli import parser
 from stylebank.config import LossConfig
@@ -99,6 +100,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         for i in range(3):
             save_picture(photograph.rotate(90 * i), tmp_path / folder / f"{i}.png")
     make_film(tmp_path / "film.mp4", 21, times=[12800 * i for i in range(21)])  # one frame a second
+    with_predictor(write_bank(tmp_path / "banks" / "plain", "the_scream"), tmp_path / "runs" / "predictor")
     network = load_loss_network("vgg19", LossConfig().style_layers)
     grams = style_grams(network, find_styles([tmp_path / "paintings"]), LossConfig().style_layers, 32)
     stylizer = Stylizer.load("checkpoints/stylebank-14", "cpu")

@@ -14,11 +14,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.bank.io import save_bank
+from stylebank.bank.io import add_predictor, load_bank, save_bank
+from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import Architecture, BankConfig, Config, ModelConfig, dump_config, load_config, parse_overrides
+from stylebank.config import (
+    Architecture,
+    BankConfig,
+    Config,
+    ModelConfig,
+    PredictorConfig,
+    dump_config,
+    load_config,
+    parse_overrides,
+)
 from stylebank.network.model import StyleBank
+from stylebank.network.predictor import FilterPredictor
 from stylebank.styles import find_styles
 from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
@@ -81,6 +92,15 @@ def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0
         for name in names
     }
     save_bank(model, folder, infos, licence=licence, metrics={"identity_psnr": 20.5})
+    return folder
+
+
+def with_predictor(bank: Path, folder: Path) -> Path:
+    """A bank with an untrained predictor."""
+    form, layers = PredictorConfig(rank=4, width=8, compressed=2), {"relu1_2": 64, "relu2_2": 128}
+    network = FilterPredictor(load_bank(bank).manifest.architecture, form, layers)
+    info = PredictorInfo(form=form, layers=layers, settings=config().style_settings())
+    add_predictor(bank, Predictor(network, info), folder)
     return folder
 
 

@@ -14,6 +14,7 @@ from stylebank.device import resolve_device
 from stylebank.errors import ConfigError, relative_to
 from stylebank.evaluation.verify import verify
 from stylebank.images import find_images
+from stylebank.inference.instant import predict_styles
 from stylebank.styles import find_styles
 from stylebank.yaml12 import read_yaml
 
@@ -48,6 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     remove.set_defaults(action=lambda given: _remove(given.bank, given.styles, given.out))
 
+    predict = commands.add_parser("predict", help="a new bank with paintings as styles, predicted without training")
+    predict.add_argument("bank", type=Path, help="its folder, or the run that made it; it needs a predictor")
+    predict.add_argument(
+        "--style-image", type=Path, nargs="+", required=True, metavar="PATH", help="paintings: files or folders"
+    )
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    predict.set_defaults(action=lambda given: _predict(given.bank, given.style_image, given.out, given.device))
+
     pack = commands.add_parser("pack", help="a new bank with weights stored in half the space (float16)")
     pack.add_argument("bank", type=Path, help="its folder, or the run that made it")
     pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
@@ -76,6 +86,8 @@ def _show(path: Path) -> None:
     print(f"{folder}: {len(bank.records)} style(s), format {bank.manifest.format}, {_megabytes(folder):.2f} MB")
     print(f"auto-encoder {bank.manifest.autoencoder_sha256[:12]}, channels {model.channels}, norm {model.norm}")
     print(f"filters {form.kernel_size}x{form.kernel_size}, depth {form.depth}")
+    if bank.predictor:
+        print(f"predictor of rank {bank.predictor.info.form.rank}, from {bank.predictor.info.paintings} paintings")
     print(f"licence: {bank.manifest.licence or 'none given'}")
     for key, value in bank.manifest.metrics.items():
         print(f"{key}: {value:.4g}")
@@ -86,7 +98,7 @@ def _show(path: Path) -> None:
 def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
-    state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
+    state = f"unfinished ({record.unfinished})  " if record.unfinished else "predicted  " * record.predicted
     print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
@@ -140,6 +152,11 @@ def _merge(bank: Path, others: Sequence[Path], out: Path) -> None:
 def _remove(bank: Path, styles: Sequence[str], out: Path) -> None:
     names = remove_styles(find_bank(bank), styles, out)
     print(f"Wrote {out} with {', '.join(names) or 'no style'}.")
+
+
+def _predict(bank: Path, paintings: Sequence[Path], out: Path, device: str) -> None:
+    names = predict_styles(bank, find_styles(paintings), out, resolve_device(device), say=print)
+    print(f"Wrote {out} with {', '.join(names)}.")
 
 
 def _pack(bank: Path, out: Path, licence: str | None, titles: Path | None) -> None:

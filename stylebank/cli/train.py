@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--name", nargs="+", metavar="NAME", help="names of the added styles, else from the files' names"
     )
+    group.add_argument(
+        "--start",
+        choices=("identity", "predicted"),
+        default="identity",
+        help="what added filters begin as: near the identity, or as the bank's predictor makes them",
+    )
     group.add_argument("--in-place", action="store_true", help="write the result over --bank instead of to --out")
     group = parser.add_argument_group("where")
     group.add_argument("--out", type=Path, metavar="DIR", help="folder of the run, or of the new bank with --add-style")
@@ -114,6 +120,7 @@ def request_of(options: argparse.Namespace) -> TrainRequest:
         bank=options.bank,
         add_style=tuple(options.add_style or ()),
         names=tuple(options.name or ()),
+        start=options.start,
         in_place=options.in_place,
         resume=options.resume,
         device=options.device,

@@ -17,6 +17,7 @@ from torch import Tensor
 from stylebank.errors import ImageError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.limit import check_megapixels
+from stylebank.images.tensors import to_image
 from stylebank.network.model import MIN_SIDE
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
@@ -119,6 +120,12 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         return image, None
     color, alpha = split_alpha(image)
     return to_srgb(color, image.info.get("icc_profile")), alpha
+
+
+def pictures_of(image: Image.Image | np.ndarray | Tensor) -> list[Image.Image]:
+    """Any accepted picture or batch as PIL pictures in mode RGB. Raises as `take_apart` does."""
+    inputs = take_apart(image)
+    return list(inputs.pictures) if inputs.tensor is None else [to_image(each) for each in inputs.tensor]
 
 
 def _joined(rgb: Image.Image, alpha: Image.Image | None) -> Image.Image:

@@ -112,7 +112,7 @@ class Monitor:
             names, means = [*names, TOTAL], [*means, loss]
         self.means.add(names, torch.stack(means), weight)
         for term, names in self.by_style.items():
-            if styles and term in values:
+            if styles and names and term in values:
                 self.means.add([names[i] for i in styles], values[term])
 
     def add_gradient(self, branch: str, norm: Tensor) -> None:
