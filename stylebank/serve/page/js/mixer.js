@@ -2,7 +2,7 @@
 
 import { byId, element, showPart, slider } from "./elements.js";
 import { icon } from "./icons.js";
-import { title } from "./store.js";
+import { shortTitle, title } from "./store.js";
 
 export function createMixer({ store, strip }) {
   const body = byId("mix");
@@ -25,8 +25,8 @@ export function createMixer({ store, strip }) {
     rows = new Map();
     list.replaceChildren(...mix.map(({ style }) => rowOf(style)));
     hint.textContent = mix.length === 0
-      ? "Choose a style below. The plus on a second one mixes both."
-      : mix.length === 1 ? "The plus on another style below mixes it in." : "";
+      ? "Choose a style in the strip. The plus on a second one mixes both."
+      : mix.length === 1 ? "The plus on another style in the strip mixes it in." : "";
     hint.hidden = mix.length > 1;
     even.hidden = mix.length < 2;
     none.hidden = mix.length === 0;
@@ -47,7 +47,7 @@ export function createMixer({ store, strip }) {
     if (!image.getAttribute("src")) image.removeAttribute("src");
     const out = element("button", { type: "button", title: `Take ${name} out`, onclick: () => remove(style) }, icon("close"), element("span", { className: "hidden", textContent: `Take ${name} out` }));
     const line = element("div", { className: "line" }, input, output);
-    const who = element("span", { className: "title" }, name);
+    const who = element("span", { className: "title", title: name }, shortTitle(store.state, style));
     rows.set(style, { input, output, line, image, who, artist: known?.artist });
     return element("li", {}, image, who, out, line);
   }
@@ -72,7 +72,6 @@ export function createMixer({ store, strip }) {
       let who2 = line.querySelector(".who");
       if (alone && !who2) line.append(element("span", { className: "who", textContent: artist ?? "" }));
       if (!alone) who2?.remove();
-      who.title = who.textContent;
     }
   }
 

@@ -8,7 +8,7 @@ import { createOverlay } from "./overlay.js";
 import { stemOf } from "./recipe.js";
 import { createRegions } from "./regions.js";
 import { complain, say } from "./status.js";
-import { title } from "./store.js";
+import { shortTitle, title } from "./store.js";
 
 export function createPaintPanel({ store, backend, viewer }) {
   const overlay = createOverlay();
@@ -48,7 +48,7 @@ export function createPaintPanel({ store, backend, viewer }) {
     file.addEventListener("change", () => loadMask(file).catch(complain));
     const load = button("Load a mask", null, () => file.click());
     const save = button("Save the mask", null, () => saveMask().catch(complain));
-    const strength = slider({ label: "Strength of this style", min: 0, max: 1, step: 0.01, value: 1, shown: (value) => `${Math.round(value * 100)}%`, change: setStrength });
+    const strength = slider({ label: "Strength", min: 0, max: 1, step: 0.01, value: 1, shown: (value) => `${Math.round(value * 100)}%`, change: setStrength });
     const outside = choices("Where nothing is painted", [["mix", "The mixture"], ["original", "The photograph"]], "mix", (value) => store.update({ outside: value }));
     const soft = slider({ label: "Soft edges", min: 0, max: 200, step: 1, value: 0, shown: (value) => `${value} px`, change: (value, resting) => store.update({ feather: value }, resting ? "rest" : "drag") });
     const all = [hint, list, kind.field, size.field, hardness.field, element("div", { className: "row" }, undo, redo, ...whole), strength.field, outside.field, soft.field, element("div", { className: "row" }, load, save, file)];
@@ -86,7 +86,7 @@ export function createPaintPanel({ store, backend, viewer }) {
 
   function show() {
     const { state } = store;
-    const name = state.brushStyle && title(state, state.brushStyle);
+    const name = state.brushStyle && shortTitle(state, state.brushStyle);
     parts.hint.textContent = name ? `Paint on the picture where ${name} goes. Another style in the strip is another brush.` : "Choose a style in the strip, then paint on the picture where it goes.";
     parts.list.replaceChildren(...set.masks.map(rowOf));
     parts.list.hidden = !set.masks.length;
@@ -103,7 +103,7 @@ export function createPaintPanel({ store, backend, viewer }) {
   function rowOf(mask) {
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = mask.color;
-    const pick = element("button", { type: "button", className: "pick small", "aria-pressed": String(mask.style === store.state.brushStyle), onclick: () => store.update({ brushStyle: mask.style }) }, swatch, element("span", { textContent: title(store.state, mask.style) }));
+    const pick = element("button", { type: "button", className: "pick small", "aria-pressed": String(mask.style === store.state.brushStyle), onclick: () => store.update({ brushStyle: mask.style }) }, swatch, element("span", { textContent: shortTitle(store.state, mask.style) }));
     const out = element("button", { type: "button", className: "quiet small", title: "Remove this mask", onclick: () => set.remove(mask) }, icon("close"), element("span", { className: "hidden", textContent: `Remove the mask of ${title(store.state, mask.style)}` }));
     return element("li", {}, pick, out);
   }

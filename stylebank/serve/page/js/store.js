@@ -39,3 +39,6 @@ export function title(state, name) {
   const style = state.bank?.styles.find((each) => each.name === name);
   return style?.title || name.replaceAll("_", " ");
 }
+
+/** The title without its year, for where there is little room. */
+export const shortTitle = (state, name) => title(state, name).replace(/\s*\([^()]*\)$/, "");

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./elements.js";
 import { icon } from "./icons.js";
-import { title } from "./store.js";
+import { shortTitle, title } from "./store.js";
 
 const SIDE = 200; // pixels; shown at half of it on a sharp screen
 const AT_ONCE = 2;
@@ -30,7 +30,7 @@ export function createStrip({ store, backend, pick, addPainting }) {
     const choose = element("button", {
       type: "button", className: "style-pick", title: [name, style.artist].filter(Boolean).join(", "),
       onclick: (event) => pick(style.name, event.shiftKey || event.ctrlKey || event.metaKey),
-    }, image, element("span", { className: "name", textContent: name + (style.unfinished ? " (unfinished)" : "") }));
+    }, image, element("span", { className: "name", textContent: shortTitle(store.state, style.name) + (style.unfinished ? " (unfinished)" : "") }));
     const add = element("button", { type: "button", className: "style-add", onclick: () => pick(style.name, true) }, icon("plus"));
     entries.set(style.name, { choose, add, name, image });
     return element("li", { className: "style" }, choose, add);
@@ -98,6 +98,13 @@ export function createStrip({ store, backend, pick, addPainting }) {
     next?.focus();
     next?.scrollIntoView({ block: "nearest", inline: "nearest" });
   });
+
+  // A wheel that only goes up and down moves the strip, too.
+  list.addEventListener("wheel", (event) => {
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey) return;
+    event.preventDefault();
+    list.scrollLeft += event.deltaY;
+  }, { passive: false });
 
   store.on(["mix", "tab", "brushStyle"], mark);
   return { load, stop: () => work.abort(), urlOf: (name) => entries.get(name)?.image.src };

@@ -1,0 +1,64 @@
+// onnxruntime-web: which build of it, and the bank's models in it.
+
+import { asFloats, toHalf } from "./half.js";
+
+/** Where the models run: WebGPU with float16 or float32, or the processor by WebAssembly. */
+async function chosenEngine(about) {
+  const wanted = about.engine; // of the address, for comparisons
+  const adapter = wanted === "wasm" ? null : await navigator.gpu?.requestAdapter().catch(() => null);
+  const halves = adapter?.features.has("shader-f16") && "float16" in about.precisions && wanted !== "float32";
+  const precision = halves || !("float32" in about.precisions) ? "float16" : "float32";
+  return adapter && about.runtime.webgpu ? { provider: "webgpu", precision } : { provider: "wasm", precision: "float32" in about.precisions ? "float32" : "float16" };
+}
+
+export async function startRuntime(about, base, say) {
+  const engine = await chosenEngine(about);
+  say("Loading the engine…");
+  const ort = await import(new URL(about.runtime[engine.provider], base));
+  ort.env.wasm.wasmPaths = String(new URL(about.runtime.folder, base));
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.logLevel = "error";
+  const { models, scale } = about.precisions[engine.precision];
+  const sessions = new Map();
+  const half = engine.precision === "float16";
+
+  async function session(name) {
+    if (!sessions.has(name)) {
+      sessions.set(name, (async () => {
+        say(`Loading the ${name}…`);
+        const model = await fetched(new URL(models[name], base));
+        return ort.InferenceSession.create(new Uint8Array(model), { executionProviders: [engine.provider], logSeverityLevel: 3 });
+      })());
+    }
+    return sessions.get(name);
+  }
+
+  /** Numbers as an input of the models' own precision. */
+  function tensor(floats, shape) {
+    if (!half) return new ort.Tensor("float32", floats, shape);
+    const bits = toHalf(floats);
+    const data = globalThis.Float16Array ? new Float16Array(bits.buffer) : bits;
+    return new ort.Tensor("float16", data, shape);
+  }
+
+  return {
+    engine, scale, tensor,
+    threads: ort.env.wasm.numThreads,
+    photo: (floats, shape) => new ort.Tensor("float32", floats, shape),
+    whole: (numbers) => new ort.Tensor("int32", Int32Array.from(numbers), [numbers.length]),
+    /** Runs a model; its only output as { data: Float32Array, dims }. */
+    async run(name, inputs) {
+      const made = await (await session(name)).run(inputs);
+      const [output] = Object.values(made);
+      const data = asFloats(await output.getData());
+      return { data, dims: output.dims };
+    },
+    warm: (names) => Promise.all(names.map(session)),
+  };
+}
+
+export async function fetched(url) {
+  const response = await fetch(url).catch(() => null);
+  if (!response?.ok) throw new Error(`The file ${url.pathname.split("/").pop()} of this page cannot be loaded.`);
+  return response.arrayBuffer();
+}
