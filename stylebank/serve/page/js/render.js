@@ -24,7 +24,8 @@ export function startRendering({ store, backend, viewer }) {
     whole?.abort();
     clearTimeout(timer);
     timer = setTimeout(makeWhole, how === "drag" ? REST : 40);
-    preview();
+    // Of a small picture at rest the whole is as quick as a preview.
+    if (how === "drag" || Math.max(...sizeOf(store.state)) > SIDES[side]) preview();
   }
 
   async function preview() {
@@ -35,7 +36,6 @@ export function startRendering({ store, backend, viewer }) {
       while (made !== newest && store.state.photo) {
         made = newest;
         const { photo } = store.state;
-        if (Math.max(...sizeOf(store.state)) <= SIDES[side]) return; // the whole picture is as quick
         const began = performance.now();
         const { blob } = await backend.render(photo, recipeOf(store.state), { side: SIDES[side], format: "jpeg", draft: true });
         adapt(performance.now() - began);
