@@ -62,7 +62,7 @@ def serving(app: Any) -> Iterator[str]:
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 

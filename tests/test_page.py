@@ -85,7 +85,7 @@ def test_choose_mix_and_download(
         page.mouse.up()
         rest(page, painted(page) + 1)
         assert sum(body["draft"] for body in sent) >= 2  # it followed the mouse
-        assert sent[-1]["side"] is None
+        assert any(body["side"] is None for body in sent)
         page.get_by_role("tab", name="Share").click()
         playwright.expect(page.locator("code")).to_contain_text("calm:0.8")
         command = shlex.split(page.locator("code").inner_text())
@@ -129,7 +129,7 @@ def test_regions_and_recipes(browser: Any, address: str, photo: Path, tmp_path: 
         choose(page, "Storm")
         page.get_by_role("button", name="Find regions").click()
         page.get_by_role("button", name="Region 1").click()
-        page.get_by_text("The photograph").click()
+        page.get_by_role("radio", name="The photograph").check()
         page.get_by_role("tab", name="Look").click()
         page.get_by_label("Short side in pixels").fill("64")
         page.get_by_label("Short side in pixels").press("Enter")
@@ -181,7 +181,9 @@ def test_by_keyboard(browser: Any, address: str, photo: Path) -> None:
         playwright.expect(page.locator("#zoom-value")).to_have_text("100%")
         page.get_by_role("tab", name="Mix").press("ArrowRight")
         playwright.expect(page.get_by_role("tab", name="Brush")).to_be_focused()
-        nameless = "(all) => all.filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels?.length)).length"
+        nameless = (
+            "(all) => all.filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels?.length)).length"
+        )
         assert page.locator("button, input, select").evaluate_all(nameless) == 0
 
 
@@ -219,7 +221,7 @@ def static(folder: Path) -> Iterator[str]:
     if not RUNTIME.is_dir():
         pytest.skip("needs npm install --prefix tests/web")
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    write_bank(folder / "noisy", "calm", "storm", noise_channels=8)
+    write_bank(folder / "noisy", "calm", "storm", noise_channels=2)
     where = ("--out", folder / "web", "--runtime", RUNTIME, "--precision", "float32")
     assert run("export", folder / "noisy", "--format", "web", *where) == 0
     with static_files(folder / "web") as address:
@@ -237,9 +239,9 @@ def test_the_static_folder_makes_python_s_picture(
         assert apart(pixels(plain)[..., :3], np.asarray(expected))[1] <= 1
         page.get_by_role("button", name="Add Storm to the mixture").click()
         page.get_by_role("tab", name="Look").click()
-        page.get_by_text("Its palette").click()
+        page.get_by_role("radio", name="Its palette").check()
         page.get_by_label("Seed of the strokes").fill("70000")
-        page.get_by_text("Set", exact=True).click()
+        page.get_by_role("radio", name="Set").check()
         page.get_by_role("slider", name="Width").fill("1")
         page.get_by_role("tab", name="Brush").click()
         choose(page, "Storm")

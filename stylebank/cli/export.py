@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to write")
     what.add_argument("--format", choices=("onnx", "web"), default="onnx", help="models, or a web page that has them")
     what.add_argument(
-        "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32, for web both"
+        "--precision",
+        choices=("float32", "float16"),
+        help="number format of weights and features; else float32, for web both",
     )
     what.add_argument(
         "--size",

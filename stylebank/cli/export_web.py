@@ -16,6 +16,8 @@ def export_page(options: argparse.Namespace) -> int:
     from stylebank.export.web import BOTH, WebRequest, export_web
     from stylebank.export.web_runtime import INSTALLED, Runtime
 
+    if options.precision and options.precision not in BOTH:
+        raise ConfigError(f"The page computes in {' and '.join(BOTH)}, not in {options.precision}.")
     precisions = (options.precision,) if options.precision else BOTH
     runtime = Runtime(options.runtime or str(INSTALLED))
     wanted = WebRequest(options.bank, options.out, runtime, precisions, tuple(options.styles))

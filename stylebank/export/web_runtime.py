@@ -27,7 +27,7 @@ _BUILDS = {
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where the runtime's files are: a folder, from which they are copied, or an address, from which browsers load them."""
+    """Where the runtime's files are: a folder they are copied from, or an address that browsers load them from."""
 
     place: str
 

@@ -115,7 +115,7 @@ export function jobCard({ backend, id, job = null, whenDone }) {
     stop.hidden = !["waiting", "running"].includes(now.state);
     resume.hidden = !["stopped", "failed"].includes(now.state);
     get.hidden = now.state !== "done" || now.kind === "painting";
-    if (now.state === "running" && performance.now() - looked > 2000) look();
+    if (now.state === "running" && now.done > 0 && performance.now() - looked > 2000) look();
     if (now.state === "done") whenDone?.(now);
     if (now.state === "failed") complain(now.message);
   }

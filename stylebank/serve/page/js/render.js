@@ -22,6 +22,7 @@ export function startRendering({ store, backend, viewer }) {
     if (!photo || film) return;
     newest++;
     whole?.abort();
+    whole = null;
     clearTimeout(timer);
     timer = setTimeout(makeWhole, how === "drag" ? REST : 40);
     // Of a small picture at rest the whole is as quick as a preview.
@@ -66,7 +67,7 @@ export function startRendering({ store, backend, viewer }) {
       const options = { side: long > SHOWN ? SHOWN : null, format: "jpeg", signal: mine.signal };
       const { blob } = await backend.render(photo, recipeOf(store.state), options);
       if (mine.signal.aborted) return;
-      mine.done = true;
+      mine.done = true; // a preview that is still under way comes too late
       await viewer.show("after", blob);
       clearComplaint();
       const seconds = (performance.now() - began) / 1000;
