@@ -17,6 +17,7 @@ export function createBrush({ viewer, overlay, tool, masks, mask }) {
     start(x, y) {
       const painted = mask();
       if (!painted) return;
+      overlay.show("clear");
       stroke = beginStroke(masks(), painted, { radius: (tool.size / 2) * masks().scale, hardness: tool.hardness, erasing: tool.erasing });
       brush.move(x, y);
     },
@@ -26,11 +27,13 @@ export function createBrush({ viewer, overlay, tool, masks, mask }) {
     end() {
       stroke?.end();
       stroke = null;
+      overlay.show("faint");
     },
     cancel() {
       stroke?.cancel();
       if (stroke) overlay.draw(masks());
       stroke = null;
+      overlay.show("faint");
     },
     hover(x, y) {
       ring.hidden = x === null;

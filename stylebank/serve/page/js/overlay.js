@@ -11,7 +11,8 @@ export function createOverlay() {
   }
 
   return {
-    visible: (shown) => (canvas.style.opacity = shown ? "" : "0"),
+    /** "no", "faint" so that the result shows, or "clear" while it is worked on. */
+    show: (how) => (canvas.dataset.show = how),
     clear: () => context.clearRect(0, 0, canvas.width, canvas.height),
     /** Draws all masks, or a box of them. */
     draw(set, [left, top, right, bottom] = [0, 0, set.width, set.height]) {

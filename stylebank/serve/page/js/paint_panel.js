@@ -116,7 +116,7 @@ export function createPaintPanel({ store, backend, viewer }) {
     if (active) viewer.compare.set(null);
     regions.stop();
     if (active) overlay.draw(set);
-    overlay.visible(active);
+    overlay.show(active ? "faint" : "no");
   }
 
   store.on(["masks"], () => overlay.draw(set));

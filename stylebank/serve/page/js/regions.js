@@ -41,6 +41,7 @@ export function createRegions({ store, backend, viewer, overlay, brush, masks, t
     leave.hidden = false;
     hint.textContent = "Click regions in the picture, or press their buttons.";
     chips.replaceChildren(...[...new Set(found.labels)].sort((a, b) => a - b).map(chipOf));
+    overlay.show("clear");
     overlay.regions(found, null);
   }
 
@@ -79,6 +80,7 @@ export function createRegions({ store, backend, viewer, overlay, brush, masks, t
     if (store.state.tab === "paint") {
       viewer.brush = brush;
       viewer.frame.classList.add("painting");
+      overlay.show("faint");
     }
     redraw();
   }

@@ -12,9 +12,15 @@ export function createViewer() {
   const view = { width: 1, height: 1, zoom: 1, x: 0, y: 0, fitted: true, brush: null };
   const shownUrls = new Map();
 
+  /** What is left and right, above, and below for the buttons, when the picture is shown whole. */
+  function margins() {
+    const film = document.body.dataset.kind === "film";
+    return frame.clientWidth < 600 ? [8, 8, film ? 104 : 8] : [24, 20, 62];
+  }
+
   function fitZoom() {
-    const margin = frame.clientWidth < 600 ? 8 : 28;
-    const room = [frame.clientWidth - 2 * margin, frame.clientHeight - 2 * margin];
+    const [side, above, below] = margins();
+    const room = [frame.clientWidth - 2 * side, frame.clientHeight - above - below];
     return Math.max(0.005, Math.min(room[0] / view.width, room[1] / view.height, LARGEST));
   }
 
@@ -22,7 +28,8 @@ export function createViewer() {
     const [width, height] = [view.width * view.zoom, view.height * view.zoom];
     const [roomX, roomY] = [frame.clientWidth, frame.clientHeight];
     view.x = width <= roomX ? (roomX - width) / 2 : clamp(view.x, roomX - width, 0);
-    view.y = height <= roomY ? (roomY - height) / 2 : clamp(view.y, roomY - height, 0);
+    const [, above, below] = margins();
+    view.y = height <= roomY - above - below ? above + (roomY - above - below - height) / 2 : clamp(view.y, Math.min(above, roomY - below - height), above);
     Object.assign(sheet.style, { left: `${view.x}px`, top: `${view.y}px`, width: `${width}px`, height: `${height}px` });
     sheet.classList.toggle("close-up", view.zoom >= 4);
     byId("zoom-value").textContent = `${view.zoom < 0.1 ? (view.zoom * 100).toFixed(1) : Math.round(view.zoom * 100)}%`;
