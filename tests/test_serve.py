@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pictures import noise, smooth
 from PIL import Image
 from serving import client_of, file_of, opened, service_behind, settings_in, told
@@ -16,6 +18,10 @@ from starlette.testclient import TestClient
 from tiny import succeed
 
 from stylebank import __version__
+from stylebank.inference.saved_recipe import SavedRecipe
+from stylebank.inference.tiling import TiledPicture
+from stylebank.serve.line import Ticket
+from stylebank.serve.refusals import Cancelled
 
 PHOTO = smooth(90, 60)
 
@@ -29,6 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path) -> Iterator[TestClient]:
     with client_of(settings_in(folder)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def photo(client: TestClient) -> str:
+    """The id of an uploaded photograph."""
+    return str(upload(client, file_of(PHOTO))["id"])
 
 
 def upload(client: TestClient, data: bytes, name: str = "photo.png", kind: str = "pictures") -> dict[str, Any]:
@@ -132,6 +144,11 @@ def test_regions_are_a_label_map_of_the_photograph(client: TestClient) -> None:
         assert labels.shape == (60, 90)
         assert set(np.unique(labels)) <= {0, 1, 2}
         assert len(np.unique(labels)) > 1
+        colored = client.post(f"/api/pictures/{key}/regions", json={"count": 3, "method": method, "colors": True})
+        assert opened(colored.content).mode == "RGB"
+        again = client.post("/api/label-maps", files={"file": ("map.png", colored.content)})
+        assert np.array_equal(np.asarray(opened(again.content)), labels)
+    assert "'photo.png'" in told(client.post("/api/label-maps", files={"file": ("photo.png", file_of(PHOTO))}), 400)
 
 
 def test_what_is_served_is_told(client: TestClient) -> None:
@@ -204,6 +221,46 @@ def test_requests_that_are_not_valid_are_refused(client: TestClient) -> None:
     told(client.put(path), 405)
     told(client.post("/api/pictures"), 422)
     told(client.post("/api/stylize", files={"file": ("a.png", file_of(PHOTO))}, data={"recipe": "{"}), 400)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+keys = st.sampled_from(["style", "strength", "masks", "stroke", "size", "seed", "colors", "feather", "bank", "styl"])
+
+
+@given(st.dictionaries(keys, anything, min_size=1, max_size=3), st.none() | st.integers(-5, 100))
+def test_whatever_is_asked_is_answered_with_a_picture_or_a_sentence(
+    client: TestClient, photo: str, recipe: dict[str, Any], side: int | None
+) -> None:
+    answer = client.post(f"/api/pictures/{photo}/render", json={"recipe": recipe, "side": side})
+    if answer.status_code == 200:
+        opened(answer.content)
+    else:
+        assert answer.status_code in (400, 404, 422)
+        told(answer, answer.status_code)
+
+
+def test_cancelled_work_in_tiles_ends_between_two_of_them(
+    client: TestClient, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, ticket, done = TiledPicture._decode, Ticket(), []
+
+    def counted(self: TiledPicture, *given: Any, **named: Any) -> Any:
+        done.append(1)
+        if len(done) == 3:
+            ticket.cancel()
+        return decode(self, *given, **named)
+
+    monkeypatch.setattr("stylebank.inference.stylizer.tile_for", lambda *_: 16)
+    monkeypatch.setattr(TiledPicture, "_decode", counted)
+    service = service_behind(client)
+    upload, recipe = service.store.get("picture", photo), SavedRecipe(style="calm", size=48)
+    with pytest.raises(Cancelled):
+        service.renderer.full(upload, recipe, "png", service.mask, ticket)
+    assert len(done) == 3
 
 
 def test_memory_stays_flat_over_many_requests(client: TestClient) -> None:

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -373,8 +373,8 @@ class Spoiled(Branches):
         super().__init__(run)
         self.steps, self.spoil = steps, spoil
 
-    def stylize(self, images: Tensor, styles: list[int]) -> Values:
-        values = super().stylize(images, styles)
+    def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
+        values = super().stylize(images, styles, cards)
         return {**values, "style": self.spoil(values["style"])} if self.run.step in self.steps else values
 
 

@@ -77,7 +77,7 @@ def verify(
         config = trained_with(record)
         network = place(load_loss_network(config.loss.network, STYLE_LAYERS, config.loss.pooling, loss_weights), device)
         sources = [_painting(bank, name, known) for name in names]
-        grams = style_grams(network, sources, STYLE_LAYERS, config.data.style_size)
+        grams = style_grams(network, sources, STYLE_LAYERS, config.data.style_size, config.data.style_side)
         styles = [bank.manifest.styles.index(name) for name in names]
         bar = tqdm(files, "measuring", unit="photograph", disable=None)
         for name, row in measure(model, bar, styles, grams, StyleMetrics(network), device, dtype).items():

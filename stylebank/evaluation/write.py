@@ -73,7 +73,7 @@ def about(name: str, evaluation: Evaluation, notes: Sequence[str]) -> dict[str, 
 
 def _settings(style: Style) -> dict[str, Any]:
     config = style.objective.config.model_dump(mode="json")
-    return {"style_size": style.size, "source_sha256": style.source.sha256(), **config}
+    return {"style_size": style.size, "style_side": style.side, "source_sha256": style.source.sha256(), **config}
 
 
 def _plain(value: Any) -> Any:

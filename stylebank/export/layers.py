@@ -15,7 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d, ResidualBlock
+from stylebank.network.layers import (
+    InstanceNorm,
+    NearestUpsample,
+    PixelNorm,
+    ReflectConv2d,
+    ResidualBlock,
+    TransposedConv2d,
+)
 from stylebank.network.model import Decoder
 
 
@@ -107,13 +114,14 @@ def scaled_decoder(decoder: Decoder, scale: float) -> nn.Module:
         _take_scaled([*cast(nn.Sequential, first)], scale)
         for parameter in last[-1].parameters():  # of the norm, or of the convolution where there is none
             parameter.mul_(scale)
-    _take_scaled([*cast(nn.Sequential, made.layers[1])], scale)
+    first = next(layer for layer in made.layers if isinstance(layer, nn.Sequential))
+    _take_scaled([*first], scale)
     return made
 
 
 def _take_scaled(block: list[nn.Module], scale: float) -> None:
     """Lets a block (convolution, perhaps a norm, ReLU) take inputs `scale` times as large."""
-    conv, after = cast(PaddedConv, block[0]), block[1]
+    conv, after = cast(PaddedConv | TransposedConv2d, block[0]), block[1]
     if isinstance(after, FlatPixelNorm | FlatInstanceNorm):
         after.eps *= scale * scale
         if conv.bias is not None:

@@ -26,9 +26,10 @@ from stylebank.films.methods import StabilizeMethod
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
 from stylebank.films.stabilize import WARM_UP, Stabilizer
-from stylebank.inference.blending import Recipe, Region, StyleWeights
+from stylebank.inference.blending import Recipe, Region
 from stylebank.inference.choices import ColorMode, Stroke, check_stroke
 from stylebank.inference.colors import preserve_colors
+from stylebank.inference.mixing import StyleWeights
 from stylebank.inference.strokes import resize_to_work, restore_detail, work_size
 from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, VideoError, WriteBehind

@@ -13,9 +13,10 @@ from torch import Tensor
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
-from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.masks import check_gray, feather, load_mask
+from stylebank.inference.mixing import StyleWeights
 from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.styles import IDENTITY
 

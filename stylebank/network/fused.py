@@ -10,7 +10,8 @@
 - Normalization and ReLU happen in place, piece by piece (`chunked_norm`).
 - Weights are converted once, and memory is channels-last.
 
-A part that is not made of the very layers known here stays as it is (`Plain`).
+A part that is not made of the very layers known here stays as it is (`Plain`), as a decoder of transposed convolutions
+does.
 """
 
 from __future__ import annotations

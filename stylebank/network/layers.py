@@ -128,6 +128,23 @@ class ReflectConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 
+class TransposedConv2d(nn.ConvTranspose2d):
+    """A convolution of stride 1/2 (Chen et al. 2017, section 3.1): (B, cin, H, W) -> (B, cout, 2H, 2W).
+
+    The row and column that it would look at beyond the picture repeat the last ones: zeros would leave dark edges.
+    """
+
+    def __init__(self, cin: int, cout: int, kernel: int, bias: bool = True) -> None:
+        super().__init__(cin, cout, kernel, stride=2, padding=kernel // 2, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        height, width = (2 * side for side in x.shape[2:])
+        x = torch.cat([x, x[:, :, -1:]], 2)
+        x = torch.cat([x, x[..., -1:]], 3)
+        out: Tensor = super().forward(x, output_size)
+        return out[:, :, :height, :width]
+
+
 class NearestUpsample(nn.Upsample):
     """Twice the size, every pixel four times, in the input's number format: (B, C, H, W) -> (B, C, 2H, 2W)."""
 
@@ -147,6 +164,17 @@ def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def upsampling_block(cin: int, cout: int, norm: Norm) -> nn.Sequential:
+    """As `block`, with a transposed convolution."""
+    layer = TransposedConv2d(cin, cout, 3, bias=norm != "instance")
+    if not layer.weight.is_meta:
+        # As He et al. 2015 would have it, but of nine taps each pixel sees nine quarters on average.
+        nn.init.normal_(layer.weight, std=(2 / (cin * 9 / 4)) ** 0.5)
+    if layer.bias is not None and not layer.bias.is_meta:
+        nn.init.normal_(layer.bias, std=0.5 if norm == "pixel" else 0.0)
+    return nn.Sequential(layer, *norm_layers(norm, cout), nn.ReLU())
 
 
 def block(cin: int, cout: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:

@@ -17,8 +17,17 @@ from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
 from stylebank.device import sent
-from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
-from stylebank.network.noise import smooth_noise
+from stylebank.network.layers import (
+    InstanceNorm,
+    NearestUpsample,
+    ResidualBlock,
+    TransposedConv2d,
+    block,
+    conv,
+    norm_layers,
+    upsampling_block,
+)
+from stylebank.network.noise import noise_of_one, smooth_noise
 
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
@@ -62,14 +71,12 @@ class Decoder(nn.Module):
         super().__init__()
         c1, c2, c3 = model.channels
         self.blocks = nn.Sequential(*(ResidualBlock(c3, model.norm) for _ in range(model.residual_blocks)))
-        # Nearest upsampling and a convolution: a transposed convolution leaves a checkerboard.
-        self.layers = nn.Sequential(
-            NearestUpsample(),
-            block(c3, c2, 3, 1, model.norm),
-            NearestUpsample(),
-            block(c2, c1, 3, 1, model.norm),
-            conv(c1, 3, 9),
-        )
+        if model.upsample == "transposed":
+            larger: list[nn.Module] = [upsampling_block(c3, c2, model.norm), upsampling_block(c2, c1, model.norm)]
+        else:  # a transposed convolution leaves a checkerboard
+            larger = [NearestUpsample(), block(c3, c2, 3, 1, model.norm)]
+            larger += [NearestUpsample(), block(c2, c1, 3, 1, model.norm)]
+        self.layers = nn.Sequential(*larger, conv(c1, 3, 9))
 
     def forward(self, features: Tensor) -> Tensor:
         images: Tensor = self.layers(self.blocks(features))
@@ -77,18 +84,21 @@ class Decoder(nn.Module):
 
 
 class StyleFilter(nn.Sequential):
-    """One style's filter K: (B, C + Z, h, w) -> (B, C, h, w). Linear when `depth` is 1, as in the paper.
+    """One style's filter K: (B, C + Z, h, w) -> (B, C, h, w). One convolution, unless `depth` or `post_norm` add to it.
 
     Deviation from the paper: Z channels of noise may stand beside the C of the features, see `StyleBank.filter_input`.
     """
 
     def __init__(self, channels: int, form: BankConfig) -> None:
+        *between, last = pairwise([channels + form.noise_channels, *[form.width] * (form.depth - 1), channels])
         layers = list[nn.Module]()
-        for cin, cout in pairwise([channels + form.noise_channels, *[form.width] * (form.depth - 1), channels]):
-            # The paper's filter has no bias: the norm after it would cancel one. Here it sets a style's colours.
+        for cin, cout in between:
             layers += [conv(cin, cout, form.kernel_size), *norm_layers(form.norm, cout), nn.ReLU()]
-        layers = layers[: -1 if form.norm == "none" else -2]  # nothing after the last convolution
-        if form.depth == 1:
+        # A norm after it would cancel a bias; without one, it sets a style's colours.
+        layers.append(conv(*last, form.kernel_size, bias=not form.post_norm))
+        if form.post_norm:  # which sizes the outputs whatever the start is: the paper's, noise
+            layers += [InstanceNorm(channels), nn.ReLU()]
+        elif form.depth == 1:
             _start_near_identity(layers[0])
         super().__init__(*layers)
 
@@ -144,6 +154,8 @@ class StyleBank(nn.Module):
         for layer in reversed(layers):
             if isinstance(layer, nn.Upsample):
                 first, last = first // 2, last // 2
+            elif isinstance(layer, TransposedConv2d):
+                first, last = first // 2, (last + 1) // 2  # a kernel of 3
             elif isinstance(layer, nn.Conv2d):
                 reach, stride = layer.kernel_size[0] // 2, layer.stride[0]
                 first, last = first * stride - reach, last * stride + reach
@@ -172,9 +184,12 @@ class StyleBank(nn.Module):
         channels = self.architecture.bank.noise_channels
         if not channels:
             return normalized
-        spans = [range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True)]
-        seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
-        noise = smooth_noise(channels, seeds.to(features.device), *spans).to(normalized.dtype)
+        rows, columns = (range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True))
+        if not isinstance(seeds, Tensor) and len(seeds) == 1:
+            noise = noise_of_one(channels, seeds[0], rows, columns, features.device, normalized.dtype)
+        else:
+            seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
+            noise = smooth_noise(channels, seeds.to(features.device), rows, columns).to(normalized.dtype)
         return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
 
     def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:

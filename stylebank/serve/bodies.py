@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stylebank.config import LARGEST_SEED
 from stylebank.films.methods import StabilizeMethod
 from stylebank.inference.saved_recipe import SavedRecipe
 
@@ -99,8 +100,10 @@ class RegionsBody(_Body):
 
     count: int = Field(4, ge=2, le=64)
     method: Literal["kmeans", "slic"] = "kmeans"
-    seed: int = Field(0, ge=0, le=2**32 - 1)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     bank: str | None = None
+    colors: bool = False
+    """Answer with a label map in colours, which `--label-map` reads."""
 
 
 class CommandBody(_Body):

@@ -21,7 +21,7 @@ from stylebank.films.stylize import FilmStylizer, output_size
 from stylebank.inference.saved_recipe import SavedRecipe, read_recipe, save_recipe
 from stylebank.serve.banks import Banks
 from stylebank.serve.film_files import seconds_of
-from stylebank.serve.jobs import Job
+from stylebank.serve.job import Job
 from stylebank.serve.refusals import Refused, called
 from stylebank.serve.watched_writer import WatchedWriter
 from stylebank.video import ANIMATIONS, CONTAINERS, StreamRules, open_reader, open_writer

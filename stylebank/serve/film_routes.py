@@ -96,7 +96,7 @@ async def render_frame(service: Here, request: Request, key: str, body: FramePre
 async def start_film(service: Here, key: str, body: FilmBody) -> Begun:
     """Puts a film into the line of long work; sound and subtitles are kept."""
     film = await _film(service, key)
-    service.check(body.recipe)
+    await run_in_threadpool(service.check_whole, body.recipe)
     service.jobs.check_room()
     upload = film.upload
     job = await run_in_threadpool(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import socket
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -52,6 +53,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, counted: Callable[[str, int], None]) -> None:
         self.app, self._settings, self._counted = app, settings, counted
+        own = () if settings.local else (socket.gethostname(), f"{socket.gethostname()}.local")
+        self._names = {name.lower() for name in (*LOCAL, settings.host, *settings.allowed_hosts, *own)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,8 +102,7 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         host = _host_name(headers.get("host", ""))
-        allowed = {name.lower() for name in (*LOCAL, self._settings.host, *self._settings.allowed_hosts)}
-        if host in allowed or (not self._settings.local and _is_address(host)):
+        if host in self._names or (not self._settings.local and _is_address(host)):
             return
         raise Refused(403, f"This server is not called '{host[:100]}'; start it with --allow-host NAME if it is to be.")
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from stylebank.serve.bodies import Problem
-from stylebank.serve.jobs import Job, JobStatus
+from stylebank.serve.job import Job, JobStatus
 from stylebank.serve.picture_routes import PICTURE, answer
 from stylebank.serve.refusals import Refused
 from stylebank.serve.service import Here

@@ -107,17 +107,19 @@ class Line:
             self._newest[key] = place.ticket
         result: asyncio.Future[_T] = asyncio.wrap_future(place.future)
         try:
-            while not result.done():
+            while not result.done() and not place.ticket.cancelled:
                 await asyncio.wait({result}, timeout=_MOMENT)
-                if not result.done() and place.ticket.cancelled:
-                    raise Refused(409, "A newer request has taken this one's place.")
                 if not result.done() and gone is not None and await gone():
                     raise Cancelled
+            if place.ticket.cancelled:  # even if it is just done: whoever asked shows the newer one
+                raise Refused(409, "A newer request has taken this one's place.")
             return result.result()
         finally:
             place.ticket.cancel()
             if not result.done():
                 result.cancel()
+            elif not result.cancelled():
+                result.exception()  # has been looked at now, else asyncio complains that nobody did
             if key is not None and self._newest.get(key) is place.ticket:
                 del self._newest[key]
 

@@ -17,7 +17,7 @@ from stylebank.files import new_file, write_error
 from stylebank.images import find_images
 from stylebank.images.samples import PHOTOGRAPHS, write_photographs
 from stylebank.serve.banks import Banks
-from stylebank.serve.jobs import Job
+from stylebank.serve.job import Job
 from stylebank.serve.refusals import Refused
 from stylebank.training.hooks import Hooks
 from stylebank.training.run import add_style

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from stylebank.images import probe
 from stylebank.inference.saved_recipe import SavedRecipe, parse_recipe
-from stylebank.regions import RegionMethod, find_regions
-from stylebank.serve.bodies import LARGEST_SIDE, MaskInfo, PictureInfo, PictureKind, RegionsBody, RenderBody
+from stylebank.serve.bodies import LARGEST_SIDE, PictureInfo, PictureKind, RenderBody
 from stylebank.serve.line import LATER, URGENT, Ticket
 from stylebank.serve.photographs import small_copy
 from stylebank.serve.refusals import called
@@ -98,51 +95,6 @@ async def render_picture(
     cancel = None if x_cancel is None else f"{key}/{x_cancel[:100]}"
     data = await service.line.run(work, key=cancel, gone=request.is_disconnected)
     return answer(data, body.format, None if body.side else _file_name(upload.name, body.recipe, body.format))
-
-
-@router.post("/pictures/{key}/regions", responses=PICTURE, response_class=Response)
-async def find_picture_regions(service: Here, request: Request, key: str, body: RegionsBody) -> Response:
-    """A label map of the photograph as a grey PNG whose values are the regions' numbers, the largest region 0."""
-    upload = service.store.get("picture", key)
-    bank = service.banks.named(body.bank)
-
-    def make(ticket: Ticket) -> bytes:
-        photo, stylizer = small_copy(upload, service.cache), service.banks.stylizer(bank)
-        ticket.check()
-        labels = find_regions(stylizer, photo.rgb, RegionMethod(body.method, body.count), body.seed)
-        buffer = io.BytesIO()
-        Image.fromarray(labels.astype(np.uint8)).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    return answer(await service.line.run(make, gone=request.is_disconnected), "png")
-
-
-@router.post("/masks")
-async def upload_mask(service: Here, file: UploadFile) -> MaskInfo:
-    """Takes a mask: a grey picture, white where a style goes."""
-    upload = await run_in_threadpool(service.store.add, "mask", file.filename, file.file)
-    try:
-        mask = await run_in_threadpool(service.mask, upload.id)
-    except BaseException:
-        service.store.remove(upload.id)
-        raise
-    return MaskInfo(id=upload.id, width=mask.shape[1], height=mask.shape[0])
-
-
-@router.get("/masks/{key}.png", responses=PICTURE, response_class=Response)
-async def show_mask(service: Here, key: str) -> Response:
-    """A mask as a grey PNG, as `--mask` takes it."""
-    service.store.get("mask", key)
-    mask = await run_in_threadpool(service.mask, key)
-    buffer = io.BytesIO()
-    Image.fromarray((mask * 255).round().byte().numpy()).save(buffer, "PNG")
-    return answer(buffer.getvalue(), "png", f"mask-{key}.png")
-
-
-@router.delete("/masks/{key}", status_code=204)
-def delete_mask(service: Here, key: str) -> None:
-    """Deletes a mask."""
-    service.store.remove(service.store.get("mask", key).id)
 
 
 @router.post("/stylize", responses=PICTURE, response_class=Response)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from torch import Tensor
 
 from stylebank.inference.masks import load_mask
+from stylebank.inference.recipes import RecipeBook
 from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.serve.banks import Banks
 from stylebank.serve.cache import ByteCache
@@ -21,6 +22,8 @@ from stylebank.serve.refusals import called
 from stylebank.serve.renderer import Renderer
 from stylebank.serve.settings import ServeSettings
 from stylebank.serve.store import Store
+
+_ANY_SIZE = (64, 64)
 
 
 class Service:
@@ -89,6 +92,10 @@ class Service:
         self.banks.of(recipe)
         for mask in recipe.masks:
             self.mask_file(mask.mask)
+
+    def check_whole(self, recipe: SavedRecipe) -> None:
+        """As `check`, with weights and masks, too: for what would fail only when its turn comes. Reads the masks."""
+        RecipeBook(list(self.banks.of(recipe).records)).of_saved(recipe, _ANY_SIZE, self.mask)
 
 
 def service_of(request: Request) -> Service:

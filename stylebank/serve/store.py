@@ -20,6 +20,8 @@ from stylebank.serve.refusals import Refused, not_here
 Kind = Literal["picture", "mask", "film", "painting"]
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 _LONGEST = 120  # characters of a name
+MOST = 5000
+"""Uploads at a time, however small."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,13 @@ class Store:
     def _keep(self, upload: Upload) -> None:
         with self._lock:
             self._uploads[upload.id] = upload
-            excess, old = sum(each.bytes for each in self._uploads.values()) - self._limit, []
+            excess, more = sum(each.bytes for each in self._uploads.values()) - self._limit, len(self._uploads) - MOST
+            old = []
             for each in self._uploads.values():
-                if excess <= 0:
+                if excess <= 0 and more <= 0:
                     break
                 old.append(each.id)
-                excess -= each.bytes
+                excess, more = excess - each.bytes, more - 1
         for key in old:
             self.remove(key)
 

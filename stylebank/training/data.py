@@ -135,6 +135,11 @@ class ContentBatch:
     paths: list[Path]
     unreadable: list[str]
 
+    @property
+    def cards(self) -> list[bool]:
+        """Which of the crops are drawn cards."""
+        return [path == _A_CARD for path in self.paths]
+
     def to(self, device: torch.device) -> Tensor:
         """The crops as float32 in [0, 1], channels-last, on the device."""
         images = self.images.to(device, non_blocking=True)

@@ -28,6 +28,7 @@ from stylebank.training.data import ContentBatch
 from stylebank.training.hooks import Hooks
 from stylebank.training.monitor import Monitor
 from stylebank.training.training_run import TrainingRun
+from stylebank.training.validation import validate
 
 PREVIEW_STYLES = 16  # the newest; a row of hundreds is no picture any more
 
@@ -76,11 +77,7 @@ class Trainer:
                 styles = [] if identity else run.styles_of_step()[run.part.start : run.part.stop]
                 images = batch.to(run.device)  # (B, 3, crop, crop)
 
-                self.hooks.forward_begins(run, identity)
-                values = self.branches.identity(images) if identity else self.branches.stylize(images, styles)
-                loss = run.objective.total(values, styles)
-                self.hooks.forward_ends(run, values, styles)
-                run.scaler.scale(loss).backward()
+                values, loss = self._pass_through(images, styles, batch.cards, identity)
                 loss = self._average(loss, identity)
                 self._unscale(identity)
                 self.hooks.backward_ends(run, identity)
@@ -95,16 +92,18 @@ class Trainer:
                 run.step += 1
                 self.hooks.step_ends(run)
 
-                monitor.add_values(values, styles, len(run.part) / train.batch_size)
-                stop, save = run.processes.any(*requests.take())
+                monitor.add_values(values, styles, loss, len(run.part) / train.batch_size)
+                stop, save, late = run.processes.any(*requests.take(), self._late(time.monotonic() - clock))
                 last = run.step == train.steps or stop
                 if run.step % train.log_every == 0 or last:
                     self.hooks.log_begins(run)
                     monitor.log(run.step, run.schedule.learning_rate(run.step - 1))
-                if run.step % train.checkpoint_every == 0 or last or save:
+                if _is_due(run.step, train.validate_every) or (run.step == train.steps and train.validate_every):
+                    self._validate()
+                if _is_due(run.step, train.checkpoint_every) or last or save or late:
                     run.seconds, clock = run.seconds + time.monotonic() - clock, time.monotonic()
                     self._checkpoint(must=last)
-                if run.step % train.preview_every == 0 or run.step == train.steps:
+                if _is_due(run.step, train.preview_every) or (run.step == train.steps and train.preview_every):
                     self._preview()
                 if last:
                     break
@@ -118,6 +117,7 @@ class Trainer:
             (run.step, run.config.train.steps),
             terms=run.objective.terms.values(),
             styles=names,
+            batch_size=run.config.train.batch_size,
             device=run.device,
             latest=run.losses,
             processes=run.processes,
@@ -129,11 +129,45 @@ class Trainer:
         processes = self.run.processes
         self._tell(text if processes.is_main else f"Process {processes.rank}: {text}")
 
+    def _late(self, seconds: float) -> bool:
+        """Whether so long after the last checkpoint there should be another one."""
+        return 0 < self.run.config.train.checkpoint_minutes <= seconds / 60
+
     # ------------------------------------------------------------------------------------------- a step's gradient
+
+    def _pass_through(
+        self, images: Tensor, styles: list[int], cards: list[bool], identity: bool
+    ) -> tuple[Values, Tensor]:
+        """Forward and backward: each image's loss terms, and the loss of these images; the gradient is left behind.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1], this process's part of the batch, which may go through in pieces.
+            cards: which of them are drawn cards.
+        """
+        run = self.run
+        found: list[Values] = []
+        total = torch.zeros((), device=run.device)
+        for places in run.pieces():
+            run.places = places
+            here = slice(places.start - run.part.start, places.stop - run.part.start)
+            self.hooks.forward_begins(run, identity)
+            if identity:
+                values = self.branches.identity(images[here])
+            else:
+                values = self.branches.stylize(images[here], styles[here], cards[here])
+            loss = run.objective.total(values, styles[here]) * (len(places) / len(run.part))
+            self.hooks.forward_ends(run, values, styles[here])
+            run.scaler.scale(loss).backward()
+            found.append({name: value.detach() for name, value in values.items()})
+            total += loss.detach()
+        run.places = run.part
+        if len(found) == 1:
+            return found[0], total
+        return {name: torch.cat([values[name] for values in found]) for name in found[0]}, total
 
     def _average(self, loss: Tensor, identity: bool) -> Tensor:
         """Gradient and loss become those of the whole batch. Alone they are already."""
-        run, loss = self.run, loss.detach()
+        run = self.run
         if run.processes.world_size > 1:
             touched = run.touched(identity)
             for parameter in touched:
@@ -167,7 +201,7 @@ class Trainer:
         if not identity:
             run.stylizing_norm = torch.where(norm.isfinite(), norm, run.stylizing_norm)
         elif run.step >= train.identity_pretrain_steps:
-            weight = torch.full_like(norm, train.identity_weight)
+            weight = torch.full_like(norm, run.schedule.identity_weight(run.step))
             if train.gradient_rescaling:
                 weight *= run.stylizing_norm / norm.clamp_min(1e-12)
             torch._foreach_mul_(gradients, weight)
@@ -176,17 +210,21 @@ class Trainer:
         """Clips the gradient and returns the norm that it had, a number on the device."""
         train = self.run.config.train
         limit = train.gradient_clip or float("inf")
-        if identity and self.run.step >= train.identity_pretrain_steps:
-            limit *= train.identity_weight  # or clipping would level the weight that was just given
+        if identity:
+            limit *= self.run.schedule.identity_weight(self.run.step)  # or clipping would level what was just weighted
         return nn.utils.clip_grad_norm_(self.run.touched(identity), limit)
 
     def _update(self, identity: bool) -> None:
         run = self.run
         self.hooks.update_begins(run, identity)
         optimizer = run.identity_optimizer if identity else run.optimizer
+        rate = run.schedule.learning_rate(run.step)
+        if optimizer is not run.optimizer:  # whose steps are as long for a gradient of any size
+            rate *= run.schedule.identity_weight(run.step)
         for group in optimizer.param_groups:
-            group["lr"] = run.schedule.learning_rate(run.step)
+            group["lr"] = rate
         optimizer.step()
+        run.average.update(run.step)
         run.forget_gradient()
         self.hooks.update_ends(run, identity)
 
@@ -231,10 +269,27 @@ class Trainer:
             return
         first = max(run.task.first_style, len(run.model.names) - PREVIEW_STYLES)
         try:
-            sheet = preview(run.model, files, first, run.device, run.dtype)
-            self.monitor.preview(run.step, sheet, identity_psnr(run.model, files, run.device, run.dtype))
+            with run.average.applied():
+                sheet = preview(run.model, files, first, run.device, run.dtype)
+                psnr = identity_psnr(run.model, files, run.device, run.dtype)
+            self.monitor.preview(run.step, sheet, psnr)
         except StyleBankError as error:  # a full disk, or a photograph that went away just now
             run.issues.once(f"There are no previews: {error}")
+
+    def _validate(self) -> None:
+        """Measures the bank on a few held-out photographs, and keeps it if it never did better."""
+        run = self.run
+        if not run.processes.is_main or not (files := run.held_out()):
+            return
+        try:
+            with run.average.applied():
+                values = validate(run, files)
+            self.monitor.validation(run.step, values)
+            if not run.best or values["loss"] < run.best["loss"]:
+                run.best = {"step": run.step, **values}
+                run.save_best()
+        except StyleBankError as error:  # as in `_preview`
+            run.issues.once(f"The bank that does best is not kept: {error}")
 
     def _checkpoint(self, must: bool) -> None:
         """Saves in the first process. If the disk refuses, training goes on, unless it `must` be saved now."""
@@ -260,3 +315,8 @@ class Trainer:
             self.run.save()
             return f" The run is saved as of step {self.run.step}."
         return ""
+
+
+def _is_due(step: int, every: int) -> bool:
+    """Whether what is done every so many steps (0 for never) is done after this one."""
+    return every > 0 and step % every == 0

@@ -77,7 +77,8 @@ def _distances(stage: Stage, source: StyleSource, files: Sequence[Path]) -> tupl
     stylizer = stage.stylizer
     config = trained_with(stylizer.bank.records[source.name])
     metrics = StyleMetrics(place(load_loss_network(config.loss.network, STYLE_LAYERS), stylizer.device))
-    [style] = grams_by_style(metrics.network, [source], STYLE_LAYERS, config.data.style_size)
+    size, side = config.data.style_size, config.data.style_side
+    [style] = grams_by_style(metrics.network, [source], STYLE_LAYERS, size, side)
     images = [photograph(file, stylizer.device) for file in files]
     outputs = [stylizer.stylize(image, source.name) for image in images]
     before, after = (

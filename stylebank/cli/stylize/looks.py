@@ -11,9 +11,10 @@ from PIL import Image
 from stylebank.cli.stylize.look_options import LookOptions, MaskChoice, StyleChoice
 from stylebank.cli.stylize.regions import RegionFinder
 from stylebank.errors import BankError, ConfigError
-from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.masks import feather, load_mask
+from stylebank.inference.mixing import StyleWeights
 from stylebank.inference.stylizer import Stylizer
 from stylebank.styles import IDENTITY
 from stylebank.video import is_film

@@ -15,9 +15,20 @@ from stylebank.inference.saved_recipe import MaskedStyle, SavedRecipe, problem_o
 from stylebank.styles import IDENTITY
 
 _USUAL: dict[str, object] = {
-    **{"style": [], "raw_weights": False, "sweep": None, "alpha": 1.0, "mask": [], "outside": IDENTITY},
-    **{"feather": 0.0, "preserve_colors": "none", "stroke": "auto", "seed": 0},
-    **{"regions": None, "label_map": None, "show_regions": None, "assign": None},
+    "style": [],
+    "raw_weights": False,
+    "sweep": None,
+    "alpha": 1.0,
+    "mask": [],
+    "outside": IDENTITY,
+    "feather": 0.0,
+    "preserve_colors": "none",
+    "stroke": "auto",
+    "seed": 0,
+    "regions": None,
+    "label_map": None,
+    "show_regions": None,
+    "assign": None,
 }
 """What a recipe says instead, and what stands there if nothing was written."""
 
@@ -29,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         type=Path,
         metavar="FILE",
-        help="a JSON file that says how pictures shall look, masks and --size included; --bank and --size count above it",
+        help="a JSON file that says how pictures shall look, masks and size included; --bank and --size count above it",
     )
     group.add_argument(
         "--save-recipe", type=Path, metavar="FILE", help="write what the options say of one look as such a file"
@@ -54,10 +65,11 @@ def looks_in(recipe: SavedRecipe) -> LookOptions:
     """A recipe as the options that say the same."""
     if recipe.style == ORIGINAL and not recipe.masks:
         raise ConfigError("The recipe's style 'original' keeps the photograph where no mask is: give it masks.")
-    if isinstance(recipe.style, str):
-        styles = () if recipe.style == ORIGINAL else (StyleChoice(recipe.style, recipe.style),)
-    else:
+    styles: tuple[StyleChoice, ...] = ()
+    if not isinstance(recipe.style, str):
         styles = tuple(StyleChoice(f"{name}:{weight!r}", name, weight) for name, weight in recipe.style.items())
+    elif recipe.style != ORIGINAL:
+        styles = (StyleChoice(recipe.style, recipe.style),)
     return LookOptions(
         styles=styles,
         raw_weights=recipe.raw_weights,
