@@ -1,7 +1,8 @@
 // Regions found in the photograph: click one, and the brush's style goes there.
 
-import { element, slider } from "./elements.js";
+import { element, saveFile, slider } from "./elements.js";
 import { regionColor } from "./overlay.js";
+import { stemOf } from "./recipe.js";
 import { begin, complain, say } from "./status.js";
 import { title } from "./store.js";
 
@@ -11,9 +12,17 @@ export function createRegions({ store, backend, viewer, overlay, brush, masks, t
   const count = slider({ label: "Regions", min: 2, max: 12, step: 1, value: 4, shown: String, change: () => {} });
   const find = element("button", { type: "button", className: "small", textContent: "Find regions", onclick: () => start().catch(complain) });
   const leave = element("button", { type: "button", className: "small", textContent: "Back to the brush", hidden: true, onclick: () => stop() });
+  const file = element("input", { type: "file", accept: "image/png", className: "hidden", tabIndex: -1, "aria-label": "Label map" });
+  const load = element("button", { type: "button", className: "small", textContent: "Load a label map", hidden: !backend.openLabelMap, onclick: () => file.click() });
+  const save = element("button", { type: "button", className: "small", textContent: "Save the label map", hidden: true, onclick: () => saveMap().catch(complain) });
+  file.addEventListener("change", () => {
+    const [chosen] = file.files;
+    file.value = "";
+    if (chosen) begun(() => backend.openLabelMap(chosen)).catch(complain);
+  });
   const chips = element("div", { className: "regions", role: "group", "aria-label": "Regions" });
   const hint = element("p", { className: "note" });
-  const field = element("div", { className: "field" }, ...count.field.childNodes, element("div", { className: "full row" }, find, leave), hint, element("div", { className: "full" }, chips));
+  const field = element("div", { className: "field" }, ...count.field.childNodes, element("div", { className: "full row" }, find, load, leave, save, file), hint, element("div", { className: "full" }, chips));
 
   const picker = {
     start: (x, y) => give(at(x, y)),
@@ -26,23 +35,34 @@ export function createRegions({ store, backend, viewer, overlay, brush, masks, t
   };
   let strong = null;
 
-  async function start() {
+  const start = () => begun(() => backend.regions(store.state.photo, Number(count.input.value)), Number(count.input.value));
+
+  /** @param counted how many were asked for, if they were not read from a file */
+  async function begun(find, counted = 0) {
     const { photo } = store.state;
     const finished = begin("Looking for regions…");
+    let said = "";
     try {
-      const made = await backend.regions(photo, Number(count.input.value));
+      const made = await find();
       if (store.state.photo !== photo || store.state.tab !== "paint") return;
-      found = fitted(made, masks());
+      found = { ...fitted(made, masks()), counted };
+      said = "Click a region to give it the brush's style.";
     } finally {
-      finished("Click a region to give it the brush's style.");
+      finished(said);
     }
     viewer.brush = picker;
     viewer.frame.classList.remove("painting");
     leave.hidden = false;
+    save.hidden = !counted || !backend.labelMap;
     hint.textContent = "Click regions in the picture, or press their buttons.";
     chips.replaceChildren(...[...new Set(found.labels)].sort((a, b) => a - b).map(chipOf));
     overlay.show("clear");
     overlay.regions(found, null);
+  }
+
+  async function saveMap() {
+    const { photo } = store.state;
+    saveFile(await backend.labelMap(photo, found.counted), `${stemOf(photo.name)}.regions.png`);
   }
 
   function chipOf(label) {
@@ -74,7 +94,7 @@ export function createRegions({ store, backend, viewer, overlay, brush, masks, t
   function stop() {
     if (!found) return;
     found = strong = null;
-    leave.hidden = true;
+    leave.hidden = save.hidden = true;
     hint.textContent = "";
     chips.replaceChildren();
     if (store.state.tab === "paint") {

@@ -37,6 +37,14 @@ export const backend = {
     return labelsOf(picture);
   },
 
+  /** The same regions as the coloured label map that `--label-map` takes. */
+  labelMap: (photo, count) => blob(`api/pictures/${photo.id}/regions`, posted({ count, method: "kmeans", colors: true })),
+  async openLabelMap(file) {
+    const form = new FormData();
+    form.append("file", file, file.name);
+    return labelsOf(await blob("api/label-maps", { method: "POST", body: form }));
+  },
+
   async command(recipe, name, masks) {
     const { command } = await json("api/command", posted({ recipe: named(recipe, masks), name }));
     return command;
@@ -136,26 +144,14 @@ function nameIn(response) {
   return said.match(/filename="?([^";]+)"?/i)?.[1] ?? null;
 }
 
-/** A label map's numbers: the PNG's grey values or palette, as the browser gives them. */
+/** A label map's numbers: a grey PNG whose values they are. */
 async function labelsOf(picture) {
   const bitmap = await createImageBitmap(picture, { colorSpaceConversion: "none" });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
-  const numbers = new Map();
-  const counts = [];
-  const raw = new Uint32Array(width * height);
-  for (let i = 0; i < raw.length; i++) {
-    const color = (data[4 * i] << 16) | (data[4 * i + 1] << 8) | data[4 * i + 2];
-    if (!numbers.has(color)) numbers.set(color, numbers.size);
-    raw[i] = numbers.get(color);
-    counts[raw[i]] = (counts[raw[i]] ?? 0) + 1;
-  }
-  // Largest first, as the command line numbers regions.
-  const order = [...counts.keys()].sort((a, b) => counts[b] - counts[a]);
-  const place = new Map(order.map((old, i) => [old, i]));
-  return { labels: Uint8Array.from(raw, (old) => place.get(old)), width, height };
+  return { labels: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]), width, height };
 }
 
 const isLocal = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);

@@ -3,16 +3,28 @@
 import { asFloats, toHalf } from "./half.js";
 
 /** Where the models run: WebGPU with float16 or float32, or the processor by WebAssembly. */
-async function chosenEngine(about) {
-  const wanted = about.engine; // of the address, for comparisons
-  const adapter = wanted === "wasm" ? null : await navigator.gpu?.requestAdapter().catch(() => null);
-  const halves = adapter?.features.has("shader-f16") && "float16" in about.precisions && wanted !== "float32";
-  const precision = halves || !("float32" in about.precisions) ? "float16" : "float32";
-  return adapter && about.runtime.webgpu ? { provider: "webgpu", precision } : { provider: "wasm", precision: "float32" in about.precisions ? "float32" : "float16" };
+async function chosenEngine(about, wanted) {
+  const processor = { provider: "wasm", precision: "float32" in about.precisions ? "float32" : "float16" };
+  if (wanted === "wasm") return processor;
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  if (!adapter) return processor;
+  const halves = adapter.features.has("shader-f16") && "float16" in about.precisions;
+  if (!halves && !("float32" in about.precisions)) return processor;
+  return { provider: "webgpu", precision: halves ? "float16" : "float32" };
 }
 
-export async function startRuntime(about, base, say) {
-  const engine = await chosenEngine(about);
+/** The bank's models, ready to run; on the processor where the GPU turns out not to be able to. */
+export async function startRuntime(about, base, wanted, say) {
+  const engine = await chosenEngine(about, wanted);
+  try {
+    return await begun(engine, about, base, say);
+  } catch (error) {
+    if (engine.provider !== "webgpu") throw error;
+    return begun(await chosenEngine(about, "wasm"), about, base, say);
+  }
+}
+
+async function begun(engine, about, base, say) {
   say("Loading the engine…");
   const ort = await import(new URL(about.runtime[engine.provider], base));
   ort.env.wasm.wasmPaths = String(new URL(about.runtime.folder, base));
@@ -20,17 +32,21 @@ export async function startRuntime(about, base, say) {
   ort.env.logLevel = "error";
   const { models, scale } = about.precisions[engine.precision];
   const sessions = new Map();
+  let last = Promise.resolve(); // WebGPU makes one session at a time
   const half = engine.precision === "float16";
 
-  async function session(name) {
+  function session(name) {
     if (!sessions.has(name)) {
-      sessions.set(name, (async () => {
-        say(`Loading the ${name}…`);
-        const model = await fetched(new URL(models[name], base));
-        return ort.InferenceSession.create(new Uint8Array(model), { executionProviders: [engine.provider], logSeverityLevel: 3 });
-      })());
+      last = last.catch(() => {}).then(() => create(name));
+      sessions.set(name, last);
     }
     return sessions.get(name);
+  }
+
+  async function create(name) {
+    say(`Loading the ${name}…`);
+    const model = await fetched(new URL(models[name], base));
+    return ort.InferenceSession.create(new Uint8Array(model), { executionProviders: [engine.provider], logSeverityLevel: 3 });
   }
 
   /** Numbers as an input of the models' own precision. */
@@ -41,6 +57,7 @@ export async function startRuntime(about, base, say) {
     return new ort.Tensor("float16", data, shape);
   }
 
+  for (const name of ["encoder", "apply", "decoder"]) await session(name);
   return {
     engine, scale, tensor,
     threads: ort.env.wasm.numThreads,
@@ -53,7 +70,6 @@ export async function startRuntime(about, base, say) {
       const data = asFloats(await output.getData());
       return { data, dims: output.dims };
     },
-    warm: (names) => Promise.all(names.map(session)),
   };
 }
 

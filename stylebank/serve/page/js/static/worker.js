@@ -13,10 +13,8 @@ const calls = {
   async start({ base, engine }) {
     const said = (text) => postMessage({ said: text });
     const about = JSON.parse(new TextDecoder().decode(await fetched(new URL("bank.json", base))));
-    about.engine = engine;
-    const runtime = await startRuntime(about, base, said);
+    const runtime = await startRuntime(about, base, engine, said);
     studio = createStudio({ about, runtime, filters: createFilters(about, base, runtime.scale) });
-    await runtime.warm(["encoder", "apply", "decoder"]);
     return { about, engine: { ...runtime.engine, threads: runtime.threads } };
   },
   open: ({ file, name }) => studio.open(file, name),
