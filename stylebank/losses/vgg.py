@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ _CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": 
 _WIDTHS = (64, 128, 256, 512, 512)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_logger = logging.getLogger(__name__)
 
 
 def layer_names(network: Network) -> list[str]:
@@ -127,6 +130,7 @@ def load_loss_network(
     model = LossNetwork(network, layers, pooling, padding)
     state, source = read_weights(network, weights)
     _fill(model, state, source)
+    _logger.info("Loss network %s, layers %s: %s.", network, ", ".join(layers), source)
     return model
 
 

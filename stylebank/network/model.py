@@ -7,7 +7,7 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
 from stylebank.device import runs_ahead, sent
+from stylebank.errors import ConfigError
 from stylebank.network.layers import (
     InstanceNorm,
     NearestUpsample,
@@ -127,8 +128,18 @@ def _start_near_identity(layer: nn.Module) -> None:
     layer.bias.fill_(0.5)
 
 
+FilterFactory = Callable[[int, BankConfig], nn.Module]
+"""Makes one style's filter, (B, C + Z, h, w) -> (B, C, h, w), of the number of channels C and the bank's form."""
+FORMS: dict[str, FilterFactory] = {"convolution": StyleFilter}
+"""`bank.form` -> what makes filters of that form. Of a mixture of filters of other forms the outputs are summed, unless
+they have a method `mixed(filters, shares)` that makes one filter of several, whose output is the sum of theirs."""
+
+
 class StyleBank(nn.Module):
     """Encoder, decoder and the bank: an ordered list of named filters.
+
+    Raises:
+        ConfigError: its filters are of a form that is not known, see `FORMS`.
 
     Deviation from the paper, measured in docs/training.md: instance normalization happens once, on the features'
     way into a filter, and the auto-encoder's layers are normalized pixel by pixel. Instance normalization after
@@ -232,8 +243,13 @@ class StyleBank(nn.Module):
         self.filters.extend(self._new_filters(len(names)))
         self.__dict__.pop("margin", None)  # the first ones widen it
 
-    def _new_filters(self, count: int) -> list[StyleFilter]:
-        return [StyleFilter(self.architecture.model.channels[2], self.architecture.bank) for _ in range(count)]
+    def _new_filters(self, count: int) -> list[nn.Module]:
+        bank = self.architecture.bank
+        if bank.form not in FORMS:
+            raise ConfigError(
+                f"No form of filters is called '{bank.form}' here, only {', '.join(FORMS)}; import what registers it."
+            )
+        return [FORMS[bank.form](self.architecture.model.channels[2], bank) for _ in range(count)]
 
     def autoencoder_parameters(self) -> list[nn.Parameter]:
         """The shared weights: those of encoder and decoder."""
