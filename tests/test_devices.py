@@ -331,6 +331,16 @@ def test_gathered_padding_is_the_same(width: int, dtype: torch.dtype) -> None:
     assert_same_padding(lambda x: gathered(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
 
 
+@pytest.mark.parametrize(("width", "mode"), [(1, "reflect"), (4, "reflect"), (1, "replicate")])
+def test_for_the_compiler_it_is_put_together_of_slices(width: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(x: torch.Tensor) -> torch.Tensor:
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.compiler, "is_compiling", lambda: True)
+            return gathered(x, width, repeat=mode == "replicate")
+
+    assert_same_padding(made, lambda x: F.pad(x, [width] * 4, mode=mode), torch.float32)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(9, 7), (2, 3), (1, 1), (4, 2)])
 def test_gathered_repetition_is_the_same(size: tuple[int, int], dtype: torch.dtype) -> None:

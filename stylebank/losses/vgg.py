@@ -39,10 +39,8 @@ def layer_names(network: Network) -> list[str]:
 
 def repeated(x: Tensor) -> Tensor:
     """A tensor (B, C, H, W) with its outermost pixels once more on every side."""
-    if torch.compiler.is_compiling():  # it is wrong about the strides of the other ways' gradients (torch 2.13)
-        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
-        return torch.cat([x[..., :1], x, x[..., -1:]], 3)
-    if x.device.type == "cuda":
+    # Compiled, it is wrong about the strides of the other way's gradient (torch 2.13).
+    if torch.compiler.is_compiling() or x.device.type == "cuda":
         return gathered(x, 1, repeat=True)
     with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
         return F.pad(x, (1, 1, 1, 1), mode="replicate")
