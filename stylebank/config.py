@@ -76,6 +76,8 @@ class BankConfig(_Section):
     noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
     """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
     parts of a picture get strokes as well (the paper: none)."""
+    form: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "convolution"
+    """What filters are: `convolution`, as the other keys say, or one of your own by its name (docs/extending.md)."""
     post_norm: bool = False
     """Instance normalization and ReLU after a filter's last convolution (the paper: true). Such filters are not linear:
     kernels of a mixture are still summed, before the norm, but sums of outputs are something else."""
@@ -83,7 +85,7 @@ class BankConfig(_Section):
     @property
     def linear(self) -> bool:
         """Whether a filter is one convolution and nothing else, so that summing kernels sums outputs."""
-        return self.depth == 1 and not self.post_norm
+        return self.form == "convolution" and self.depth == 1 and not self.post_norm
 
 
 class Architecture(_Section):
@@ -158,7 +160,7 @@ class DataConfig(_Section):
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
-    """Photographs kept from training, for previews and measurements."""
+    """Photographs kept from training, for previews and measurements; at most half of those that are there."""
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
     in_memory: bool | Literal["auto"] = "auto"

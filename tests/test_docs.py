@@ -165,6 +165,12 @@ def test_modules_and_files_that_are_named_exist(page: Path) -> None:
         assert (ROOT / path).exists(), f"{page.name} names {path}"
 
 
+def test_the_table_of_configuration_keys_is_what_the_code_says() -> None:
+    command = [sys.executable, "docs/configuration_table.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0, "run: python docs/configuration_table.py"
+
+
 # --------------------------------------------------------------------------------------------------------- site
 
 

@@ -164,11 +164,15 @@ def succeed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return captured.out
 
 
-def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Sequence[object] = ()) -> str:
-    """Runs a command that must be refused with one line on stderr, and returns that line."""
-    code = run(*arguments)
+def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Sequence[object] = (), code: int = 1) -> str:
+    """Runs a command that must be refused with one line on stderr, and returns that line.
+
+    Args:
+        code: the exit code that it must have; 2 is wrong usage.
+    """
+    ended = run(*arguments)
     error = capsys.readouterr().err
-    assert code == 1
+    assert ended == code, error
     assert "Traceback" not in error
     bar = ("it/s", "s/it", "?it")  # slow machines take seconds for a step
     lines = [line for line in error.splitlines() if line.strip() and not any(unit in line for unit in bar)]

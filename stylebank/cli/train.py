@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
+from stylebank.bars import above, load_torch
+from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides, require
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
     from stylebank.training.plan import TrainRequest
@@ -71,11 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
+    _check(options)
+    load_torch()
     from stylebank.distributed import SaidElsewhere
     from stylebank.training.run import train
 
     try:
-        result = train(request_of(options), say=tqdm.write)  # above the bar
+        result = train(request_of(options), say=above)
     except SystemExit:
         print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
         raise
@@ -90,6 +91,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"Stopped after step {result.step} of {result.steps}; the same command with --resume goes on.")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises UsageError for all that is missing, before anything is imported that takes a while."""
+    needed = {"out": options.out or options.in_place}
+    if not options.resume and (options.bank or options.add_style):
+        needed |= {"bank": options.bank, "add_style": options.add_style}
+    require(**needed)
 
 
 def _measured(report: Mapping[str, Any]) -> Iterator[str]:

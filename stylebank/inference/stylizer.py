@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from stylebank.network.model import StyleBank
 from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY, check_name
 
+_logger = logging.getLogger(__name__)
 _AS_USUAL = (1.0, False, 0, None, "auto", "none")
 
 
@@ -73,7 +75,10 @@ class Stylizer:
             ConfigError: the device is not there, or has no such numbers.
         """
         where = resolve_device(device)
-        return cls(load_bank(find_bank(Path(path))), where, compute_dtype(where, precision))
+        dtype, folder = compute_dtype(where, precision), find_bank(Path(path))
+        bank = load_bank(folder)
+        _logger.info("Bank %s: %d styles, on %s in %s.", folder, len(bank.records), where, str(dtype)[6:])
+        return cls(bank, where, dtype)
 
     @property
     def styles(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,8 +23,8 @@ from stylebank.serve.bodies import Problem
 from stylebank.serve.guard import Guard
 from stylebank.serve.refusals import Cancelled, sentence, status_of
 from stylebank.serve.service import Service
+from stylebank.shipped import PAGE
 
-PAGE = Path(__file__).parent / "page"
 CLIENT_LEFT = 499  # as nginx calls it; nobody reads the answer
 
 _logger = logging.getLogger(__name__)

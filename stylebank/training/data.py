@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stylebank.bars import bar
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import ImageError, TrainingError, relative_to
 from stylebank.images import find_images, load_picture, probe
@@ -71,6 +72,9 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
 
     Those kept are decoded once: a run must not stumble over them when it measures itself.
 
+    Args:
+        held_out: how many are kept; never more than are left to train on, so of five photographs two.
+
     Raises:
         ImageError: the folder is missing or holds no usable photograph.
     """
@@ -81,15 +85,17 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
     files = find_images([folder])
     pool = ThreadPoolExecutor()
     try:
-        reasons = list(pool.map(lambda file: _unusable(file, min_side), files))
+        looked = pool.map(lambda file: _unusable(file, min_side), files)
+        reasons = list(bar(looked, name="looking at photographs", unit="file", total=len(files), after=1))
     finally:
         pool.shutdown(cancel_futures=True)  # asked to leave, it does not look at the rest first
     usable = [file for file, reason in zip(files, reasons, strict=True) if reason is None]
     skipped = [reason for reason in reasons if reason is not None]
+    kept = min(held_out, len(usable) // 2)
     chosen: list[int] = []
     rest: list[int] = []
     for i in np.random.default_rng((seed, _HELD_OUT)).permutation(len(usable)):
-        if len(chosen) == held_out:
+        if len(chosen) == kept:
             rest.append(i)
         elif reason := _damage(usable[i]):
             skipped.append(reason)
@@ -97,8 +103,8 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
             chosen.append(i)
     if not rest:
         raise ImageError(
-            f"Content folder {folder} holds {len(chosen)} usable photograph(s) ({len(skipped)} skipped), but "
-            f"data.held_out={held_out} of them are kept from training; add photographs or lower it."
+            f"Content folder {folder} holds no photograph to train on: {len(files)} pictures were found, of which "
+            f"{len(skipped)} were skipped{f' ({skipped[0]})' if skipped else ''}; give another folder with --content."
         )
     return Photographs(tuple(usable[i] for i in sorted(rest)), tuple(usable[i] for i in sorted(chosen)), tuple(skipped))
 

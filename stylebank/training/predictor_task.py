@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stylebank.bank.io import add_predictor, load_bank
 from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError, ConfigError
@@ -102,7 +103,8 @@ class PredictorTask(Task):
 
     def grams(self, network: LossNetwork, layers: Sequence[str], size: int, side: Side) -> Grams:
         """The targets of training; the same numbers are what the predictor reads."""
-        statistics = statistics_of(network, self._pictures(), layers, size, side)
+        shown = bar(self._pictures(), name="reading paintings", unit="painting", total=len(self.sources), after=1)
+        statistics = statistics_of(network, shown, layers, size, side)
         filters = self.model.filters
         assert isinstance(filters, PredictedFilters)
         filters.statistics = statistics

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
+from stylebank.bars import bar
 from stylebank.errors import ConfigError, ImageError, TrainingError
 from stylebank.images import load_picture, probe, resize_short_side
 from stylebank.inference.memory import available_memory
@@ -78,7 +78,7 @@ class ResidentCrops:
         pool = ThreadPoolExecutor()
         try:
             loaded = pool.map(lambda file: _load(file, crops.largest_side), crops.files)
-            for photograph in tqdm(loaded, "decoding", len(crops.files), leave=False, disable=None):
+            for photograph in bar(loaded, name="decoding", unit="photograph", total=len(crops.files), after=1):
                 if isinstance(photograph, str):
                     self.unreadable.append(photograph)
                     self.photographs.append(None)

@@ -199,6 +199,11 @@ def introduce(run: TrainingRun, say: Say) -> None:
         f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
         f"styles {names}; {run.device}{shared}, {str(run.dtype).removeprefix('torch.')}."
     )
+    if len(found.held_out) < run.config.data.held_out:
+        say(
+            f"data.held_out={run.config.data.held_out} would leave too few of {len(found.train) + len(found.held_out)} "
+            f"photographs to train on: {len(found.held_out) or 'none'} held out to measure with."
+        )
     for text in found.skipped[:10]:
         say(f"Skipped: {text}")
     if len(found.skipped) > 10:

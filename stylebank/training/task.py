@@ -12,6 +12,7 @@ from torch import nn
 
 from stylebank.bank.io import extend_bank, load_bank, save_bank
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Architecture, Config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError
@@ -64,7 +65,8 @@ class Task:
 
     def grams(self, network: LossNetwork, layers: Sequence[str], size: int, side: Side) -> Grams:
         """The Gram matrices of all sources, what their styles are trained to."""
-        return style_grams(network, self.sources, layers, size, side)
+        shown = bar(self.sources, name="reading paintings", unit="painting", after=1)
+        return style_grams(network, shown, layers, size, side)
 
     def freeze(self) -> list[nn.Parameter]:
         """Freezes what must not change and returns the parameters that train."""

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 
-from tqdm import tqdm
-
+from stylebank.bars import above
 from stylebank.device import training_steps
 from stylebank.errors import StyleBankError
 from stylebank.evaluation.held_out import identity_psnr, preview
@@ -43,7 +42,7 @@ class Trainer:
         run: TrainingRun,
         branches: Branches | None = None,
         hooks: Hooks | None = None,
-        say: Callable[[str], None] = tqdm.write,
+        say: Callable[[str], None] = above,
     ) -> None:
         self.run, self.branches, self.hooks = run, branches or Branches(run), hooks or Hooks()
         self._tell = say

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Config
 from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
@@ -295,11 +296,13 @@ class TrainingRun:
             return []
         network = self._loss_network(STYLE_LAYERS)
         sources = [self.task.sources[i] for i in self.task.measured]
-        grams = style_grams(network, sources, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
+        seen = bar(sources, name="reading paintings", unit="painting", after=1)
+        grams = style_grams(network, seen, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
         styles = [self.task.first_style + i for i in self.task.measured]
+        shown = bar(files, name="measuring", unit="photograph", after=1)
         with self.as_measured():
             psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-            rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
+            rows = measure_each(self.model, shown, styles, grams, StyleMetrics(network), self.device, self.dtype)
         return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
