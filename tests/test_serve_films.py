@@ -214,7 +214,9 @@ def test_masks_go_with_the_film(client: TestClient, film: Path) -> None:
     assert np.abs(made - before)[:, :, 48:].mean() < 3 < np.abs(made - before)[:, :, :16].mean()
 
 
-def test_films_beyond_the_limits_are_refused(folder: Path, film: Path, tmp_path: Path) -> None:
+def test_films_that_cannot_be_made_are_refused_at_once(
+    folder: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = Limits(film_seconds=1, jobs=1)
     with client_of(settings_in(folder, keep=tmp_path / "kept", limits=limits)) as client:
         long = long_film(tmp_path / "long.mp4", 30)
@@ -224,6 +226,9 @@ def test_films_beyond_the_limits_are_refused(folder: Path, film: Path, tmp_path:
         assert "'a.mp4'" in told(client.post("/api/films", files={"file": ("a.mp4", b"no film")}), 400)
         told(client.post("/api/films", data={"x": "y"}), 422)
         key = upload(client, film)["id"]
+        monkeypatch.setitem(sys.modules, "cv2", None)
+        flow = client.post(f"/api/films/{key}/start", json={"recipe": RECIPE, "stabilize": "flow"})
+        assert "stylebank[flow]" in told(flow, 501)
         wrong = {"style": {"calm": -1, "storm": 1}}
         assert "negative" in told(client.post(f"/api/films/{key}/start", json={"recipe": wrong}), 400)
         service_behind(client).jobs._limit = 0
