@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ from pictures import smooth
 from serving import file_of, settings_in, told
 from tiny import files_of, write_bank
 
-from stylebank.bank.operations import extract_style
+from stylebank.bank.operations import extract_style, merge_banks, remove_styles
 from stylebank.errors import BankError, ConfigError
 from stylebank.inference.saved_recipe import MaskedStyle, SavedRecipe
 from stylebank.inference.strokes import work_size
@@ -143,6 +144,12 @@ def test_an_added_style_is_in_the_copy_alone(tmp_path: Path) -> None:
     with refused(BankError, "dusk"):
         banks.add("one", style)
     assert not list((tmp_path / "kept").glob(".*"))
+    shutil.rmtree(bank)  # and there is another one now, with a style more
+    night = extract_style(write_bank(tmp_path / "third", "calm", "dusk", "night"), "night", tmp_path / "night")
+    remove_styles(more, ["dusk"], tmp_path / "fewer")
+    merge_banks(tmp_path / "fewer", [night], bank)
+    again = Banks([bank], tmp_path / "kept", "cpu", "float32").named("one")
+    assert (list(again.records), again.folder) == (["calm", "night", "dusk"], tmp_path / "kept" / "one")
     other = write_bank(tmp_path / "elsewhere" / "one", "night", seed=5)
     with refused(ConfigError, "another --keep"):
         Banks([other], tmp_path / "kept", "cpu", "float32")
