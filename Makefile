@@ -36,6 +36,7 @@ format: $(VENV)/.installed-dev  ## mend style and format in place
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.installed-docs  ## make a site of the documentation, in site/
+	$(BIN)/python docs/configuration_table.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html"
 

@@ -76,6 +76,8 @@ class BankConfig(_Section):
     noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
     """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
     parts of a picture get strokes as well (the paper: none)."""
+    form: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "convolution"
+    """What filters are: `convolution`, as the other keys say, or one of your own by its name (docs/extending.md)."""
     post_norm: bool = False
     """Instance normalization and ReLU after a filter's last convolution (the paper: true). Such filters are not linear:
     kernels of a mixture are still summed, before the norm, but sums of outputs are something else."""
@@ -83,7 +85,7 @@ class BankConfig(_Section):
     @property
     def linear(self) -> bool:
         """Whether a filter is one convolution and nothing else, so that summing kernels sums outputs."""
-        return self.depth == 1 and not self.post_norm
+        return self.form == "convolution" and self.depth == 1 and not self.post_norm
 
 
 class Architecture(_Section):
@@ -158,9 +160,12 @@ class DataConfig(_Section):
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
-    """Photographs kept from training, for previews and measurements."""
+    """Photographs kept from training, for previews and measurements; at most half of those that are there."""
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
+    in_memory: bool | Literal["auto"] = "auto"
+    """Decode every photograph once, keep them all in the device's memory, and make the crops there; `auto` does so on
+    CUDA if they take a quarter of what is free at most. Crops are of the same places, with slightly other pixels."""
 
 
 class TrainConfig(_Section):
@@ -212,8 +217,9 @@ class TrainConfig(_Section):
     """Largest norm of a step's whole gradient; 0 does not limit it."""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Of the convolutions; `auto` takes bfloat16 where the hardware has it. float16 is for older GPUs."""
-    compile: bool = False
-    """Compile networks with torch.compile: minutes of start-up, then faster steps."""
+    compile: bool | Literal["reduce-overhead"] = False
+    """Compile networks with torch.compile: minutes of start-up, then faster steps. `reduce-overhead` also records what
+    a GPU is told as CUDA graphs, for steps that are over sooner than they are told."""
     log_every: Positive = 20
     """Steps between two entries in the log."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500
@@ -240,6 +246,28 @@ class TrainConfig(_Section):
         return self
 
 
+class PredictorConfig(_Section):
+    """The network that predicts filters from paintings, where that is what trains."""
+
+    rank: Annotated[int, Field(ge=0, le=2**12)] = 0
+    """Products that a predicted kernel is a sum of; 0 trains no predictor."""
+    width: Width = 384
+    """Of its hidden layers."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 2
+    """Its residual blocks."""
+    compressed: Annotated[int, Field(gt=0, le=256)] = 32
+    """Directions of every layer whose covariances it reads."""
+    variants: Annotated[int, Field(ge=0, le=64)] = 2
+    """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
+    held_out: Annotated[int, Field(ge=1)] = 30
+    """Paintings kept from training, to measure on."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers that the network is built from."""
+        return self.rank, self.width, self.blocks, self.compressed
+
+
 class Config(_Section):
     """A whole training run."""
 
@@ -248,6 +276,7 @@ class Config(_Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    predictor: PredictorConfig = PredictorConfig()
     licence: str = ""
     """Licence of the trained bank, written into it."""
 

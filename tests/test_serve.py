@@ -153,7 +153,7 @@ def test_regions_are_a_label_map_of_the_photograph(client: TestClient) -> None:
 
 def test_what_is_served_is_told(client: TestClient) -> None:
     bank = client.get("/api/bank").json()
-    assert bank["banks"] == [{"name": "tiny", "licence": "CC0-1.0"}]
+    assert bank["banks"] == [{"name": "tiny", "licence": "CC0-1.0", "predictor": False}]
     assert [(style["name"], style["title"]) for style in bank["styles"]] == [("calm", "Calm"), ("storm", "Storm")]
     assert bank["version"] == __version__
     assert bank["limits"]["upload_bytes"] == 2**30

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from pictures import smooth
 from PIL import Image
 from serving import at_rest, client_of, file_of, opened, service_behind, settings_in, told
 from starlette.testclient import TestClient
-from tiny import files_of, paint
+from tiny import files_of, paint, with_predictor
 
+from stylebank.bank.io import load_bank
 from stylebank.losses.weights import WEIGHTS_VARIABLE
 from stylebank.serve.film_job import FilmJob
 from stylebank.serve.painting_job import PaintingJob
@@ -278,3 +280,26 @@ def test_a_painting_becomes_a_style_even_if_it_is_stopped(
     with client_of(settings) as client:
         assert [style["name"] for style in client.get("/api/bank").json()["styles"]] == ["calm", "storm", "dawn_1900"]
         assert [each["state"] for each in client.get("/api/jobs").json()] == ["done"]
+
+
+def test_a_painting_is_a_style_at_once_of_a_bank_that_can(
+    folder: Path, tmp_path: Path, random_vgg_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(random_vgg_weights))
+    with_predictor(folder / "tiny", tmp_path / "quick")
+    painting = (paint(tmp_path / "paintings", "dawn") / "dawn.png").read_bytes()
+    settings = settings_in(folder, keep=tmp_path / "kept")
+    with client_of(settings) as client:
+        assert not client.get("/api/bank").json()["predictor"]
+        assert "predictor" in told(client.post("/api/paintings/instant", files={"file": ("dawn.png", painting)}), 409)
+    with client_of(replace(settings, banks=(folder / "tiny", tmp_path / "quick"))) as client:
+        assert client.get("/api/bank").json()["predictor"]
+        added = client.post("/api/paintings/instant", files={"file": ("dawn.png", painting)})
+        assert (added.status_code, added.json()) == (201, {"style": "dawn", "bank": "quick"})
+        assert [each["name"] for each in client.get("/api/bank").json()["styles"] if each["predicted"]] == ["dawn"]
+        photo = client.post("/api/pictures", files={"file": ("a.png", file_of(smooth(60, 40)))}).json()["id"]
+        assert client.get(f"/api/pictures/{photo}/thumbnails/dawn").status_code == 200
+        told(client.post("/api/paintings/instant", files={"file": ("dawn.png", painting)}), 409)
+        told(client.post("/api/paintings/instant", files={"file": ("a.png", b"nothing")}), 400)
+        assert [path.name for path in service_behind(client).store.folder.iterdir() if path.is_dir()] == []
+    assert load_bank(tmp_path / "kept" / "banks" / "quick").predictor

@@ -18,9 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import smooth
 from serving import file_of, settings_in
+from tiny import files_of, write_bank
 
+from stylebank.bank.operations import extract_style
+from stylebank.errors import BankError, ConfigError
+from stylebank.inference.saved_recipe import MaskedStyle, SavedRecipe
 from stylebank.inference.strokes import work_size
 from stylebank.serve.app import make_app
+from stylebank.serve.banks import Banks
 from stylebank.serve.cache import ByteCache
 from stylebank.serve.guard import Guard
 from stylebank.serve.line import LATER, URGENT, Line, Ticket
@@ -99,6 +104,47 @@ def test_ever_so_small_uploads_make_room_too(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_names_are_made_harmless(name: str | None, plain: str) -> None:
     assert plain_name(name, "picture") == plain
+
+
+# ----------------------------------------------------------------------------------------------------------- banks
+
+
+def test_a_picture_s_styles_come_from_one_bank(tmp_path: Path) -> None:
+    one = write_bank(tmp_path / "one", "calm", "storm")
+    write_bank(tmp_path / "two" / "bank", "storm", "dusk", seed=1)
+    banks = Banks([one, tmp_path / "two", one], tmp_path / "kept", "cpu", "float32")
+    assert [bank.name for bank in banks.all()] == ["one", "two", "one-2"]
+    for style, name in (("storm", "one"), ("dusk", "two"), ({"storm": 1, "dusk": 1}, "two"), ("identity", "one")):
+        assert banks.of(SavedRecipe(style=style)).name == name
+    assert banks.of(SavedRecipe(style="storm", bank="two")).name == "two"
+    masked = SavedRecipe(style="original", masks=(MaskedStyle(style="dusk", mask="a"),))
+    assert banks.of(masked).name == "two"
+    with refused(BankError, "calm, dusk", "one bank"):
+        banks.of(SavedRecipe(style={"calm": 1, "dusk": 1}))
+    with refused(BankError, "Did you mean 'dusk'?"):
+        banks.of(SavedRecipe(style="dsuk"))
+    with refused(BankError, "Did you mean 'two'?"):
+        banks.of(SavedRecipe(style="dusk", bank="twoo"))
+    assert banks.stylizer(banks.named("two")) is banks.stylizer(banks.named("two"))
+
+
+def test_an_added_style_is_in_the_copy_alone(tmp_path: Path) -> None:
+    bank = write_bank(tmp_path / "one", "calm")
+    before = files_of(bank)
+    more = write_bank(tmp_path / "more", "calm", "dusk")
+    banks = Banks([bank], tmp_path / "kept", "cpu", "float32")
+    old = banks.stylizer(banks.named(None))
+    style = extract_style(more, "dusk", tmp_path / "style")
+    banks.add("one", style)
+    assert list(banks.named("one").records) == ["calm", "dusk"]
+    assert banks.stylizer(banks.named(None)) is not old
+    assert files_of(bank) == before
+    with refused(BankError, "dusk"):
+        banks.add("one", style)
+    assert not list((tmp_path / "kept").glob(".*"))
+    other = write_bank(tmp_path / "elsewhere" / "one", "night", seed=5)
+    with refused(ConfigError, "another --keep"):
+        Banks([other], tmp_path / "kept", "cpu", "float32")
 
 
 # ------------------------------------------------------------------------------------------------------------ line

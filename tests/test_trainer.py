@@ -872,6 +872,30 @@ def test_compiled_networks_train_alike(
         torch.testing.assert_close(value, states[1][key], rtol=1e-3, atol=1e-3)
 
 
+def test_what_is_compiled_is_for_crops_of_one_size(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Previews and measurements of other sizes go through the networks as they are."""
+    original, asked, graphs = torch.compile, list[dict[str, Any]](), list[int]()
+
+    def count(graph: Any, inputs: list[Any]) -> Any:
+        graphs.append(trained.run.step)
+        return graph.forward
+
+    def _compile(function: Any, **options: Any) -> Any:
+        asked.append(options)
+        return original(function, backend=count, dynamic=options["dynamic"])
+
+    monkeypatch.setattr(torch, "compile", _compile)
+    monkeypatch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 48)
+    keys = ("train.identity_pretrain_steps=1", "train.steps=4", "train.preview_every=2", "train.validate_every=2")
+    trained = make("run", "data.held_out=1", "train.compile=reduce-overhead", *keys)
+    assert trained.fit()
+    trained.run.measure()
+    assert asked == [{"dynamic": False, "mode": "reduce-overhead"}] * 3
+    assert set(graphs) == {0, 1}  # the first step of each branch
+
+
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")
 def test_training_runs_compiled(make: Callable[..., Trainer]) -> None:
     layers = ("loss.content_layers=[relu1_1]", "loss.style_layers=[relu1_1]")

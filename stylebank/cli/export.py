@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP
-from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.shipped import DEFAULT_BANK
 
@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.export import available
 
     available()
+    load_torch()
     if options.format == "web":
         from stylebank.cli.export_web import export_page
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.export.parity import summary
     from stylebank.export.run import ExportRequest, export, verify
 
-    with Bars(dynamic_ncols=True) as bars:
+    with Bars() as bars:
 
         def follow(what: str, done: int, total: int) -> None:
             bars.show(done, total, name=what)

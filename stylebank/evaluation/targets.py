@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stylebank.bank.records import trained_with
+from stylebank.bars import bar
 from stylebank.config import Config, LossConfig
 from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
@@ -120,7 +121,8 @@ def load_styles(
         )
         for padding in dict.fromkeys(paddings)
     }
-    return [_style(source, configs[source.name], networks, size) for source in sources]
+    shown = bar(sources, name="reading paintings", unit="painting", after=1)
+    return [_style(source, configs[source.name], networks, size) for source in shown]
 
 
 def _style(source: StyleSource, config: Config, networks: Mapping[Padding, LossNetwork], size: int | None) -> Style:

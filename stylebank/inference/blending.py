@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -54,10 +55,10 @@ def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[
     Raises:
         ConfigError: weights or alpha are out of range.
     """
-    if not weights or not all(math.isfinite(weight) for weight in weights.values()):
+    if not weights or not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights.values()):
         raise ConfigError(f"Style weights must be finite numbers, not {dict(weights)}.")
-    if not 0 <= alpha <= 1:
-        raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha}.")
+    if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
+        raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha!r}.")
     total = sum(weights.values())
     if len(weights) == 1 and not raw:
         alpha *= _strength(weights)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.errors import ConfigError
+from stylebank.network.fused import Plain
 from stylebank.network.layers import reflected
 from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
@@ -32,7 +33,8 @@ def mix(
     """Sum of the filters' outputs, each times its weight; see `blending.fuse` for shapes.
 
     Linear filters are summed before they are applied, so that a blend costs what one style costs; those of one
-    convolution that is normalized afterwards, too. Of deeper filters the outputs are summed.
+    convolution that is normalized afterwards, too. Of deeper filters the outputs are summed, and of other forms unless
+    they say how they are mixed (`FORMS`).
 
     Args:
         mixed: see `filters_of`.
@@ -44,8 +46,11 @@ def mix(
     weights = balanced(weights, model.identity_gain)
     identity = weights.get(IDENTITY, 0.0)
     parts = [features * identity] if identity or not filters else []
+    shares = [weights[name] for name in filters]
     if model.architecture.bank.linear and len(filters) > 1:
-        parts.append(_summed(inputs, list(filters.values()), [weights[name] for name in filters]))
+        parts.append(_summed(inputs, list(filters.values()), shares))
+    elif len(filters) > 1 and (mixture := _own_mixture(list(filters.values()), shares)):
+        parts.append(mixture(inputs))
     else:
         parts += [module(inputs) * weights[name] for name, module in filters.items()]
     total: Tensor = sum(parts[1:], start=parts[0])
@@ -67,7 +72,7 @@ def filters_of(
     """
     names, bank = [name for name in weights if name != IDENTITY], model.architecture.bank
     filters = {name: model.filters[model.names.index(name)] for name in names}
-    if len(filters) < 2 or bank.linear or bank.depth > 1:
+    if len(filters) < 2 or bank.linear or bank.depth > 1 or bank.form != "convolution":
         return filters, weights
     total = sum(weights[name] for name in names)
     if not total:
@@ -91,6 +96,16 @@ def _mixed_filter(filters: Mapping[str, nn.Module], shares: Mapping[str, float])
     for key, value in made.state_dict().items():
         value.copy_(torch.stack([shares[name] * state[key] for name, state in states.items()]).sum(0))
     return made
+
+
+def _own_mixture(filters: Sequence[nn.Module], shares: Sequence[float]) -> nn.Module | None:
+    """What filters of a form of one's own make of several of them; None if they say nothing about it."""
+    inner = [module.module if isinstance(module, Plain) else module for module in filters]
+    if (mixed := getattr(inner[0], "mixed", None)) is None:
+        return None
+    made: nn.Module = mixed(inner, shares)
+    first = filters[0]
+    return Plain(made, first.dtype, first.out) if isinstance(first, Plain) else made
 
 
 def balanced(weights: StyleWeights, gain: float) -> dict[str, float]:

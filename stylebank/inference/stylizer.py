@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +15,26 @@ from torch import Tensor
 from stylebank.bank.find import find_bank
 from stylebank.bank.io import Bank, load_bank
 from stylebank.device import compute_dtype, out_of_memory, place, resolve_device
-from stylebank.errors import ConfigError
+from stylebank.errors import BankError, ConfigError
 from stylebank.images import resize_short_side, to_tensor
 from stylebank.inference.blending import Recipe, calibrate
 from stylebank.inference.choices import ColorMode, Stroke, check_stroke
 from stylebank.inference.colors import preserve_colors
 from stylebank.inference.encoded import Encoded
-from stylebank.inference.inputs import ImageLike, checked, size_of, take_apart
+from stylebank.inference.inputs import ImageLike, checked, pictures_of, size_of, take_apart
+from stylebank.inference.instant import InstantStyles
 from stylebank.inference.memory import tile_for
 from stylebank.inference.recipes import Mask, RecipeBook, Style
 from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
-from stylebank.network.fused import optimize_for_inference
+from stylebank.network.fused import add_filter, optimize_for_inference
 from stylebank.network.model import StyleBank
 from stylebank.shipped import DEFAULT_BANK
-from stylebank.styles import IDENTITY
+from stylebank.styles import IDENTITY, check_name
 
+_logger = logging.getLogger(__name__)
 _AS_USUAL = (1.0, False, 0, None, "auto", "none")
 
 
@@ -71,12 +75,38 @@ class Stylizer:
             ConfigError: the device is not there, or has no such numbers.
         """
         where = resolve_device(device)
-        return cls(load_bank(find_bank(Path(path))), where, compute_dtype(where, precision))
+        dtype, folder = compute_dtype(where, precision), find_bank(Path(path))
+        bank = load_bank(folder)
+        _logger.info("Bank %s: %d styles, on %s in %s.", folder, len(bank.records), where, str(dtype)[6:])
+        return cls(bank, where, dtype)
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the bank's styles, in order."""
         return tuple(self.model.names)
+
+    def add_instant(self, painting: ImageLike | Sequence[ImageLike], name: str) -> None:
+        """Adds a painting as a style from now on, its filter predicted in one pass; nothing on disk changes.
+
+        Args:
+            painting: anything that `stylize` takes; several pictures are one style together.
+            name: of the style, see `styles.check_name`.
+
+        Raises:
+            BankError: the bank has no predictor, or a style of that name.
+            ConfigError: no style can have this name.
+            ImageError: the painting is no picture, or smaller than 16 pixels.
+        """
+        if check_name(name) in self.model.names:
+            raise BankError(f"The bank has a style '{name}' already; give the painting another name.")
+        several = painting if isinstance(painting, Sequence) else [painting]
+        pictures = [picture for each in several for picture in pictures_of(each)]
+        add_filter(self.model, self._instant.filter_of(pictures), name, self.dtype)
+        self.recipes = RecipeBook(tuple(self.model.names))
+
+    @cached_property
+    def _instant(self) -> InstantStyles:
+        return InstantStyles(self.bank, self.device)
 
     def check_style(self, style: str) -> str:
         """Returns the name of a style that exists, or of the auto-encoder alone; see `RecipeBook.check_style`."""

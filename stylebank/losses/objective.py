@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +21,7 @@ Values = Mapping[str, Tensor]
 
 
 def style_grams(
-    network: LossNetwork, sources: Sequence[StyleSource], layers: Sequence[str], size: int, side: Side = "short"
+    network: LossNetwork, sources: Iterable[StyleSource], layers: Sequence[str], size: int, side: Side = "short"
 ) -> Grams:
     """The Gram matrices of every style, computed once; several pictures of a style are averaged.
 

@@ -7,7 +7,7 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
-from stylebank.device import sent
+from stylebank.device import runs_ahead, sent
+from stylebank.errors import ConfigError
 from stylebank.network.layers import (
     InstanceNorm,
     NearestUpsample,
@@ -25,6 +26,7 @@ from stylebank.network.layers import (
     block,
     conv,
     norm_layers,
+    several_convolutions,
     upsampling_block,
 )
 from stylebank.network.noise import noise_of_one, smooth_noise
@@ -79,7 +81,15 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*larger, conv(c1, 3, 9))
 
     def forward(self, features: Tensor) -> Tensor:
-        images: Tensor = self.layers(self.blocks(features))
+        x: Tensor = self.blocks(features)
+        if self.training and runs_ahead(x.device):
+            # Half precision has steps of 1/256 near white: neighbours are equal, and their difference has no gradient.
+            # A processor would take twice as long for this layer.
+            x = self.layers[:-1](x)
+            with torch.autocast(x.device.type, enabled=False):
+                images: Tensor = self.layers[-1](x.float())
+        else:
+            images = self.layers(x)
         return (images + 2) / 4
 
 
@@ -118,8 +128,18 @@ def _start_near_identity(layer: nn.Module) -> None:
     layer.bias.fill_(0.5)
 
 
+FilterFactory = Callable[[int, BankConfig], nn.Module]
+"""Makes one style's filter, (B, C + Z, h, w) -> (B, C, h, w), of the number of channels C and the bank's form."""
+FORMS: dict[str, FilterFactory] = {"convolution": StyleFilter}
+"""`bank.form` -> what makes filters of that form. Of a mixture of filters of other forms the outputs are summed, unless
+they have a method `mixed(filters, shares)` that makes one filter of several, whose output is the sum of theirs."""
+
+
 class StyleBank(nn.Module):
     """Encoder, decoder and the bank: an ordered list of named filters.
+
+    Raises:
+        ConfigError: its filters are of a form that is not known, see `FORMS`.
 
     Deviation from the paper, measured in docs/training.md: instance normalization happens once, on the features'
     way into a filter, and the auto-encoder's layers are normalized pixel by pixel. Instance normalization after
@@ -202,6 +222,8 @@ class StyleBank(nn.Module):
         if len(set(styles)) == 1:
             out: Tensor = self.filters[styles[0]](inputs)
             return out
+        if self.architecture.bank.linear and runs_ahead(inputs.device):  # a few operations instead of many for each
+            return several_convolutions(inputs, [[*self.filters[style].parameters()] for style in styles])
         return torch.cat([self.filters[style](inputs[i : i + 1]) for i, style in enumerate(styles)])
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -219,8 +241,13 @@ class StyleBank(nn.Module):
         self.filters.extend(self._new_filters(len(names)))
         self.__dict__.pop("margin", None)  # the first ones widen it
 
-    def _new_filters(self, count: int) -> list[StyleFilter]:
-        return [StyleFilter(self.architecture.model.channels[2], self.architecture.bank) for _ in range(count)]
+    def _new_filters(self, count: int) -> list[nn.Module]:
+        bank = self.architecture.bank
+        if bank.form not in FORMS:
+            raise ConfigError(
+                f"No form of filters is called '{bank.form}' here, only {', '.join(FORMS)}; import what registers it."
+            )
+        return [FORMS[bank.form](self.architecture.model.channels[2], bank) for _ in range(count)]
 
     def autoencoder_parameters(self) -> list[nn.Parameter]:
         """The shared weights: those of encoder and decoder."""

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from stylebank import __version__
 from stylebank.errors import StyleBankError
 from stylebank.inference.saved_recipe import told
-from stylebank.serve import film_routes, job_routes, mask_routes, picture_routes, service_routes
+from stylebank.serve import film_routes, job_routes, mask_routes, painting_routes, picture_routes, service_routes
 from stylebank.serve.bodies import Problem
 from stylebank.serve.guard import Guard
 from stylebank.serve.refusals import Cancelled, sentence, status_of
@@ -55,7 +55,7 @@ def make_app(settings: ServeSettings) -> ASGIApp:
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.state.service = service
-    for module in (service_routes, picture_routes, mask_routes, film_routes, job_routes):
+    for module in (service_routes, picture_routes, mask_routes, film_routes, painting_routes, job_routes):
         app.include_router(module.router)
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

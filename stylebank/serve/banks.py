@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.bank.find import find_bank
-from stylebank.bank.operations import copy_bank, merge_banks
+from stylebank.bank.operations import copy_bank, extract_style, merge_banks
+from stylebank.bank.predictor import RECORD as PREDICTOR
 from stylebank.bank.records import StyleRecord, read_manifest, read_style_records
 from stylebank.errors import BankError, ConfigError, did_you_mean, several
+from stylebank.inference.instant import predict_styles
 from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.inference.stylizer import Stylizer
-from stylebank.styles import IDENTITY
+from stylebank.styles import IDENTITY, StyleSource
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class ServedBank:
     records: dict[str, StyleRecord]
     noise: bool
     """Whether seeds make a difference."""
+    predictor: bool
+    """Whether it can make a style of a painting at once."""
     version: int = 0
     """Counts how often it was read, as styles were added to it."""
 
@@ -120,6 +124,19 @@ class Banks:
                 shutil.rmtree(new, ignore_errors=True)
             self._take_copy(name)
 
+    def predict(self, name: str, source: StyleSource, scratch: Path) -> None:
+        """Adds a painting to the copy of a bank as a style that the bank predicts. Raises as `add`, or if it cannot.
+
+        Args:
+            scratch: a folder that does not exist; it does not afterwards either.
+        """
+        bank = self.named(name)
+        try:
+            predict_styles(bank.folder, [source], scratch / "bank", self.stylizer(bank).device, lambda _: None)
+            self.add(name, extract_style(scratch / "bank", source.name, scratch))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
     def _take_copy(self, name: str) -> None:
         before, folder = self._banks[name], self._kept / name
         if read_manifest(folder).autoencoder_sha256 != read_manifest(before.folder).autoencoder_sha256:
@@ -132,7 +149,8 @@ class Banks:
 def _read(name: str, folder: Path, version: int = 0) -> ServedBank:
     manifest = read_manifest(folder)
     noise = manifest.architecture.bank.noise_channels > 0
-    return ServedBank(name, folder, manifest.licence, read_style_records(folder), noise, version)
+    predictor = (folder / PREDICTOR).is_file()
+    return ServedBank(name, folder, manifest.licence, read_style_records(folder), noise, predictor, version)
 
 
 def _numbered(name: str) -> Iterable[str]:

@@ -31,6 +31,8 @@ class BankInfo(BaseModel):
 
     name: str
     licence: str
+    predictor: bool
+    """Whether it can make a style of a painting at once."""
 
 
 class StyleInfo(BaseModel):
@@ -42,6 +44,8 @@ class StyleInfo(BaseModel):
     bank: str
     unfinished: str
     """How far its training came, if that was stopped; empty for one that is done."""
+    predicted: bool
+    """Whether it was made of the painting at once, not trained."""
 
 
 class LimitInfo(BaseModel):
@@ -61,7 +65,7 @@ class Served(BaseModel):
     noise: bool
     """Whether seeds make a difference in some bank."""
     predictor: bool
-    """Whether a bank can make a style of a painting at once."""
+    """Whether some bank can make a style of a painting at once."""
     allow_paths: bool
     limits: LimitInfo
     version: str
@@ -140,6 +144,13 @@ class Begun(BaseModel):
     """A job that was put into the line."""
 
     job: str
+
+
+class Added(BaseModel):
+    """A style that is there now."""
+
+    style: str
+    bank: str
 
 
 class Command(BaseModel):

@@ -1,28 +1,24 @@
-"""Films and paintings over HTTP: what begins long work."""
+"""Films over HTTP: single frames, and what begins long work."""
 
 from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile as FormFile
 
-from stylebank.images import probe
 from stylebank.serve.bodies import LARGEST_SIDE, Begun, FilmBody, FramePreviewBody, PathBody
 from stylebank.serve.film_files import FilmFile, FilmInfo, open_film
 from stylebank.serve.film_job import new_film_job
 from stylebank.serve.line import URGENT, Ticket
-from stylebank.serve.painting_job import MOST_STEPS, STEPS, new_painting_job
 from stylebank.serve.picture_routes import PICTURE, Side, answer
-from stylebank.serve.refusals import Refused, called
+from stylebank.serve.refusals import Refused
 from stylebank.serve.renderer import PREVIEW_QUALITY, encode
 from stylebank.serve.service import Here, Service
-from stylebank.styles import check_name, name_from_path
 
-router = APIRouter(prefix="/api", tags=["films and paintings"])
+router = APIRouter(prefix="/api", tags=["films"])
 
 _UPLOAD = {
     "requestBody": {
@@ -111,34 +107,6 @@ async def start_film(service: Here, key: str, body: FilmBody) -> Begun:
         None if body.stabilize == "none" else body.stabilize,
         service.film_context,
     )
-    service.jobs.start(job)
-    return Begun(job=job.id)
-
-
-@router.post("/paintings", status_code=202)
-async def add_painting(
-    service: Here,
-    file: UploadFile,
-    name: Annotated[str | None, Form(description="The style's name; else from the file's.")] = None,
-    bank: Annotated[str | None, Form(description="The bank whose copy gets the style; else the first.")] = None,
-    steps: Annotated[int, Form(ge=1, le=MOST_STEPS)] = STEPS,
-) -> Begun:
-    """Puts a painting into the line of long work: it becomes a style of a copy of the bank."""
-    served = service.banks.named(bank)
-    name = check_name(name) if name else name_from_path(Path(file.filename or "painting"))
-    if name in served.records or any(job.name == name and job.state != "failed" for job in service.jobs.all()):
-        raise Refused(409, f"There is a style '{name}' already; give the painting another name.")
-    service.jobs.check_room()
-    upload = await run_in_threadpool(service.store.add, "painting", file.filename, file.file)
-    try:
-        with called(upload.name, upload.path):
-            probe(upload.path)
-        keep, key = service.settings.keep.absolute(), secrets.token_hex(8)
-        job = await run_in_threadpool(
-            new_painting_job, keep, key, upload.path, name, served.name, steps, service.workshop
-        )
-    finally:
-        service.store.remove(upload.id)
     service.jobs.start(job)
     return Begun(job=job.id)
 

@@ -30,13 +30,14 @@ def show_bank(service: Here) -> Served:
                     artist=artist if comma else "",
                     bank=bank.name,
                     unfinished=record.unfinished,
+                    predicted=record.predicted,
                 )
             )
     return Served(
-        banks=[BankInfo(name=bank.name, licence=bank.licence) for bank in banks],
+        banks=[BankInfo(name=bank.name, licence=bank.licence, predictor=bank.predictor) for bank in banks],
         styles=styles,
         noise=any(bank.noise for bank in banks),
-        predictor=False,
+        predictor=any(bank.predictor for bank in banks),
         allow_paths=service.settings.allow_paths,
         limits=LimitInfo(
             upload_bytes=limits.upload_megabytes * 2**20,

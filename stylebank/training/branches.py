@@ -73,5 +73,7 @@ class Branches:
             features = run.model.encode(images)
         constants = features, run.objective.content_of(images)
         if run.config.train.kept_batches:
+            if run.config.train.compile == "reduce-overhead":  # whose results live until the next step only
+                constants = features.clone(), {name: value.clone() for name, value in constants[1].items()}
             self.kept[number] = constants
         return constants

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
+from stylebank.bars import counter
 from stylebank.device import sent
 from stylebank.distributed import Processes
 from stylebank.errors import StyleBankError
@@ -84,18 +84,7 @@ class Monitor:
         self._logged = first_step, time.monotonic()
         # What was logged after the checkpoint is done again; what was logged at it stays.
         self.purge_step = first_step + 1 if first_step else None
-        self.bar = tqdm(
-            total=last_step,
-            initial=first_step,
-            unit="it",
-            dynamic_ncols=True,
-            smoothing=0.05,
-            miniters=1,
-            disable=not processes.is_main,
-        )
-        # By its own clock the bar would stand still, or count wrong, when the machine's clock is set.
-        self.bar._time = time.monotonic  # type: ignore[attr-defined]
-        self.bar.start_t = self.bar.last_print_t = time.monotonic()
+        self.bar = counter(last_step, name="training", done=first_step, unit="step", shown=processes.is_main)
 
     def add_values(self, values: Values, styles: Sequence[int], loss: Tensor, weight: float = 1.0) -> None:
         """Notes the loss terms (B,) of one step, those that are logged by style for each style, and moves the bar on.
@@ -112,7 +101,7 @@ class Monitor:
             names, means = [*names, TOTAL], [*means, loss]
         self.means.add(names, torch.stack(means), weight)
         for term, names in self.by_style.items():
-            if styles and term in values:
+            if styles and names and term in values:
                 self.means.add([names[i] for i in styles], values[term])
 
     def add_gradient(self, branch: str, norm: Tensor) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Config
-from stylebank.device import compute_dtype, place
+from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
@@ -25,6 +27,7 @@ from stylebank.styles import StyleSource
 from stylebank.training.average import WeightAverage
 from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.training.resident import ResidentCrops
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
 from stylebank.training.schedule import Schedule
@@ -75,6 +78,7 @@ class TrainingRun:
         self.last_report: dict[str, Any] = {}  # as last written
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
+        self.resident: ResidentCrops | None = None  # where photographs stay in memory, see `data.in_memory`
         self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
@@ -92,8 +96,9 @@ class TrainingRun:
         self.average = WeightAverage(named, train.ema)
         self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
         if train.compile:
+            mode = None if train.compile is True else train.compile
             for module in (self.model.encoder, self.model.decoder, self.objective.network):
-                module.compile()
+                module.compile(dynamic=False, mode=mode)  # once for each size of crops
 
     def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
@@ -110,7 +115,7 @@ class TrainingRun:
 
     def _grams(self, network: LossNetwork, layers: Sequence[str]) -> Grams:
         data = self.config.data
-        return style_grams(network, self.task.sources, layers, data.style_size, data.style_side)
+        return self.task.grams(network, layers, data.style_size, data.style_side)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
@@ -145,7 +150,7 @@ class TrainingRun:
     def styles_of_step(self) -> list[int]:
         """The styles of this step's whole batch, of all processes."""
         number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
-        return styles_for_batch(number, train.batch_size, len(self.task.sources), train.seed)
+        return styles_for_batch(number, train.batch_size, self.task.trained, train.seed)
 
     def noise_of_step(self) -> list[int]:
         """The seeds of this step's noise, one for each image of the whole batch, of all processes."""
@@ -155,7 +160,16 @@ class TrainingRun:
     def touched(self, identity: bool) -> list[nn.Parameter]:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
         styles = [] if identity else sorted(set(self.styles_of_step()))
-        return self.shared + [p for i in styles for p in self.model.filters[self.task.first_style + i].parameters()]
+        filters = [self.model.filters[self.task.first_style + i] for i in styles]
+        # Once each: predicted filters all have the predictor's.
+        return self.shared + list(dict.fromkeys(p for module in filters for p in module.parameters()))
+
+    @contextmanager
+    def as_measured(self) -> Iterator[None]:
+        """Context in which the network is as it is saved, and computes as it will: averaged, not compiled for crops."""
+        eager = torch.compiler.set_stance("force_eager") if self.config.train.compile else nullcontext()
+        with self.average.applied(), training_steps(self.device, within=False), eager:
+            yield
 
     def forget_gradient(self) -> None:
         """Removes every gradient; to None, as Adam then leaves filters alone that are not in a batch."""
@@ -271,7 +285,7 @@ class TrainingRun:
         psnrs, rows = zip(
             *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
         )
-        names = [source.name for source in self.task.sources]
+        names = [self.task.sources[i].name for i in self.task.measured]
         self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
         self.measured_on = processes.from_main(lambda: hashes_of(files))
         processes.from_main(self._save_bank)
@@ -281,11 +295,14 @@ class TrainingRun:
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = self._grams(network, STYLE_LAYERS)
-        styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
-        with self.average.applied():
+        sources = [self.task.sources[i] for i in self.task.measured]
+        seen = bar(sources, name="reading paintings", unit="painting", after=1)
+        grams = style_grams(network, seen, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
+        styles = [self.task.first_style + i for i in self.task.measured]
+        shown = bar(files, name="measuring", unit="photograph", after=1)
+        with self.as_measured():
             psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-            rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
+            rows = measure_each(self.model, shown, styles, grams, StyleMetrics(network), self.device, self.dtype)
         return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:

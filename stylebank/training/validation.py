@@ -45,7 +45,9 @@ def validate(run: TrainingRun, files: Sequence[Path]) -> dict[str, float]:
     objective, rows = run.objective, []
     style_loss = next(term for term in objective.stylizing if isinstance(term, StyleLoss))
     files = files[:PHOTOGRAPHS]
-    for i, styles in pairs_of(len(run.task.sources), len(files)).items():
+    measured = run.task.measured
+    for i, numbers in pairs_of(len(measured), len(files)).items():
+        styles = [measured[number] for number in numbers]
         image = photograph(files[i], run.device)
         with inference(run.model, run.device, run.dtype):
             activations = objective.network(image)

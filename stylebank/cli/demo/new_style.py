@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stylebank.bank.records import trained_with
+from stylebank.bars import above
 from stylebank.cli.demo.stage import SHOWN, Interrupted, Stage
 from stylebank.config import Overrides
 from stylebank.device import place
@@ -48,7 +47,7 @@ def new_style(stage: Stage) -> Section:
     """
     [source] = find_styles([PAINTING])
     out = stage.out / f"{stage.bank.name}_with_{source.name}"
-    result = add_style(stage.bank, PAINTING, stage.content, out, overrides=SETTINGS, resume="auto", say=tqdm.write)
+    result = add_style(stage.bank, PAINTING, stage.content, out, overrides=SETTINGS, resume="auto", say=above)
     if not result.finished:
         raise Interrupted(f"Stopped after step {result.step} of {result.steps}; the same command goes on.")
     stage.take(result.bank)

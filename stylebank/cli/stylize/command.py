@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest
+from stylebank.bars import load_torch
 from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.jobs import find_sources, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
@@ -25,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
         return show_styles(options)
     if options.webcam is not None:
         camera = webcam_of(options)
+        load_torch(line=False)
         from stylebank.cli.stylize.webcam import show_camera
 
         show_camera(camera)
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         refuse_what_exists(request_of(options))
     if options.save_recipe is not None and options.save_recipe.exists() and not options.overwrite:
         raise ConfigError(f"'{options.save_recipe}' exists; pass --overwrite to replace it.")
+    load_torch(line=False)
     from stylebank.cli.stylize.work import carry_out
 
     code = carry_out(options)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from tqdm import tqdm
 
+from stylebank.bars import above, counter
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.look_options import LookOptions
 from stylebank.cli.stylize.looks import Looks
@@ -70,7 +70,7 @@ def stylize_film(
         )
         left_out += without
         if how.profile:
-            tqdm.write(f"{target}: {profile}")
+            above(f"{target}: {profile}")
     return left_out
 
 
@@ -96,10 +96,10 @@ def _run(
         rules=options.films.streams,
     )
     done = writer.position.index
-    with writer, tqdm(total=reader.expected, initial=done, unit="frame", desc=target.name, disable=None) as bar:
-        profile = film.run(reader, writer, bar.update, stopped)
+    with writer, counter(reader.expected, name=target.name, done=done, unit="frame") as shown:
+        profile = film.run(reader, writer, shown.update, stopped)
     for text in writer.left_out:
-        tqdm.write(f"{target}: left out {text}, which the container cannot hold.")
+        above(f"{target}: left out {text}, which the container cannot hold.")
     return profile, [f"{text} ({target.name})" for text in writer.left_out]
 
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.cli.arguments import BANK_HELP, at_least
+from stylebank.cli.arguments import BANK_HELP, at_least, require
 from stylebank.cli.stylize import film_options, look_options, recipe_options
 from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
@@ -121,10 +121,13 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
     Raises:
         ConfigError: something is missing or cannot be read, is out of range, or contradicts something else.
     """
-    only_regions = options.show_regions and not (options.assign or options.style or options.mask)
-    for name in ("input", *(() if only_regions else ("output",))):
-        if not getattr(options, name):
-            raise ConfigError(f"--{name} is missing.")
+    asked = options.assign or options.style or options.style_image or options.mask or options.recipe
+    by_region = options.regions or options.label_map or options.show_regions  # which have words of their own
+    require(
+        input=options.input,
+        style=asked or by_region,
+        output=options.output or (options.show_regions and not asked),
+    )
     bank, looks, size = _look(options)
     return StylizeOptions(
         bank=bank or DEFAULT_BANK,

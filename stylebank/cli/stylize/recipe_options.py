@@ -16,6 +16,7 @@ from stylebank.styles import IDENTITY
 
 _USUAL: dict[str, object] = {
     "style": [],
+    "style_image": [],
     "raw_weights": False,
     "sweep": None,
     "alpha": 1.0,
@@ -91,6 +92,10 @@ def recipe_from(looks: LookOptions, size: int | None, bank: Path | None) -> Save
     """
     if looks.sweep or looks.regions.method or looks.regions.label_map:
         raise ConfigError("--save-recipe keeps styles and masks; --sweep, --regions and --label-map do not go with it.")
+    if looks.paintings:
+        raise ConfigError(
+            "--save-recipe keeps the bank's styles; add the painting to it first: stylebank bank predict."
+        )
     several = len(looks.styles) > 1 and all(style.weight is None for style in looks.styles)
     if several or any(style.name == "all" for style in looks.styles):
         raise ConfigError("--save-recipe keeps one look: one style, or several with weights.")
