@@ -32,7 +32,7 @@ async function start() {
   const store = createStore();
   const backend = await chosenBackend();
   const viewer = createViewer();
-  const painting = backend.paintings ? createPainting({ store, backend, refresh }) : null;
+  const painting = backend.paintings ? createPainting({ store, backend, refresh, pick: (style) => pickStyle(store, style, false) }) : null;
   const strip = createStrip({ store, backend, pick, addPainting: painting?.open });
   createMixer({ store, strip });
   const paint = createPaintPanel({ store, backend, viewer });
