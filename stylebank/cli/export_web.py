@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stylebank.cli.bars import Bars
+from stylebank.bars import Bars
 from stylebank.errors import ConfigError
 
 
@@ -21,7 +21,7 @@ def export_page(options: argparse.Namespace) -> int:
     precisions = (options.precision,) if options.precision else BOTH
     runtime = Runtime(options.runtime or str(INSTALLED))
     wanted = WebRequest(options.bank, options.out, runtime, precisions, tuple(options.styles))
-    with Bars(dynamic_ncols=True) as bars:
+    with Bars() as bars:
         result = export_web(wanted, lambda what, done, total: bars.show(done, total, name=what))
     for each in result.exports:
         print(f"{each.manifest.precision}, " + "\n".join(summary(each.comparisons, each.manifest)))
