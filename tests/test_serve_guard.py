@@ -188,3 +188,9 @@ def test_options_that_make_no_sense_are_refused(
     fail(capsys, *command, "--bank", folder / "none", mentions=["none is not a bank"])
     monkeypatch.setenv("STYLEBANK_TOKEN", "short")
     fail(capsys, *command, mentions=["STYLEBANK_TOKEN", "16"])
+
+
+def test_what_is_not_installed_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylebank.serve.find_spec", lambda name: None if name == "fastapi" else True)
+    line = fail(capsys, "serve", mentions=["fastapi", "pip install 'stylebank[serve]'"])
+    assert "uvicorn" not in line
