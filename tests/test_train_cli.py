@@ -535,7 +535,7 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
         (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
         (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped"]),
-        (["--out", "OUT", "--bank", "b"], ["--add-style is missing"]),
+        (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
         (["--add-style", "b.png"], ["--out and --bank are missing"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),
         (["--out", "OUT", "--start-from", "nowhere"], ["nowhere", "not a bank"]),

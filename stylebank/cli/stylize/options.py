@@ -115,7 +115,7 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
     Raises:
         ConfigError: something is missing or cannot be read, is out of range, or contradicts something else.
     """
-    asked = options.assign or options.style or options.mask
+    asked = options.assign or options.style or options.style_image or options.mask
     by_region = options.regions or options.label_map or options.show_regions  # which have words of their own
     require(
         input=options.input,
