@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylebank.cli import messages
-from stylebank.config import Architecture
+from stylebank.config import Architecture, BankConfig, ModelConfig
 from stylebank.device import (
     autocast,
     compute_dtype,
@@ -38,10 +38,11 @@ from stylebank.inference.blending import Recipe, Region, region_masks
 from stylebank.losses import vgg
 from stylebank.losses.functional import gram
 from stylebank.losses.terms import Made, StyleLoss
-from stylebank.losses.vgg import EdgeConv2d, in_pieces_repeated
+from stylebank.losses.vgg import EdgeConv2d
 from stylebank.network import layers
-from stylebank.network.layers import ReflectConv2d, in_pieces_reflected
+from stylebank.network.layers import ReflectConv2d
 from stylebank.network.model import StyleBank
+from stylebank.network.padding import gathered
 from stylebank.optimize import picture as optimization
 from stylebank.optimize.presets import find_preset
 from stylebank.training.monitor import Means
@@ -326,22 +327,31 @@ def test_on_the_processor_a_list_is_a_tensor() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [0, 1, 4])
-def test_reflection_put_together_of_slices_is_the_same(width: int, dtype: torch.dtype) -> None:
-    assert_same_padding(lambda x: in_pieces_reflected(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
+def test_gathered_padding_is_the_same(width: int, dtype: torch.dtype) -> None:
+    assert_same_padding(lambda x: gathered(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_repetition_put_together_of_slices_is_the_same(dtype: torch.dtype) -> None:
-    assert_same_padding(in_pieces_repeated, lambda x: F.pad(x, [1] * 4, mode="replicate"), dtype)
+@pytest.mark.parametrize("size", [(9, 7), (2, 3), (1, 1), (4, 2)])
+def test_gathered_repetition_is_the_same(size: tuple[int, int], dtype: torch.dtype) -> None:
+    assert_same_padding(
+        lambda x: gathered(x, 1, repeat=True), lambda x: F.pad(x, [1] * 4, mode="replicate"), dtype, size
+    )
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (4, 3), (3, 5)])
+def test_gathered_padding_of_little(size: tuple[int, int]) -> None:
+    """Where both edges mirror the same pixels."""
+    assert_same_padding(lambda x: gathered(x, 1), lambda x: F.pad(x, [1] * 4, mode="reflect"), torch.float32, size)
 
 
 Padding = Callable[[torch.Tensor], torch.Tensor]
 
 
-def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype) -> None:
+def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype, size: tuple[int, int] = (9, 7)) -> None:
     """Bit by bit, the gradient to rounding, and in channels-last order."""
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(2, 8, 9, 7, generator=generator).to(dtype, memory_format=torch.channels_last)
+    values = torch.randn(2, 8, *size, generator=generator).to(dtype, memory_format=torch.channels_last)
     outputs, gradients = [], []
     for padding in (pieces, whole):
         x = values.clone().requires_grad_(True)
@@ -358,17 +368,17 @@ def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype) -> 
 @pytest.mark.parametrize(
     ("layer", "module", "pieces"),
     [
-        (ReflectConv2d(4, 6, 5), layers, "in_pieces_reflected"),
-        (EdgeConv2d(4, 6, 3), vgg, "in_pieces_repeated"),
+        (ReflectConv2d(4, 6, 5), layers, "gathered"),
+        (EdgeConv2d(4, 6, 3), vgg, "gathered"),
     ],
 )
-def test_convolutions_are_padded_in_pieces_on_cuda_only(
+def test_convolutions_are_padded_by_gathering_on_cuda_only(
     layer: torch.nn.Conv2d, module: ModuleType, pieces: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
     side = 8 + layer.kernel_size[0]
 
-    def note(x: torch.Tensor, *_: int) -> torch.Tensor:
+    def note(x: torch.Tensor, *_: int, **__: bool) -> torch.Tensor:
         called.append(x.device.type)
         return torch.empty(1, 4, side, side, device="cuda")
 
@@ -461,3 +471,30 @@ def test_the_last_layer_is_float32_in_training_on_a_gpu(monkeypatch: pytest.Monk
     with autocast(CPU, torch.bfloat16):
         before = model.decoder.layers[:-1](features).float()
     torch.testing.assert_close(found, (model.decoder.layers[-1](before) + 2) / 4)
+
+
+# ------------------------------------------------------------------------------------- fewer operations to hand over
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("noise", [0, 3])
+def test_filters_of_a_batch_as_one_product_are_the_same(
+    kernel: int, noise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs and all gradients; one style twice, one not at all."""
+    torch.manual_seed(0)
+    form = BankConfig(kernel_size=kernel, noise_channels=noise)  # type: ignore[arg-type]
+    model = StyleBank(Architecture(model=ModelConfig(channels=(4, 6, 8)), bank=form), ["a", "b", "c", "d"])
+    x, results = torch.randn(3, 8, 7, 9), []
+    for ahead in (False, True):
+        monkeypatch.setattr("stylebank.network.model.runs_ahead", lambda device, ahead=ahead: ahead)
+        features = x.clone().to(memory_format=torch.channels_last).requires_grad_(True)
+        model.zero_grad()
+        out = model.apply_filters(features, [2, 0, 2], [1, 2, 3])
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        (out * torch.linspace(-1, 1, out.numel()).view(out.shape)).sum().backward()
+        results.append([out, features.grad, *(p.grad for p in model.filters.parameters())])
+    for one, other in zip(*results, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)

@@ -13,6 +13,7 @@ import stylebank
 PACKAGE = Path(stylebank.__file__).parent
 LAYERS = (
     ("cli",),
+    ("serve",),
     ("sweeps", "doctor"),
     ("training",),
     ("evaluation",),

@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "stylebank.cli.evaluate",
     "bank": "stylebank.cli.bank",
     "styles": "stylebank.cli.styles",
+    "serve": "stylebank.cli.serve",
     "export": "stylebank.cli.export",
     "demo": "stylebank.cli.demo.command",
     "study": "stylebank.cli.study",

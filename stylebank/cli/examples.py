@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bank predict": ("stylebank bank predict runs/predictor --style-image paintings --out banks/instant",),
     "bank pack": ("stylebank bank pack runs/mine --out banks/small --licence CC0-1.0",),
     "bank verify": ("stylebank bank verify runs/mine --content photos --styles paintings",),
+    "serve": ("stylebank serve --open", "stylebank serve --bank stylebank-14 runs/mine --content photos --port 8080"),
     "export": (
         "stylebank export --out exported",
         "stylebank export runs/mine --out phone --precision float16 --size 512 --styles the_scream",

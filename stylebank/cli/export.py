@@ -20,9 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
     one.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
     what = parser.add_argument_group("what to write")
-    what.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
+    what.add_argument("--format", choices=("onnx", "web"), default="onnx", help="models, or a web page that has them")
     what.add_argument(
-        "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32"
+        "--precision",
+        choices=("float32", "float16"),
+        help="number format of weights and features; else float32, for web both",
     )
     what.add_argument(
         "--size",
@@ -31,16 +33,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sides of all pictures in pixels; dynamic, which is what you get without it, is any size from 16 up",
     )
     what.add_argument("--styles", nargs="+", default=[], metavar="STYLE", help="which styles; else all")
+    what.add_argument(
+        "--runtime",
+        metavar="PATH|URL",
+        help="for web: the folder of the npm package onnxruntime-web (else the one in node_modules here), or an "
+        "https:// address that browsers load it from",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Exports or verifies, and prints how near the pictures are."""
     if options.verify and (options.size is not None or options.styles or options.precision):
         raise ConfigError("--verify takes a folder as it is: --size, --styles and --precision go with --out.")
+    if options.runtime and options.format != "web":
+        raise ConfigError("--runtime goes with --format web.")
     from stylebank.export import available
 
     available()
     load_torch()
+    if options.format == "web":
+        from stylebank.cli.export_web import export_page
+
+        return export_page(options)
     from stylebank.export.parity import summary
     from stylebank.export.run import ExportRequest, export, verify
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 
@@ -17,8 +17,9 @@ from stylebank.images import to_tensor
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.inputs import upright
-from stylebank.inference.masks import check_gray
+from stylebank.inference.masks import check_gray, feather, load_mask
 from stylebank.inference.mixing import StyleWeights
+from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.styles import IDENTITY
 
 Style = str | StyleWeights | Recipe
@@ -80,6 +81,33 @@ class RecipeBook:
         weights = {style: 1.0} if isinstance(style, str) else style
         base = blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights)
         return Recipe(base, regions, seed=seed)
+
+    def of_saved(self, saved: SavedRecipe, size: tuple[int, int], load: Callable[[str], Tensor] = load_mask) -> Recipe:
+        """What a saved recipe does with a picture, checked against the bank; size, strokes and colours are not in it.
+
+        Args:
+            size: (W, H) of the picture in pixels, which its soft edges are counted in.
+            load: reads a mask, (H, W) in [0, 1], by what the recipe calls it.
+
+        Raises:
+            BankError: there is no such style.
+            ConfigError: weights are out of range, or the photograph is to stay everywhere.
+            ImageError: a mask cannot be read.
+        """
+        regions = [
+            Region(
+                blend({self.check_style(each.style): each.strength}, saved.strength),
+                feather(load(each.mask), saved.feather, size),
+            )
+            for each in saved.masks
+        ]
+        if saved.style == ORIGINAL:
+            if not regions:
+                raise ConfigError("The recipe's style 'original' keeps the photograph where no mask is: give it masks.")
+            return Recipe({IDENTITY: 1.0}, regions, keep_original=True, seed=saved.seed)
+        weights = {saved.style: 1.0} if isinstance(saved.style, str) else saved.style
+        base = blend({self.check_style(name): w for name, w in weights.items()}, saved.strength, saved.raw_weights)
+        return Recipe(base, regions, seed=saved.seed)
 
 
 def _check_seed(seed: int) -> None:

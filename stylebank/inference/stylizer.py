@@ -25,6 +25,7 @@ from stylebank.inference.inputs import ImageLike, checked, pictures_of, size_of,
 from stylebank.inference.instant import InstantStyles
 from stylebank.inference.memory import tile_for
 from stylebank.inference.recipes import Mask, RecipeBook, Style
+from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.inference.strokes import resize_to_work, restore_detail
 from stylebank.inference.tiling import TiledPicture, TileProgress, fall_back
 from stylebank.inference.whole import WholePicture
@@ -34,6 +35,7 @@ from stylebank.shipped import DEFAULT_BANK
 from stylebank.styles import IDENTITY, check_name
 
 _logger = logging.getLogger(__name__)
+_AS_USUAL = (1.0, False, 0, None, "auto", "none")
 
 
 class Stylizer:
@@ -45,6 +47,7 @@ class Stylizer:
         picture = stylizer.stylize(photograph, "starry_night")
         picture = stylizer.stylize(photograph, {"starry_night": 0.7, "great_wave": 0.3}, alpha=0.8)
         picture = stylizer.stylize(photograph, "the_scream", masks={"starry_night": sky})
+        picture = stylizer.stylize(photograph, read_recipe("recipe.json"))
 
         encoded = stylizer.encode(photograph)  # once
         pictures = [encoded.stylize(name) for name in stylizer.styles]
@@ -124,7 +127,7 @@ class Stylizer:
     def stylize(
         self,
         image: ImageLike,
-        style: Style = IDENTITY,
+        style: Style | SavedRecipe = IDENTITY,
         *,
         alpha: float = 1.0,
         masks: Mapping[str, Mask] | None = None,
@@ -140,6 +143,7 @@ class Stylizer:
         Args:
             image: a PIL picture of any mode; an array of uint8 or of floats in [0, 1], (H, W), (H, W, 3) or (H, W, 4),
                 or a batch of those; or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
+            style: what `recipe` takes, or a saved recipe, beside which only `tile` is given.
             tile: see `encode`.
             size: short side in pixels that pictures and arrays are scaled to first.
             stroke: width of strokes, 0.5 to 16; `auto` widens them in pictures and arrays of more than a megapixel, so
@@ -155,20 +159,32 @@ class Stylizer:
             ConfigError: weights, alpha, tile, stroke or colours are out of range.
             ImageError: the picture is of another kind, holds values that are no pixels, or is smaller than 16 pixels.
         """
-        recipe = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
+        look: Recipe | SavedRecipe
+        if isinstance(style, SavedRecipe):
+            if masks is not None or (alpha, raw_weights, seed, size, stroke, colors) != _AS_USUAL:
+                raise ConfigError("A saved recipe says how the picture shall look; nothing but tile goes beside it.")
+            look, size, stroke, colors = style, style.size, style.stroke, style.colors
+        else:
+            look = self.recipe(style, alpha=alpha, masks=masks, raw_weights=raw_weights, seed=seed)
         check_stroke(stroke)
         inputs = take_apart(image)
         if isinstance(image, Tensor):
             if size is not None or stroke not in (1, "auto") or colors != "none":
                 raise ConfigError("size, stroke and colors are for pictures and arrays, not for tensors.")
+            recipe = self._settled(look, (image.shape[-1], image.shape[-2]))
             return self.encode(image, tile).pixels(recipe).to(image.device).reshape(image.shape)
         outputs = []
         for photograph in inputs.pictures:
             sized = photograph if size is None else resize_short_side(photograph, size)
+            recipe = self._settled(look, sized.size)
             encoded = self.encode(resize_to_work(sized, stroke), tile)
             outputs.append(preserve_colors(restore_detail(encoded.picture(recipe), sized), sized, colors))
         result: ImageLike = inputs.back(outputs)  # type: ignore[assignment]  # of the kind that was given
         return result
+
+    def _settled(self, look: Recipe | SavedRecipe, size: tuple[int, int]) -> Recipe:
+        """What is done with a picture of `size` (W, H)."""
+        return look if isinstance(look, Recipe) else self.recipes.of_saved(look, size)
 
     def encode(
         self, image: Image.Image | np.ndarray | Tensor, tile: int | None = None, progress: TileProgress | None = None

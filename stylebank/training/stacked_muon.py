@@ -55,7 +55,7 @@ class StackedMuon(torch.optim.Muon):
         x = stack.bfloat16().mT if tall else stack.bfloat16()
         x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
         for _ in range(group["ns_steps"]):
-            products = x @ x.mT
+            products = torch.bmm(x, x.mT)
             update = torch.baddbmm(products, products, products, beta=b, alpha=c)
             x = torch.baddbmm(x, update, x, beta=a)
         return x.mT if tall else x
