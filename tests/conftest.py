@@ -24,6 +24,14 @@ settings.register_profile("stylebank", deadline=None, derandomize=True, database
 settings.load_profile("stylebank")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_lines_of_progress() -> Iterator[None]:
+    """However slow a machine is, what is said is what the test is about."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.bars.FIRST_LINE", 3600.0)
+        yield
+
+
 @contextmanager
 def refused(kind: type[StyleBankError], *mentions: object) -> Iterator[None]:
     """The block fails with an error for users: one line, which says all of `mentions`."""

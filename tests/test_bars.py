@@ -21,6 +21,7 @@ class Screen(io.StringIO):
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set."""
+    monkeypatch.setattr("stylebank.bars.FIRST_LINE", 5.0)
     time = [1000.0]
     monkeypatch.setattr("stylebank.bars.time.monotonic", lambda: time[0])
     return time

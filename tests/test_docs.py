@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,12 @@ def test_modules_and_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for path in re.findall(r"`(stylebank/[\w/]+(?:\.py|/)?)`", text):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_every_extra_is_explained() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    assert [extra for extra in extras if f"`{extra}`" not in page] == []
 
 
 def test_the_table_of_configuration_keys_is_what_the_code_says() -> None:

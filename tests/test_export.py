@@ -346,7 +346,7 @@ def test_the_extra_is_asked_for_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    needed = "onnxscript, onnxruntime: pip install '.[export]'"
+    needed = "onnxscript, onnxruntime: pip install 'stylebank[export]'"
     fail(capsys, "export", folders / "plain", "--out", tmp_path / "out", mentions=[needed])
     assert not (tmp_path / "out").exists()
 

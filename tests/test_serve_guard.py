@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_every_answer_tells_browsers_to_be_strict(client: TestClient) -> None:
         assert "http" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    named = re.findall(r"""(?:src|href)=["']([^"'#]+)["']""", page.text)
+    assert any(path.endswith(".js") for path in named)
+    for path in named:
+        assert "//" not in path
+        assert client.get(f"/{path.removeprefix('/').removeprefix('./')}").status_code == 200, path
 
 
 def test_too_large_uploads_end_early(client: TestClient) -> None:

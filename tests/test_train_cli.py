@@ -253,8 +253,11 @@ def test_a_run_can_start_from_the_bank_of_another(
     succeed(capsys, *whole, "train.steps=4")
     before, now = load_bank(start).model.state_dict(), load_bank(tmp_path / "run" / "bank").model.state_dict()
     assert all(torch.allclose(now[key], value, atol=1e-4) for key, value in before.items())
+    images = [load_bank(bank).records["calm"].images for bank in (start, tmp_path / "run" / "bank")]
+    assert images == [4, 4 + 2]  # two stylizing steps of two crops more, for two styles
     shutil.rmtree(start)  # it has done its part
     assert "Done" in succeed(capsys, *whole, "--resume", "auto")
+    assert load_bank(tmp_path / "run" / "bank").records["calm"].images == 4 + 4
 
 
 def test_a_resumed_log_has_every_step_once(
@@ -535,7 +538,7 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
         (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
         (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped"]),
-        (["--out", "OUT", "--bank", "b"], ["--add-style is missing"]),
+        (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
         (["--add-style", "b.png"], ["--out and --bank are missing"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),
         (["--out", "OUT", "--start-from", "nowhere"], ["nowhere", "not a bank"]),

@@ -59,7 +59,7 @@ class StyleInfo(Record):
     settings: dict[str, dict[str, Any]] = {}
     """The parts of its training configuration that a style added later should share."""
     images: int = 0
-    """Training crops this filter has seen."""
+    """Training crops this filter has seen, in the runs that its bank was started from, too."""
     unfinished: str = ""
     """How far the training came that was stopped before its end: `step 40 of 1000`; empty for a style that is done."""
     predicted: bool = False

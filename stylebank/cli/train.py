@@ -96,8 +96,8 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Raises UsageError for all that is missing, before anything is imported that takes a while."""
     needed = {"out": options.out or options.in_place}
-    if not options.resume and (options.bank or options.add_style):
-        needed |= {"bank": options.bank, "add_style": options.add_style}
+    if options.add_style and not options.resume:
+        needed |= {"bank": options.bank}
     require(**needed)
 
 

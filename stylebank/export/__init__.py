@@ -20,4 +20,4 @@ def available() -> None:
     """
     missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
-        raise MissingExtraError(f"An export needs {', '.join(missing)}: pip install '.[export]'.")
+        raise MissingExtraError(f"An export needs {', '.join(missing)}: pip install 'stylebank[export]'.")

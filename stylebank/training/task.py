@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Task:
     """The new styles: those of the network's last filters, in order."""
     bank: Path | None = None
     """The bank they are added to; None trains a bank from nothing."""
+    crops_before: Mapping[str, int] = field(default_factory=dict)
+    """How many crops styles were trained on in the runs that this one starts from, by name."""
 
     @property
     def joint(self) -> bool:
@@ -102,17 +104,18 @@ def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None 
     seed_everything(config.train.seed)
     task = Task(StyleBank(config.architecture, [source.name for source in sources]), sources)
     if start:
-        _take_over(task.model, start)
+        known = load_bank(start)
+        _take_over(task.model, known.model, start)
+        task.crops_before = {name: record.images for name, record in known.records.items()}
     return task
 
 
-def _take_over(model: StyleBank, start: Path) -> None:
-    """Copies the weights of a bank's auto-encoder, and of its filters for styles that `model` has too.
+def _take_over(model: StyleBank, known: StyleBank, start: Path) -> None:
+    """Copies the weights of another bank's auto-encoder, and of its filters for styles that `model` has too.
 
     A bank with fewer residual blocks will do: those that it lacks start as the identity and change nothing at first.
     So will one with fewer channels of noise: those that it lacks start with small weights.
     """
-    known = load_bank(start).model
     blocks = len(known.decoder.blocks)
     if differing := _differing(model.architecture, known.architecture):
         raise BankError(f"{start} cannot be started from: it has {', '.join(differing)}.")

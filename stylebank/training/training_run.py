@@ -199,6 +199,7 @@ class TrainingRun:
             "stylizing_norm": self.stylizing_norm,
             "scaler": self.scaler.state_dict(),
             "nonfinite_steps": self.nonfinite_steps,
+            "crops_before": dict(self.task.crops_before),
         }
         try:
             save_training_state(state, self.folder.state_file)
@@ -229,7 +230,7 @@ class TrainingRun:
             settings=self.config.style_settings(),
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
             measured_on=self.measured_on,
-            images=seen // len(self.task.sources),
+            images=self.task.crops_before.get(source.name, 0) + seen // len(self.task.sources),
             unfinished="" if self.step >= self.config.train.steps else f"step {self.step} of {self.config.train.steps}",
         )
 
@@ -254,6 +255,7 @@ class TrainingRun:
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
             self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
             self.nonfinite_steps = state.get("nonfinite_steps", 0)  # older states do not count them
+            self.task.crops_before = state.get("crops_before", {})
             if scaler := state.get("scaler"):  # of a run in float16
                 self.scaler.load_state_dict(scaler)
         except (KeyError, TypeError, AttributeError) as error:
