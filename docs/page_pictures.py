@@ -19,6 +19,7 @@ from playwright.sync_api import sync_playwright
 
 from stylebank.images.samples import sample_photograph
 from stylebank.serve.app import make_app
+from stylebank.serve.service import Service
 from stylebank.serve.settings import ServeSettings
 
 TARGET = Path(__file__).parent / "images"
@@ -28,7 +29,7 @@ PATIENCE = 600_000  # milliseconds
 def main() -> None:
     """Starts a server, does what a person would, and takes the pictures."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listening:
-        app = make_app(ServeSettings(keep=Path(folder) / "kept"))
+        app = make_app(Service(ServeSettings(keep=Path(folder) / "kept")))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -56,8 +57,7 @@ def mixture(browser: Any, address: str, photo: Path) -> None:
     page.locator("#compare").click()
     for _ in range(4):
         page.get_by_role("slider", name="Before and after").press("ArrowLeft")
-    page.locator("#frame").focus()
-    page.mouse.move(5, 5)
+    page.locator("h1").click()  # nothing has the focus any more
     save(page, "page.jpg", 84)
 
 
@@ -76,13 +76,15 @@ def brush(browser: Any, address: str, photo: Path) -> None:
     page.locator(".style-pick", has_text="Composition VIII").tap()
     page.get_by_role("tab", name="Brush").tap()
     page.locator(".style-pick", has_text="The Starry Night").tap()
+    page.get_by_role("slider", name="Size").fill("0.75")
     box = page.locator("#sheet").bounding_box()
-    page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.15 * box["height"])
+    page.mouse.move(box["x"] + 0.02 * box["width"], box["y"] + 0.95 * box["height"])
     page.mouse.down()
-    for x, y in ((0.9, 0.12), (0.95, 0.4), (0.85, 0.75), (0.1, 0.3)):
+    for x, y in ((0.05, 0.1), (0.2, 0.02), (0.08, 0.6), (0.5, 0.02), (0.9, 0.02), (0.97, 0.5), (0.9, 0.95)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=12)
-    save(page, "page_brush.jpg", 84)
     page.mouse.up()
+    settle(page)
+    save(page, "page_brush.jpg", 84)
 
 
 def opened(browser: Any, address: str, photo: Path, **options: Any) -> Any:

@@ -228,7 +228,9 @@ class TrainConfig(_Section):
     """Minutes after which there is a checkpoint at the latest; 0 makes them by steps only. There is always one at the
     end, also of a run that is stopped."""
     preview_every: Annotated[int, Field(ge=0)] = 500
-    """Steps between two preview grids and identity measurements; 0 makes none."""
+    """Steps between two preview grids and identity measurements; 0 makes them by time only, if at all."""
+    preview_minutes: Weight = 0.0
+    """Minutes after which there are previews at the latest; 0 makes them by steps only."""
     validate_every: Annotated[int, Field(ge=0)] = 0
     """Steps between two measurements on a few held-out photographs, up to 16 pictures; 0 makes none. The bank that did
     best in them is kept beside the last one, in the run's folder `best`."""

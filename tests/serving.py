@@ -34,7 +34,7 @@ def settings_in(folder: Path, **changes: Any) -> ServeSettings:
 @contextmanager
 def client_of(settings: ServeSettings, **options: Any) -> Iterator[TestClient]:
     """A server and its client; on leaving the server has ended as on Ctrl-C."""
-    app = make_app(settings)
+    app = make_app(Service(settings))
     with TestClient(app, base_url=f"http://127.0.0.1:{settings.port}", **options) as client:
         yield client
 
@@ -43,8 +43,7 @@ def service_behind(client: TestClient) -> Service:
     """What the server holds."""
     guard = client.app
     assert isinstance(guard, Guard)
-    service: Service = guard.app.state.service  # type: ignore[attr-defined]
-    return service
+    return guard.service
 
 
 def file_of(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -200,6 +200,21 @@ def test_checkpoints_are_made_by_time(make: Callable[..., Trainer], monkeypatch:
     assert training.run.seconds == 200
 
 
+def test_previews_are_made_by_time(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("stylebank.training.trainer.time.monotonic", lambda: now[0])
+    training = make("run", "train.preview_minutes=0.5")
+
+    def step_ends(*_: object) -> None:
+        now[0] += 12
+
+    training.hooks.step_ends = step_ends  # type: ignore[method-assign]
+    assert training.fit()
+    assert sorted(file.stem for file in (tmp_path / "run" / "previews").iterdir()) == ["0000003", "0000006", "0000008"]
+
+
 def test_a_run_without_any_checkpoint_is_refused() -> None:
     with pytest.raises(ConfigError, match="checkpoint_every and checkpoint_minutes are both 0"):
         config("train.checkpoint_every=0", "train.checkpoint_minutes=0")

@@ -35,6 +35,7 @@ from serving import settings_in
 
 from stylebank.inference.stylizer import Stylizer
 from stylebank.serve.app import make_app
+from stylebank.serve.service import Service
 
 RUNTIME = Path(__file__).parent / "web" / "node_modules" / "onnxruntime-web" / "dist"
 EXACT = ("--precision", "float32", "--device", "cpu")
@@ -53,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    with serving(make_app(settings_in(folder))) as address:
+    with serving(make_app(Service(settings_in(folder)))) as address:
         yield address
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_every_answer_tells_browsers_to_be_strict(client: TestClient) -> None:
         assert "http" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    named = re.findall(r"""(?:src|href)=["']([^"'#]+)["']""", page.text)
+    assert any(path.endswith(".js") for path in named)
+    for path in named:
+        assert "//" not in path
+        assert client.get(f"/{path.removeprefix('/').removeprefix('./')}").status_code == 200, path
 
 
 def test_too_large_uploads_end_early(client: TestClient) -> None:
@@ -176,3 +188,9 @@ def test_options_that_make_no_sense_are_refused(
     fail(capsys, *command, "--bank", folder / "none", mentions=["none is not a bank"])
     monkeypatch.setenv("STYLEBANK_TOKEN", "short")
     fail(capsys, *command, mentions=["STYLEBANK_TOKEN", "16"])
+
+
+def test_what_is_not_installed_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylebank.serve.find_spec", lambda name: None if name == "fastapi" else True)
+    line = fail(capsys, "serve", mentions=["fastapi", "pip install 'stylebank[serve]'"])
+    assert "uvicorn" not in line

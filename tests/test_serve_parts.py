@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from conftest import refused
+from httpx2 import Client
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import smooth
-from serving import file_of, settings_in
+from serving import file_of, settings_in, told
 from tiny import files_of, write_bank
 
-from stylebank.bank.operations import extract_style
+from stylebank.bank.operations import extract_style, merge_banks, remove_styles
 from stylebank.errors import BankError, ConfigError
 from stylebank.inference.saved_recipe import MaskedStyle, SavedRecipe
 from stylebank.inference.strokes import work_size
-from stylebank.serve.app import make_app
 from stylebank.serve.banks import Banks
 from stylebank.serve.cache import ByteCache
-from stylebank.serve.guard import Guard
+from stylebank.serve.http import HttpServer
 from stylebank.serve.line import LATER, URGENT, Line, Ticket
 from stylebank.serve.preview_size import scaled_to, shown_at, worked_at
 from stylebank.serve.refusals import Cancelled, Refused
@@ -142,6 +144,12 @@ def test_an_added_style_is_in_the_copy_alone(tmp_path: Path) -> None:
     with refused(BankError, "dusk"):
         banks.add("one", style)
     assert not list((tmp_path / "kept").glob(".*"))
+    shutil.rmtree(bank)  # and there is another one now, with a style more
+    night = extract_style(write_bank(tmp_path / "third", "calm", "dusk", "night"), "night", tmp_path / "night")
+    remove_styles(more, ["dusk"], tmp_path / "fewer")
+    merge_banks(tmp_path / "fewer", [night], bank)
+    again = Banks([bank], tmp_path / "kept", "cpu", "float32").named("one")
+    assert (list(again.records), again.folder) == (["calm", "night", "dusk"], tmp_path / "kept" / "one")
     other = write_bank(tmp_path / "elsewhere" / "one", "night", seed=5)
     with refused(ConfigError, "another --keep"):
         Banks([other], tmp_path / "kept", "cpu", "float32")
@@ -269,36 +277,53 @@ def test_long_work_stands_back_while_somebody_waits() -> None:
     in_line(check)
 
 
-def test_a_connection_that_closes_stops_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a real server and a real connection."""
+@pytest.fixture
+def held_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[HttpServer, Held, str]]:
+    """A real server whose previews stand still, that work, and the address of one."""
     work = Held(0, [])
-    monkeypatch.setattr(
-        "stylebank.serve.picture_routes._preview", lambda _service, _upload, _body, ticket: work(ticket)
-    )
-    app = make_app(settings_in(tmp_path))
-    assert isinstance(app, Guard)
-    service = app.app.state.service  # type: ignore[attr-defined]
-    upload = service.store.add("picture", "a.png", io.BytesIO(file_of(smooth(40, 40))))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+    preview = "stylebank.serve.picture_routes._preview"
+    monkeypatch.setattr(preview, lambda _service, _upload, _body, ticket: work(ticket))
+    server = HttpServer(settings_in(tmp_path))
+    upload = server.service.store.add("picture", "a.png", io.BytesIO(file_of(smooth(40, 40))))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
-            body = b'{"recipe": {"style": "calm"}, "side": 32}'
-            head = (
-                f"POST /api/pictures/{upload.id}/render HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-            )
-            with socket.create_connection(listening.getsockname()) as connection:
-                connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
-                assert work.began.wait(30)
-            end = time.monotonic() + 30
-            while service.line.open and time.monotonic() < end:
-                time.sleep(0.01)
-            assert service.line.open == 0
-            assert not work.order
+            yield server, work, f"http://127.0.0.1:{listening.getsockname()[1]}/api/pictures/{upload.id}/render"
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+BODY = {"recipe": {"style": "calm"}, "side": 32}
+
+
+def test_a_connection_that_closes_stops_the_work(held_server: tuple[HttpServer, Held, str]) -> None:
+    server, work, url = held_server
+    address, path = url.removeprefix("http://").split("/", 1)
+    body = json.dumps(BODY)
+    head = f"POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(tuple(address.split(":"))) as connection:
+        connection.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
+        assert work.began.wait(30)
+    end = time.monotonic() + 30
+    while server.service.line.open and time.monotonic() < end:
+        time.sleep(0.01)
+    assert server.service.line.open == 0
+    assert not work.order
+
+
+def test_at_the_end_those_who_wait_are_told(held_server: tuple[HttpServer, Held, str]) -> None:
+    server, work, url = held_server
+    with ThreadPoolExecutor() as pool, Client(timeout=60) as client:
+        answers = [pool.submit(client.post, url, json=BODY) for _ in range(3)]
+        assert work.began.wait(30)
+        while server.service.line.open < 3:
+            time.sleep(0.01)
+        server.should_exit = True
+        assert [told(answer.result(), 503) for answer in answers] == ["The server is ending."] * 3
+    assert not work.order
 
 
 # ---------------------------------------------------------------------------------------------------- preview size

@@ -25,7 +25,13 @@ from stylebank.shipped import DEFAULT_BANK, VGG19
 from stylebank.video.codecs import CODECS, is_available
 
 PACKAGES = ("stylebank", "torch", "torchvision", "numpy", "pillow", "safetensors", "scipy", "scikit-image", "av")
-EXTRAS = {"opencv-python-headless": "flow", "torchmetrics": "evaluate", "pillow-heif": "heif", "shtab": "completion"}
+EXTRAS = {
+    "opencv-python-headless": "flow",
+    "torchmetrics": "evaluate",
+    "pillow-heif": "heif",
+    "fastapi": "serve",
+    "shtab": "completion",
+}
 """Packages that some options need -> the extra that installs them."""
 USUAL = ("libx264", "libvpx-vp9")  # what films are written with unless another codec is asked for
 LITTLE = 2**30  # bytes of free memory or disk, below which pictures of usual size may fail

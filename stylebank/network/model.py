@@ -222,9 +222,11 @@ class StyleBank(nn.Module):
         if len(set(styles)) == 1:
             out: Tensor = self.filters[styles[0]](inputs)
             return out
-        if self.architecture.bank.linear and runs_ahead(inputs.device):  # a few operations instead of many for each
-            return several_convolutions(inputs, [[*self.filters[style].parameters()] for style in styles])
-        return torch.cat([self.filters[style](inputs[i : i + 1]) for i, style in enumerate(styles)])
+        filters = [self.filters[style] for style in styles]
+        # A few operations instead of many for each, where it is told what to do ahead of time.
+        if self.architecture.bank.linear and runs_ahead(inputs.device) and {*map(type, filters)} == {StyleFilter}:
+            return several_convolutions(inputs, [[*module.parameters()] for module in filters])
+        return torch.cat([module(inputs[i : i + 1]) for i, module in enumerate(filters)])
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The auto-encoder branch (identity): (B, 3, H, W) -> (B, 3, H, W)."""

@@ -23,7 +23,6 @@ from stylebank.serve.bodies import Problem
 from stylebank.serve.guard import Guard
 from stylebank.serve.refusals import Cancelled, sentence, status_of
 from stylebank.serve.service import Service
-from stylebank.serve.settings import ServeSettings
 from stylebank.shipped import PAGE
 
 CLIENT_LEFT = 499  # as nginx calls it; nobody reads the answer
@@ -31,13 +30,8 @@ CLIENT_LEFT = 499  # as nginx calls it; nobody reads the answer
 _logger = logging.getLogger(__name__)
 
 
-def make_app(settings: ServeSettings) -> ASGIApp:
-    """The server as an ASGI application; its `lifespan` ends jobs and removes uploads.
-
-    Raises:
-        BankError: a bank cannot be read.
-    """
-    service = Service(settings)
+def make_app(service: Service) -> ASGIApp:
+    """The server as an ASGI application; its `lifespan` ends jobs and removes uploads."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,14 +58,7 @@ def make_app(settings: ServeSettings) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(ValidationError, _tell_invalid)
     app.add_exception_handler(HTTPException, _tell_http)
-    return Guard(app, settings, _counting(service))
-
-
-def _counting(service: Service) -> Any:
-    def count(route: str, status: int) -> None:
-        service.requests[route, status] = service.requests.get((route, status), 0) + 1
-
-    return count
+    return Guard(app, service)
 
 
 async def _tell(_: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stylebank.bank.find import find_bank
 from stylebank.bank.operations import copy_bank, extract_style, merge_banks
 from stylebank.bank.predictor import RECORD as PREDICTOR
-from stylebank.bank.records import StyleRecord, read_manifest, read_style_records
+from stylebank.bank.records import STYLES, StyleRecord, read_manifest, read_style_records
 from stylebank.errors import BankError, ConfigError, did_you_mean, several
 from stylebank.inference.instant import predict_styles
 from stylebank.inference.saved_recipe import SavedRecipe
@@ -59,6 +59,7 @@ class Banks:
             self._banks[unique], self._originals[unique] = _read(unique, folder), folder
             if (kept / unique / "bank.json").is_file():
                 self._take_copy(unique)
+                self._renew(unique)
 
     def all(self) -> list[ServedBank]:
         """Every bank."""
@@ -115,14 +116,7 @@ class Banks:
             StyleBankError: it is of another auto-encoder, there is one of that name, or the disk fails.
         """
         with self._adding:
-            new = self._kept / f".{name}.new"
-            shutil.rmtree(new, ignore_errors=True)
-            try:
-                merge_banks(self._banks[name].folder, [style], new)
-                copy_bank(new, self._kept / name)
-            finally:
-                shutil.rmtree(new, ignore_errors=True)
-            self._take_copy(name)
+            self._write_copy(name, self._banks[name].folder, [style])
 
     def predict(self, name: str, source: StyleSource, scratch: Path) -> None:
         """Adds a painting to the copy of a bank as a style that the bank predicts. Raises as `add`, or if it cannot.
@@ -136,6 +130,24 @@ class Banks:
             self.add(name, extract_style(scratch / "bank", source.name, scratch))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _renew(self, name: str) -> None:
+        """Brings a copy up to date whose bank has got more or other styles since."""
+        original, copy = read_style_records(self._originals[name]), self._banks[name]
+        if any(style not in copy.records or copy.records[style].sha256 != original[style].sha256 for style in original):
+            added = [copy.folder / STYLES / f"{style}.safetensors" for style in copy.records if style not in original]
+            self._write_copy(name, self._originals[name], added)
+
+    def _write_copy(self, name: str, bank: Path, styles: Sequence[Path]) -> None:
+        """Makes the copy a bank with some styles more, and serves it."""
+        new = self._kept / f".{name}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            merge_banks(bank, styles, new)
+            copy_bank(new, self._kept / name)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        self._take_copy(name)
 
     def _take_copy(self, name: str) -> None:
         before, folder = self._banks[name], self._kept / name

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile as FormFile
 
+from stylebank.films.optical_flow import load_opencv
 from stylebank.serve.bodies import LARGEST_SIDE, Begun, FilmBody, FramePreviewBody, PathBody
 from stylebank.serve.film_files import FilmFile, FilmInfo, open_film
 from stylebank.serve.film_job import new_film_job
@@ -93,6 +94,8 @@ async def start_film(service: Here, key: str, body: FilmBody) -> Begun:
     """Puts a film into the line of long work; sound and subtitles are kept."""
     film = await _film(service, key)
     await run_in_threadpool(service.check_whole, body.recipe)
+    if body.stabilize == "flow":
+        load_opencv()  # or it would be missed only when the film's turn comes
     service.jobs.check_room()
     upload = film.upload
     job = await run_in_threadpool(

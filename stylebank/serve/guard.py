@@ -7,10 +7,10 @@ names where it comes from, in `Origin` or `Sec-Fetch-Site`: so these must be the
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stylebank.serve.refusals import Refused
-from stylebank.serve.settings import LOCAL, ServeSettings
+from stylebank.serve.service import Service
+from stylebank.serve.settings import LOCAL
 
 COOKIE = "stylebank_token"
 POLICY = "; ".join(
@@ -47,12 +48,12 @@ _OPEN = ("/api/health",)  # without a token: those who watch a container have no
 class Guard:
     """ASGI middleware: refuses foreign requests and too large ones, and gives every answer its headers.
 
-    Args:
-        counted: called with the route's path and the status of every answer.
+    Where the server ends, those whose uploads are still on their way are cut off without complaint.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, counted: Callable[[str, int], None]) -> None:
-        self.app, self._settings, self._counted = app, settings, counted
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        settings = service.settings
+        self.app, self.service, self._settings = app, service, settings
         own = () if settings.local else (socket.gethostname(), f"{socket.gethostname()}.local")
         self._names = {name.lower() for name in (*LOCAL, settings.host, *settings.allowed_hosts, *own)}
 
@@ -82,6 +83,9 @@ class Guard:
         except Exception:
             if not body.exceeded:
                 raise
+        except asyncio.CancelledError:
+            if not self.service.leaving:
+                raise
         if body.exceeded:  # whatever the application made of a body that ended in the middle
             await _told(body.refusal)(scope, receive, sent)
 
@@ -95,7 +99,8 @@ class Guard:
                     added[name] = value
                 if scope["path"].startswith("/api"):
                     added["Cache-Control"] = "no-store"
-                self._counted(getattr(scope.get("route"), "path", "other"), message["status"])
+                key = getattr(scope.get("route"), "path", "other"), message["status"]
+                self.service.requests[key] = self.service.requests.get(key, 0) + 1
             await send(message)
 
         return sent

@@ -45,6 +45,8 @@ class Jobs:
     def start(self, job: Job) -> None:
         """Puts a job into the line. Raises Refused if that is full."""
         self.check_room()
+        if self._ending:
+            raise Refused(503, "The server is ending.")
         self._jobs[job.id] = job
         job.wait_again()
         self._threads = [each for each in self._threads if each.is_alive()]
@@ -68,12 +70,16 @@ class Jobs:
         del self._jobs[key]
         job.remove()
 
-    def end(self) -> None:
-        """Stops everything and waits until what is done is safe."""
+    def leave(self) -> None:
+        """Asks everything to stop."""
         self._ending = True
         for job in self.all():
             if job.state in ("waiting", "running"):
                 job.stop()
+
+    def end(self) -> None:
+        """Stops everything and waits until what is done is safe."""
+        self.leave()
         for thread in self._threads:
             thread.join()
 

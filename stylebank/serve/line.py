@@ -16,6 +16,7 @@ from stylebank.serve.refusals import Cancelled, Refused
 
 _T = TypeVar("_T")
 URGENT, USUAL, LATER = 0, 1, 2
+_LEAVING = "The server is ending."
 _COURTESY = 5.0  # seconds that long work stands back; a line that never ends must not hold it up for ever
 _MOMENT = 0.05  # seconds between looks at whether anybody still waits
 
@@ -72,9 +73,13 @@ class Line:
         """Has something done whose result nobody waits for; an error of it is not told."""
         self._take(work, LATER)
 
+    def leave(self) -> None:
+        """Tells everybody in line that nothing more is done."""
+        self._ending = True
+
     def end(self) -> None:
         """Waits for what is at work and drops the rest."""
-        self._ending = True
+        self.leave()
         for _ in self._threads:
             self._take(Ticket.check, -1)  # wakes each of them up
         for thread in self._threads:
@@ -95,9 +100,11 @@ class Line:
             gone: whether who asked for it has left.
 
         Raises:
-            Refused: the line is too long, or newer work has taken this one's place.
+            Refused: the line is too long, newer work has taken this one's place, or the server is ending.
             Cancelled: who asked has left.
         """
+        if self._ending:
+            raise Refused(503, _LEAVING)
         if self.open >= self.limit:
             raise Refused(503, f"The server is busy: {self.open} pictures are in line (--max-waiting); try again soon.")
         place = self._take(work, urgency)
@@ -109,6 +116,8 @@ class Line:
         try:
             while not result.done() and not place.ticket.cancelled:
                 await asyncio.wait({result}, timeout=_MOMENT)
+                if not result.done() and self._ending:
+                    raise Refused(503, _LEAVING)
                 if not result.done() and gone is not None and await gone():
                     raise Cancelled
             if place.ticket.cancelled:  # even if it is just done: whoever asked shows the newer one

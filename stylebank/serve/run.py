@@ -13,8 +13,6 @@ from dataclasses import replace
 from stylebank.errors import StyleBankError
 from stylebank.serve.settings import ServeSettings
 
-_PATIENCE = 3  # seconds that open connections have at the end
-
 
 def serve(settings: ServeSettings, say: Callable[[str], None], *, show: bool = False) -> None:
     """Serves until Ctrl-C or SIGTERM. Films at work are then stopped such that they can be gone on with.
@@ -32,18 +30,9 @@ def serve(settings: ServeSettings, say: Callable[[str], None], *, show: bool = F
         settings = replace(settings, token=secrets.token_urlsafe(24))
     try:
         say(f"Starting at {address(settings)} (Ctrl-C ends it).")
-        import uvicorn  # here: with the networks it takes seconds to import, and the line above is to come first
+        from stylebank.serve.http import HttpServer  # here: it takes seconds to import, and the line above comes first
 
-        from stylebank.serve.app import make_app
-
-        config = uvicorn.Config(
-            make_app(settings),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_PATIENCE,
-        )
-        server = uvicorn.Server(config)
+        server = HttpServer(settings)
         threading.Thread(target=_announce, args=(server, settings, say, show), daemon=True).start()
         server.run(sockets=[listening])
     except KeyboardInterrupt:

@@ -48,13 +48,19 @@ class Service:
         keep = settings.keep.absolute()
         for job in [*earlier_film_jobs(keep, self.film_context), *earlier_painting_jobs(keep, self.workshop)]:
             self.jobs.know(job)
-        self.began = time.time()
+        self.began, self.leaving = time.time(), False
         self.requests: dict[tuple[str, int], int] = {}
         """How often each route was answered with each status."""
 
     def begin(self) -> None:
         """Loads the first bank's network in the background, so that the first picture need not wait for it."""
         self.line.put(lambda _: self.banks.stylizer(self.banks.named(None)))
+
+    def leave(self) -> None:
+        """Answers those who wait that the server is ending, and asks jobs to stop."""
+        self.leaving = True
+        self.line.leave()
+        self.jobs.leave()
 
     def end(self) -> None:
         """Ends the jobs, such that films can be gone on with, and removes the uploads."""

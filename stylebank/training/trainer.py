@@ -69,7 +69,7 @@ class Trainer:
         ):
             gradients = Gradients(run, self.branches, self.hooks, monitor.add_gradient)
             left_out = LeftOut(run, self._say)
-            clock = time.monotonic()
+            clock = shown = time.monotonic()
             for batch in self.hooks.batches(run, stream):
                 identity = run.schedule.is_identity(run.step)
                 styles = [] if identity else run.styles_of_step()[run.part.start : run.part.stop]
@@ -97,7 +97,8 @@ class Trainer:
                 if saves:
                     run.seconds, clock = run.seconds + time.monotonic() - clock, time.monotonic()
                     self._checkpoint(must=last)
-                if _is_due(run.step, train.preview_every) or (run.step == train.steps and train.preview_every):
+                if self._shows(time.monotonic() - shown):
+                    shown = time.monotonic()
                     self._preview()
                 if last:
                     break
@@ -125,6 +126,13 @@ class Trainer:
     def _late(self, seconds: float) -> bool:
         """Whether so long after the last checkpoint there should be another one."""
         return 0 < self.run.config.train.checkpoint_minutes <= seconds / 60
+
+    def _shows(self, seconds: float) -> bool:
+        """Whether there should be previews of this step, so long after the last ones."""
+        run, train = self.run, self.run.config.train
+        late = 0 < train.preview_minutes <= seconds / 60
+        last = run.step == train.steps and bool(train.preview_every or train.preview_minutes)
+        return late or last or _is_due(run.step, train.preview_every)
 
     # ------------------------------------------------------------------------------------- previews and checkpoints
 

@@ -60,7 +60,7 @@ export function createFilm({ store, backend, viewer }) {
   async function begun() {
     const { film } = store.state;
     const { job } = await backend.startFilm(film, recipeOf(store.state), stabilize);
-    say(`The film is in line; it goes on while you look at other pictures.`);
+    say("The film is in line; it goes on while you look at other pictures.");
     list.prepend(jobCard({ backend, id: job }));
   }
 
@@ -74,7 +74,7 @@ export function createFilm({ store, backend, viewer }) {
     }
   }
 
-  function begin_(film) {
+  function present(film) {
     bar.hidden = byId("tab-film").hidden = !film;
     if (!film) return;
     Object.assign(scrubber, { max: Math.max(0, film.frames - 1), value: Math.floor(film.frames / 3) });
@@ -90,7 +90,7 @@ export function createFilm({ store, backend, viewer }) {
     for (const job of jobs.filter(({ kind }) => kind === "film")) list.append(jobCard({ backend, id: job.id, job }));
   }
 
-  return { open, begin: begin_, earlier };
+  return { open, present, earlier };
 }
 
 /** A job: its name, how far it is, and what can be done with it. */

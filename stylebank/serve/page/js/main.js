@@ -16,8 +16,9 @@ import { createViewer } from "./viewer.js";
 import { drawIcons } from "./icons.js";
 import { followKeys } from "./keys.js";
 import { startRendering } from "./render.js";
-import { begin, clearComplaint, complain, say, startStatus } from "./status.js";
+import { begin, clearComplaint, complain, startStatus } from "./status.js";
 
+const FILM = /\.(mp4|m4v|mov|mkv|webm|avi)$/i;
 const SHOWN = 4096; // longest side of the photograph as it is shown
 
 async function chosenBackend() {
@@ -32,7 +33,7 @@ async function start() {
   const store = createStore();
   const backend = await chosenBackend();
   const viewer = createViewer();
-  const painting = backend.paintings ? createPainting({ store, backend, refresh }) : null;
+  const painting = backend.paintings ? createPainting({ store, backend, refresh, pick: (style) => pickStyle(store, style, false) }) : null;
   const strip = createStrip({ store, backend, pick, addPainting: painting?.open });
   createMixer({ store, strip });
   const paint = createPaintPanel({ store, backend, viewer });
@@ -51,12 +52,18 @@ async function start() {
   ready.then(() => (byId("engine").textContent = backend.said()), complain);
 
   async function loadBank() {
-    const finished = begin("Starting…");
+    let finished = begin("Starting…");
+    let said = "";
+    const tell = (text) => {
+      finished();
+      finished = begin(text);
+    };
     try {
-      store.update({ bank: await backend.bank((text) => say(text)) });
+      store.update({ bank: await backend.bank(tell) });
       film?.earlier().catch(() => {});
+      said = "Ready.";
     } finally {
-      finished("Ready.");
+      finished(said);
     }
   }
 
@@ -75,7 +82,7 @@ async function start() {
     clearComplaint();
     await ready;
     if (file.name?.toLowerCase().endsWith(".json")) return share.openRecipe(file);
-    if (file.type.startsWith("video/")) {
+    if (file.type.startsWith("video/") || FILM.test(file.name ?? "")) {
       if (!film) throw new Error("Films are stylized by 'stylebank serve' or the command line, not in the browser.");
       return openFilm(file);
     }
@@ -110,12 +117,12 @@ async function start() {
     const { bank, mix } = store.state;
     const chosen = mix.length ? mix : [{ style: bank.styles[0]?.name, weight: 0.5 }].filter(({ style }) => style);
     store.update({ photo, film: opened, masks: [], mix: chosen, tab });
-    film?.begin(opened);
+    film?.present(opened);
     if (old && backend.close) backend.close(old);
     await strip.load();
   }
 
-  addEventListener("pagehide", () => store.state.photo && backend.close?.(store.state.photo));
+  addEventListener("pagehide", (event) => !event.persisted && store.state.photo && backend.close?.(store.state.photo));
 }
 
 start().catch(complain);

@@ -3,14 +3,15 @@
 import { byId, element } from "./elements.js";
 import { jobCard } from "./film.js";
 import { stemOf } from "./recipe.js";
-import { complain, say } from "./status.js";
+import { begin, complain, say } from "./status.js";
 
-export function createPainting({ store, backend, refresh }) {
+export function createPainting({ store, backend, refresh, pick }) {
   const dialog = byId("painting-dialog");
   const file = element("input", { type: "file", accept: "image/*", id: "painting-file" });
   const image = element("img", { className: "preview", alt: "The painting", hidden: true });
   const name = element("input", { type: "text", id: "painting-name", maxLength: 60, autocomplete: "off" });
   const start = element("button", { type: "button", className: "primary", textContent: "Learn this painting", disabled: true, onclick: () => begun().catch(complain) });
+  const instant = element("button", { type: "button", className: "primary", textContent: "Paint like it now", disabled: true, onclick: () => atOnce().catch(complain) });
   const close = element("button", { type: "button", className: "quiet", textContent: "Close", onclick: () => dialog.close() });
   const list = element("div");
   dialog.append(
@@ -19,11 +20,11 @@ export function createPainting({ store, backend, refresh }) {
     element("div", { className: "field" }, element("label", { for: "painting-file", textContent: "Picture of the painting" }), element("span"), element("div", { className: "full" }, file)),
     image,
     element("div", { className: "field" }, element("label", { for: "painting-name", textContent: "Name of the style" }), element("span"), element("div", { className: "full" }, name)),
-    element("div", { className: "row" }, start, close), list,
+    element("div", { className: "row" }, instant, start, close), list,
   );
   file.addEventListener("change", () => {
     const [chosen] = file.files;
-    start.disabled = !chosen;
+    start.disabled = instant.disabled = !chosen;
     image.hidden = !chosen;
     if (!chosen) return;
     if (image.src) URL.revokeObjectURL(image.src);
@@ -31,12 +32,32 @@ export function createPainting({ store, backend, refresh }) {
     if (!name.value) name.value = nameOf(chosen.name);
   });
 
-  async function begun() {
-    const [chosen] = file.files;
+  /** The name that was typed, as a style may be called. */
+  function wantedName() {
     const wanted = nameOf(name.value);
     name.value = wanted;
     if (!wanted) throw new Error("A style's name has letters, digits, '_' and '-'.");
     if (store.state.bank.styles.some((style) => style.name === wanted)) throw new Error(`The bank has a style '${wanted}' already; choose another name.`);
+    return wanted;
+  }
+
+  async function atOnce() {
+    const [chosen] = file.files;
+    const wanted = wantedName();
+    const finished = begin("Looking at the painting…");
+    try {
+      await backend.instantPainting(chosen, wanted);
+      await refresh();
+    } finally {
+      finished();
+    }
+    dialog.close();
+    pick(wanted);
+  }
+
+  async function begun() {
+    const [chosen] = file.files;
+    const wanted = wantedName();
     start.disabled = true;
     try {
       const { job } = await backend.startPainting(chosen, wanted);
@@ -53,7 +74,13 @@ export function createPainting({ store, backend, refresh }) {
     say(`The bank has learnt ${wanted}.`);
   }
 
-  return { open: () => dialog.showModal() };
+  function open() {
+    instant.hidden = !store.state.bank.predictor;
+    start.classList.toggle("primary", instant.hidden);
+    dialog.showModal();
+  }
+
+  return { open };
 }
 
 const nameOf = (text) => stemOf(text).toLowerCase().replace(/[^a-z0-9_-]+/g, "_").replace(/^[_-]+|[_-]+$/g, "");

@@ -29,17 +29,19 @@ export function complain(error) {
   const text = String(error?.message ?? error).split("\n")[0].trim();
   const notice = byId("notice");
   notice.querySelector("p").textContent = text || "Something went wrong, and nothing said what.";
-  notice.hidden = false;
+  // A popover lies above dialogs, too; shown anew, above those that were opened meanwhile.
+  if (notice.matches(":popover-open")) notice.hidePopover();
+  notice.showPopover();
   clearTimeout(hide);
-  hide = setTimeout(() => (notice.hidden = true), 15_000);
+  hide = setTimeout(clearComplaint, 15_000);
 }
 
 export function startStatus() {
-  byId("notice").querySelector("button").addEventListener("click", () => (byId("notice").hidden = true));
+  byId("notice").querySelector("button").addEventListener("click", clearComplaint);
 }
 
 export function clearComplaint() {
-  byId("notice").hidden = true;
+  if (byId("notice").matches(":popover-open")) byId("notice").hidePopover();
 }
 
 function show() {

@@ -1,7 +1,7 @@
 // What is chosen, and who wants to know when it changes.
 
-export const LOOKS = ["mix", "strength", "seed", "stroke", "colors", "size", "feather", "outside", "masks"];
 /** Keys that change the picture. */
+export const LOOKS = ["mix", "strength", "seed", "stroke", "colors", "size", "feather", "outside", "masks"];
 
 export const DEFAULTS = {
   mix: [], // [{style, weight}] in the order of choosing

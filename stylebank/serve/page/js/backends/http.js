@@ -70,6 +70,13 @@ export const backend = {
     if (steps) form.append("steps", steps);
     return json("api/paintings", { method: "POST", body: form });
   },
+  /** A style of a painting at once, of banks that predict filters. */
+  async instantPainting(file, name) {
+    const form = new FormData();
+    form.append("file", file, file.name);
+    form.append("name", name);
+    return json("api/paintings/instant", { method: "POST", body: form });
+  },
   jobs: () => json("api/jobs"),
   stopJob: (id) => json(`api/jobs/${id}/stop`, { method: "POST" }),
   resumeJob: (id) => json(`api/jobs/${id}/resume`, { method: "POST" }),

@@ -42,16 +42,18 @@ export const backend = {
     return `In this browser: ${where}`;
   },
 
-  async bank(say) {
-    tell = say ?? tell;
+  /** @param said told what is being loaded */
+  async bank(said) {
+    tell = said ?? tell;
     if (!about) ({ about, engine } = await ask("start", { base: String(base), engine: new URLSearchParams(location.search).get("engine") }));
+    tell = () => {};
     return { banks: [{ name: about.bank, licence: about.licence }], styles: about.styles.map((style) => ({ ...style, bank: about.bank })), noise: about.noise_channels > 0, version: about.version };
   },
 
   open: (file) => ask("open", { file, name: file.name || "pasted.png" }),
   photograph: (photo, side) => ask("photograph", { id: photo.id, side }),
   close: (photo) => ask("close", { id: photo.id }),
-  thumbnail: (photo, style, side, signal) => ask("render", { id: photo.id, recipe: { style: style.name }, options: { side, draft: true, format: "jpeg" } }, { urgency: AT_LAST, signal }).then((blob) => blob),
+  thumbnail: (photo, style, side, signal) => ask("render", { id: photo.id, recipe: { style: style.name }, options: { side, draft: true, format: "jpeg" } }, { urgency: AT_LAST, signal }),
 
   async render(photo, recipe, { side, format, draft = false, signal }) {
     const masks = recipe.masks?.map(({ layer, ...rest }) => ({ ...rest, data: layer.data, width: layer.width, height: layer.height }));
