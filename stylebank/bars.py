@@ -32,7 +32,7 @@ class _Lines(_Bar):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.due = time.monotonic() + FIRST_LINE
-        self.said = ""
+        self.said: float = -1  # how far the last line said it was
         super().__init__(*arguments, **{**options, "ncols": 0, "dynamic_ncols": False})  # no bar in the text
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
@@ -48,13 +48,12 @@ class _Lines(_Bar):
             return
         self.disable = True
         self._instances.discard(self)  # type: ignore[attr-defined]
-        if self.said:
+        if self.said not in (-1, self.n):
             self._say()
 
     def _say(self) -> None:
-        if (text := str(self)) != self.said:
-            self.said = text
-            print(text.strip(), file=self.fp, flush=True)
+        self.said = self.n
+        print(str(self).strip(), file=self.fp, flush=True)
 
 
 def bar(
