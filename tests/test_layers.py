@@ -14,9 +14,9 @@ PACKAGE = Path(stylebank.__file__).parent
 LAYERS = (
     ("cli",),
     ("sweeps", "doctor"),
-    ("training",),
+    ("training", "export"),
     ("evaluation",),
-    ("films", "regions", "optimize", "export"),
+    ("films", "regions", "optimize"),
     ("inference",),
     ("bank",),
     ("losses",),

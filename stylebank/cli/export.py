@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to write")
     what.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
     what.add_argument(
-        "--precision", choices=("float32", "float16"), help="number format of weights and features; else float32"
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        help="number format of weights and features; else float32",
     )
     what.add_argument(
         "--size",
@@ -31,16 +33,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sides of all pictures in pixels; dynamic, which is what you get without it, is any size from 16 up",
     )
     what.add_argument("--styles", nargs="+", default=[], metavar="STYLE", help="which styles; else all")
+    eight = parser.add_argument_group("int8")
+    eight.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs to find the range of activations on; else four of scikit-image's",
+    )
+    eight.add_argument(
+        "--paintings",
+        type=Path,
+        metavar="FOLDER",
+        help="paintings named like the styles, to measure the style gap on; else float32's own pictures stand for them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Exports or verifies, and prints how near the pictures are."""
-    if options.verify and (options.size is not None or options.styles or options.precision):
-        raise ConfigError("--verify takes a folder as it is: --size, --styles and --precision go with --out.")
+    _check(options)
     from stylebank.export import available
 
     available()
     from stylebank.export.parity import summary
+    from stylebank.export.quality import quality_lines
     from stylebank.export.run import ExportRequest, export, verify
 
     with Bars(dynamic_ncols=True) as bars:
@@ -49,18 +64,30 @@ def run(options: argparse.Namespace) -> int:
             bars.show(done, total, name=what)
 
         if options.verify:
-            result = verify(options.bank, options.verify, follow)
+            result = verify(options.bank, options.verify, options.paintings, follow)
         else:
-            sides = options.size or None
+            sides, precision = options.size or None, options.precision or "float32"
+            styles = tuple(options.styles)
             wanted = ExportRequest(
-                options.bank, options.out, options.precision or "float32", sides, tuple(options.styles)
+                options.bank, options.out, precision, sides, styles, options.calibrate, options.paintings
             )
             result = export(wanted, follow)
-    print("\n".join(summary(result.comparisons, result.manifest)))
-    styles, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6
+    lines = summary(result.comparisons, result.manifest)
+    print("\n".join([*lines, *(["", *quality_lines(result.quality)] if result.quality else [])]))
+    count, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6
     done = "agrees with its bank" if options.verify else "written"
-    print(f"{result.folder}: {styles} style(s), {result.manifest.precision}, {megabytes:.1f} MB, {done}.")
+    print(f"{result.folder}: {count} style(s), {result.manifest.precision}, {megabytes:.1f} MB, {done}.")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises ConfigError for options that do not go together."""
+    if options.verify and (options.size is not None or options.styles or options.precision or options.calibrate):
+        raise ConfigError(
+            "--verify takes a folder as it is: --size, --styles, --precision and --calibrate go with --out."
+        )
+    if not options.verify and options.precision != "int8" and (options.calibrate or options.paintings):
+        raise ConfigError("--calibrate and --paintings go with --precision int8.")
 
 
 def _size(text: str) -> tuple[int, int] | tuple[()]:
