@@ -25,6 +25,7 @@ from stylebank.export import graphs, parity
 from stylebank.export.graphs import PictureGraph
 from stylebank.export.layers import scaled_decoder
 from stylebank.export.manifest import read_export
+from stylebank.export.openvino_runtime import compiled, installed
 from stylebank.export.parity import pictures
 from stylebank.export.runtime import ExportedBank
 from stylebank.inference.blending import StyleWeights, region_masks
@@ -153,14 +154,13 @@ def test_javascript_makes_the_same_pictures(folders: Path, tmp_path: Path, name:
     assert nearly(found, torch.from_numpy(expected), 1.0 if name == "noisy16" else 0.01)
 
 
+@pytest.mark.skipif(not installed(), reason="needs OpenVINO")
 @pytest.mark.parametrize("name", ["plain", "noisy"])
 def test_openvino_makes_the_same_pictures(folders: Path, name: str) -> None:
-    openvino = pytest.importorskip("openvino")
-    core, folder, exported = openvino.Core(), folders / f"{name}32", opened(folders / f"{name}32")
+    folder, exported = folders / f"{name}32", opened(folders / f"{name}32")
 
     def computed(file: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-        return np.asarray(core.compile_model(str(folder / file), "CPU", options)(inputs)[0])
+        return np.asarray(compiled(str(folder / file), "f32")(inputs)[0])
 
     photo = pictures((45, 70)).numpy()
     assert np.abs(computed("styles/dots.onnx", {"photo": photo}) - exported.picture("dots", photo)).max() < 0.1 * LEVEL

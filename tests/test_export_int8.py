@@ -17,6 +17,7 @@ from stylebank.errors import ExportError
 from stylebank.export import photographs, quality
 from stylebank.export.layers import PaddedConv
 from stylebank.export.manifest import read_export
+from stylebank.export.openvino_runtime import compiled, installed
 from stylebank.export.parity import pictures
 from stylebank.export.quality import Quality, check_quality
 from stylebank.export.quantize import QuantizedConv, quantize
@@ -74,11 +75,10 @@ def test_every_style_has_levels_of_its_own(folder: Path) -> None:
     assert not any(name.startswith("encoder") for name in differing)
 
 
+@pytest.mark.skipif(not installed(), reason="needs OpenVINO")
 def test_openvino_makes_the_same_pictures(folder: Path) -> None:
-    openvino = pytest.importorskip("openvino")
     photo = pictures((50, 71)).numpy()
-    options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    model = openvino.Core().compile_model(str(folder / "exported" / "styles" / "dots.onnx"), "CPU", options)
+    model = compiled(str(folder / "exported" / "styles" / "dots.onnx"), "f32")
     expected = ExportedBank(folder / "exported", read_export(folder / "exported")).picture("dots", photo)
     assert (
         np.abs(np.asarray(model({"photo": photo})[0]) - expected).mean() < LEVEL

@@ -20,7 +20,7 @@ from stylebank.export.graphs import (
     scaled_filter,
 )
 from stylebank.export.onnx_file import Port, to_onnx, with_weights
-from stylebank.export.quantize import quantize
+from stylebank.export.quantize import fused, quantize
 from stylebank.network.model import StyleBank
 
 _PHOTO = "RGB, 0 to 1"
@@ -135,7 +135,10 @@ class Form:
             case "encoder":
                 made, examples = EncoderGraph(self.model, self.dtype), iter(self.photographs)
             case "decoder":
-                made, examples = DecoderGraph(self.model, self.dtype, self.scale), self._fused()
+                made, examples = (
+                    DecoderGraph(self.model, self.dtype, self.scale),
+                    fused(self.model, self.photographs, _STYLES_SEEN),
+                )
             case "noise":
                 return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype)
             case _:  # kernels that are inputs are not known before
@@ -143,16 +146,6 @@ class Form:
         if self.photographs:
             quantize(made, examples)
         return made
-
-    @torch.no_grad()
-    def _fused(self) -> Iterator[torch.Tensor]:
-        """What the decoder gets of the photographs: of the identity and of styles, (1, C, h, w) each."""
-        every = -(-len(self.model.names) // _STYLES_SEEN)
-        for photograph in self.photographs:
-            features = self.model.encode(photograph)
-            yield features * self.scale
-            seen = self.model.filter_input(features)
-            yield from (layers(seen) * self.scale for layers in self.model.filters[::every])
 
     def _about(self, name: str, does: str, about: Mapping[str, str]) -> dict[str, str]:
         return {"name": name, "description": does, **about}

@@ -8,7 +8,7 @@ Networks for Efficient Integer-Arithmetic-Only Inference", section 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import torch
@@ -16,12 +16,13 @@ from onnxscript import opset18
 from torch import Tensor, nn
 
 from stylebank.export.layers import PaddedConv, QuadConv
+from stylebank.network.model import StyleBank
 
 op = cast(Any, opset18)  # typed for values, where there are nodes
 Node = Any
 """What an operation of `op` gives while a graph is made."""
 LEVELS = 255
-CLIPPED = 1e-4  # of the values of a photograph, at either end
+CLIPPED = 3e-5  # of the values of a photograph, at either end
 
 
 @torch.library.custom_op("stylebank::rounded", mutates_args=())
@@ -125,3 +126,14 @@ def _replace(module: nn.Module) -> None:
             setattr(module, name, QuantizedConv(inner))
         else:
             _replace(inner)
+
+
+@torch.no_grad()
+def fused(model: StyleBank, photographs: Iterable[Tensor], most: int) -> Iterator[Tensor]:
+    """What a decoder gets of photographs (1, 3, H, W): of the identity, and of at most that many styles."""
+    every = max(1, -(-len(model.names) // most))
+    for photograph in photographs:
+        features = model.encode(photograph)
+        yield features
+        seen = model.filter_input(features)
+        yield from (layers(seen) for layers in model.filters[::every])

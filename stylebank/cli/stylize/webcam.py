@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import WebcamOptions
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
-from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Webcam
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def show_camera(options: WebcamOptions) -> None:
         ConfigError: a mask moves, or no look is asked for.
         StyleBankError: as `show`.
     """
-    stylizer = Stylizer.load(options.bank, options.device, options.precision)
+    stylizer = load_stylizer(options.bank, options.device, options.precision)
     wanted = Looks(options.looks, stylizer)
     wanted.check_still()
     if not wanted.names:
