@@ -23,10 +23,12 @@ def openvino() -> Any:
 
 
 def compiled(model: Any, precision: str) -> Any:
-    """A model (or a file of one), ready to be called, on as many threads as torch has.
+    """A model, ready to be called, on as many threads as torch has.
 
     Args:
+        model: a file, or the bytes of one.
         precision: bf16 or f32, of what the model does not round itself.
     """
     hints = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
-    return openvino().Core().compile_model(model, "CPU", hints)
+    core = openvino().Core()
+    return core.compile_model(core.read_model(model), "CPU", hints)

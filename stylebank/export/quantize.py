@@ -89,30 +89,35 @@ class Levels(nn.Module):
 
 
 class QuantizedConv(nn.Module):
-    """A `PaddedConv` with rounded inputs, weights and outputs; of what becomes pixels, outputs stay as they are."""
+    """A `PaddedConv` with rounded inputs and weights, and if asked for, outputs; those that become pixels never are."""
 
     packed: Tensor
     scale: Tensor
 
-    def __init__(self, conv: PaddedConv) -> None:
+    def __init__(self, conv: PaddedConv, outputs: bool = True) -> None:
         super().__init__()
-        self.conv, self.seen = conv, Levels()
-        self.made = nn.Identity() if isinstance(conv, QuadConv) else Levels()
+        self.conv, self.seen, self.pads_rounded = conv, Levels(), not outputs
+        self.made = Levels() if outputs and not isinstance(conv, QuadConv) else nn.Identity()
         weight = conv.weight.detach()
         self.register_buffer("scale", weight.abs().flatten(1).amax(1).clamp_min(1e-12) / 127)
         self.register_buffer("packed", torch.round(weight / self.scale[:, None, None, None]).to(torch.int8))
         del conv.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        seen: Tensor = self.seen(self.conv.padded(x))
+        seen: Tensor = self.conv.padded(self.seen(x)) if self.pads_rounded else self.seen(self.conv.padded(x))
         made: Tensor = self.made(self.conv.convolved(seen, unpacked(self.packed, self.scale)))
         return self.conv.shaped(made)
 
 
 @torch.no_grad()
-def quantize(module: nn.Module, examples: Iterable[Tensor]) -> None:
-    """Makes all convolutions in a module `QuantizedConv`s, with levels for what they see and make of some inputs."""
-    _replace(module)
+def quantize(module: nn.Module, examples: Iterable[Tensor], outputs: bool = True) -> None:
+    """Makes all convolutions in a module `QuantizedConv`s, with levels for what they see and make of some inputs.
+
+    Args:
+        outputs: whether these are rounded too, and inputs after padding: else ONNX Runtime does not compute in
+            integers. OpenVINO does, and then pads eight bits instead of 32.
+    """
+    _replace(module, outputs)
     for example in examples:
         module(example)
     for inner in module.modules():
@@ -120,12 +125,12 @@ def quantize(module: nn.Module, examples: Iterable[Tensor]) -> None:
             inner.settle()
 
 
-def _replace(module: nn.Module) -> None:
+def _replace(module: nn.Module, outputs: bool) -> None:
     for name, inner in module.named_children():
         if isinstance(inner, PaddedConv):
-            setattr(module, name, QuantizedConv(inner))
+            setattr(module, name, QuantizedConv(inner, outputs))
         else:
-            _replace(inner)
+            _replace(inner, outputs)
 
 
 @torch.no_grad()
