@@ -76,7 +76,7 @@ def measure(styles: int, steps: int, processes: Processes) -> tuple[float, float
 
 
 def all_reduce_sum(bank: StyleBank, styles: list[int], processes: Processes) -> None:
-    """As `Trainer._average` does it."""
+    """As `Gradients` does it."""
     touched = bank.autoencoder_parameters() + [p for i in styles for p in bank.filters[i].parameters()]
     for parameter in touched:
         if parameter.grad is None:

@@ -14,18 +14,22 @@ from stylebank.images import save_picture
 from stylebank.losses.vgg import LossNetwork
 
 
+def photograph(width: int, height: int, rng: np.random.Generator) -> Image.Image:
+    """A picture (mode RGB) of clouds and edges, which compresses about as a photograph does."""
+    pixels = np.zeros((height, width, 3))
+    for cells in (2, 8, 32, 128):
+        coarse = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+        kind = Image.Resampling.NEAREST if cells == 8 else Image.Resampling.BICUBIC
+        pixels += np.asarray(coarse.resize((width, height), kind)) / 4
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
 def pictures(folder: Path, count: int, width: int, height: int, seed: int) -> list[Path]:
-    """Writes `count` JPEG pictures of clouds and edges, 0.jpg onwards: they compress about as photographs do."""
+    """Writes `count` such pictures as JPEG, 0.jpg onwards."""
     rng = np.random.default_rng(seed)
-    paths = []
-    for i in range(count):
-        pixels = np.zeros((height, width, 3))
-        for cells in (2, 8, 32, 128):
-            coarse = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
-            kind = Image.Resampling.NEAREST if cells == 8 else Image.Resampling.BICUBIC
-            pixels += np.asarray(coarse.resize((width, height), kind)) / 4
-        paths.append(folder / f"{i}.jpg")
-        save_picture(Image.fromarray(pixels.astype(np.uint8)), paths[-1])
+    paths = [folder / f"{i}.jpg" for i in range(count)]
+    for path in paths:
+        save_picture(photograph(width, height, rng), path)
     return paths
 
 

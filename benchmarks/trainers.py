@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.config import Config
-from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.images import load_picture, resize_side, to_tensor
 from stylebank.losses.functional import content_loss, gram, style_loss, total_variation
 from stylebank.losses.objective import Values
 from stylebank.losses.vgg import LossNetwork
@@ -160,14 +160,14 @@ class PlainBranches(Branches):
         super().__init__(run)
         for module in (run.model, run.objective.network):
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        size = run.config.data.style_size
+        size, side = run.config.data.style_size, run.config.data.style_side
         pictures = [load_picture(source.files[0]).rgb for source in run.task.sources]
-        self.paintings = [to_tensor(resize_short_side(picture, size))[None].to(run.device) for picture in pictures]
+        self.paintings = [to_tensor(resize_side(picture, size, side))[None].to(run.device) for picture in pictures]
 
     def identity(self, images: Tensor) -> Values:
         return super().identity(images.contiguous())
 
-    def stylize(self, images: Tensor, styles: list[int]) -> Values:
+    def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
         images, loss, network = images.contiguous(), self.run.config.loss, self.run.objective.network
         outputs = self.run.model.stylize(images, styles)
 

@@ -24,5 +24,8 @@ train --config configs/shipped_large.yaml --start-from "$out/small" --out "$out/
 # Then with noise beside the features and cards among the photographs, for strokes in plain areas.
 train --config configs/shipped_noise.yaml --start-from "$out/large" --out "$out/noise" "$@"
 
-[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/noise" --out "$out/stylebank-14" --licence MIT --titles checkpoints/titles.yaml
+# Then with made-up next frames, for films that are steady frame by frame.
+train --config configs/shipped_steady.yaml --start-from "$out/noise" --out "$out/steady" "$@"
+
+[[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/steady" --out "$out/stylebank-14" --licence MIT --titles checkpoints/titles.yaml
 stylebank bank verify "$out/stylebank-14" --content "$content" --styles "$styles"

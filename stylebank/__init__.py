@@ -2,7 +2,7 @@
 
 The front doors, each imported when it is first asked for:
 
-- `Stylizer`: a bank applied to pictures
+- `Stylizer`: a bank applied to pictures; `read_recipe`: how they shall look, from a JSON file
 - `train`, `add_style`: what `train.py` does
 - `evaluate`: what `stylebank evaluate` does
 - `optimize_image`: one picture optimised by itself, without a bank
@@ -18,6 +18,7 @@ from stylebank.late import late
 
 if TYPE_CHECKING:
     from stylebank.evaluation.run import evaluate
+    from stylebank.inference.saved_recipe import read_recipe
     from stylebank.inference.stylizer import Stylizer
     from stylebank.optimize import optimize_image
     from stylebank.training.run import add_style, train
@@ -29,10 +30,11 @@ _DOORS = {
     "add_style": "stylebank.training.run",
     "evaluate": "stylebank.evaluation.run",
     "optimize_image": "stylebank.optimize",
+    "read_recipe": "stylebank.inference.saved_recipe",
     "train": "stylebank.training.run",
 }
 
-__all__ = ["Stylizer", "__version__", "add_style", "evaluate", "optimize_image", "train"]
+__all__ = ["Stylizer", "__version__", "add_style", "evaluate", "optimize_image", "read_recipe", "train"]
 
 
 __getattr__ = late(__name__, _DOORS)

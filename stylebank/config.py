@@ -57,6 +57,9 @@ class ModelConfig(_Section):
     """Instance-normalize the features once, before a style's filter."""
     residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
     """Residual blocks at the beginning of the decoder, shared by all styles (the paper: none)."""
+    upsample: Literal["nearest", "transposed"] = "nearest"
+    """How the decoder doubles the size: `nearest`, by repeating pixels before a convolution, or `transposed`, by
+    convolutions of stride 1/2 (the paper), which may leave a checkerboard and are not folded for speed."""
 
 
 class BankConfig(_Section):
@@ -73,6 +76,16 @@ class BankConfig(_Section):
     noise_channels: Annotated[int, Field(ge=0, le=96)] = 0
     """Channels of smooth noise beside the features at a filter's input, in octaves of 1 to 32 features, so that plain
     parts of a picture get strokes as well (the paper: none)."""
+    form: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "convolution"
+    """What filters are: `convolution`, as the other keys say, or one of your own by its name (docs/extending.md)."""
+    post_norm: bool = False
+    """Instance normalization and ReLU after a filter's last convolution (the paper: true). Such filters are not linear:
+    kernels of a mixture are still summed, before the norm, but sums of outputs are something else."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether a filter is one convolution and nothing else, so that summing kernels sums outputs."""
+        return self.form == "convolution" and self.depth == 1 and not self.post_norm
 
 
 class Architecture(_Section):
@@ -105,6 +118,11 @@ class LossConfig(_Section):
     """Weight of the relative Gram distance."""
     tv_weight: Weight = 0.3
     """Weight of the total variation, in mean absolute difference of neighbouring pixels."""
+    temporal_weight: Weight = 0.0
+    """Weight of the squared difference between what comes of a photograph and of its like a moment later, moved along:
+    for films that are steady frame by frame (the paper: none)."""
+    card_content: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Factor on `content_weight` for the crops of `data.cards`, which show nothing that must be kept."""
     strengths: dict[str, Weight] = {}
     """Factor on `style_weight` for single styles, by name: above 1 for a style that comes out too weak."""
 
@@ -128,7 +146,9 @@ class DataConfig(_Section):
     styles: tuple[Path, ...] = (Path("data/styles"),)
     """Paintings: files, or folders of them (a subfolder is one style with several pictures)."""
     style_size: Annotated[int, Field(ge=32, le=LARGEST_SIDE)] = 384
-    """Short side in pixels at which a painting is seen: smaller means finer strokes."""
+    """Side in pixels at which a painting is seen: smaller means finer strokes."""
+    style_side: Literal["short", "long"] = "short"
+    """Which side of a painting `style_size` is (the paper: `long`)."""
     content_size: Annotated[int, Field(ge=16, le=LARGEST_SIDE)] = 288
     """Short side in pixels to which photographs are scaled before cropping."""
     scale: Scale = (0.6, 1.0)
@@ -140,9 +160,12 @@ class DataConfig(_Section):
     min_side: Annotated[int, Field(ge=16)] = 64
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
-    """Photographs kept from training, for previews and measurements."""
+    """Photographs kept from training, for previews and measurements; at most half of those that are there."""
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
+    in_memory: bool | Literal["auto"] = "auto"
+    """Decode every photograph once, keep them all in the device's memory, and make the crops there; `auto` does so on
+    CUDA if they take a quarter of what is free at most. Crops are of the same places, with slightly other pixels."""
 
 
 class TrainConfig(_Section):
@@ -176,31 +199,73 @@ class TrainConfig(_Section):
     steps_per_cycle: Annotated[int, Field(ge=1)] = 2
     """The paper's T: stylizing steps before each identity step."""
     identity_weight: Weight = 1.0
-    """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out."""
+    """The paper's lambda: weight of the identity gradient; 0 leaves identity steps out. With separate optimizers, whose
+    steps do not depend on a gradient's size, it multiplies the identity branch's learning rate."""
     gradient_rescaling: bool = True
     """Scale the identity gradient to the norm of the stylizing one before weighting (the paper's rule)."""
     separate_optimizers: bool = True
     """Keep one optimizer state per branch instead of one for both."""
     identity_pretrain_steps: Annotated[int, Field(ge=0)] = 200
     """Steps at the start that train the auto-encoder alone."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of a running average of the weights, 0.999 for instance: the bank, previews and measurements are then of
+    the average, while training goes on with the weights themselves; 0 keeps none."""
+    accumulate: Positive = 1
+    """Parts in which a process's photographs of a step go through the networks, one part after the other, their
+    gradients added up: as many times less memory for the same step."""
     gradient_clip: Weight = 10.0
     """Largest norm of a step's whole gradient; 0 does not limit it."""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Of the convolutions; `auto` takes bfloat16 where the hardware has it. float16 is for older GPUs."""
-    compile: bool = False
-    """Compile networks with torch.compile: minutes of start-up, then faster steps."""
+    compile: bool | Literal["reduce-overhead"] = False
+    """Compile networks with torch.compile: minutes of start-up, then faster steps. `reduce-overhead` also records what
+    a GPU is told as CUDA graphs, for steps that are over sooner than they are told."""
     log_every: Positive = 20
     """Steps between two entries in the log."""
-    checkpoint_every: Positive = 500
-    """Steps between two checkpoints."""
-    preview_every: Positive = 500
-    """Steps between two preview grids and identity measurements."""
+    checkpoint_every: Annotated[int, Field(ge=0)] = 500
+    """Steps between two checkpoints; 0 makes them by time only."""
+    checkpoint_minutes: Weight = 15.0
+    """Minutes after which there is a checkpoint at the latest; 0 makes them by steps only. There is always one at the
+    end, also of a run that is stopped."""
+    preview_every: Annotated[int, Field(ge=0)] = 500
+    """Steps between two preview grids and identity measurements; 0 makes none."""
+    validate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between two measurements on a few held-out photographs, up to 16 pictures; 0 makes none. The bank that did
+    best in them is kept beside the last one, in the run's folder `best`."""
 
     @model_validator(mode="after")
     def _small_crops_fit(self) -> TrainConfig:
         if self.small_crop_steps and self.crop_size < 32:
             raise ValueError("small_crop_steps needs a crop_size of 32 or more: half of it is too small to train on")
         return self
+
+    @model_validator(mode="after")
+    def _checkpoints_are_made(self) -> TrainConfig:
+        if self.checkpoint_every == self.checkpoint_minutes == 0:
+            raise ValueError("checkpoint_every and checkpoint_minutes are both 0: a run that is killed would be lost")
+        return self
+
+
+class PredictorConfig(_Section):
+    """The network that predicts filters from paintings, where that is what trains."""
+
+    rank: Annotated[int, Field(ge=0, le=2**12)] = 0
+    """Products that a predicted kernel is a sum of; 0 trains no predictor."""
+    width: Width = 384
+    """Of its hidden layers."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 2
+    """Its residual blocks."""
+    compressed: Annotated[int, Field(gt=0, le=256)] = 32
+    """Directions of every layer whose covariances it reads."""
+    variants: Annotated[int, Field(ge=0, le=64)] = 2
+    """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
+    held_out: Annotated[int, Field(ge=1)] = 30
+    """Paintings kept from training, to measure on."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers that the network is built from."""
+        return self.rank, self.width, self.blocks, self.compressed
 
 
 class Config(_Section):
@@ -211,6 +276,7 @@ class Config(_Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    predictor: PredictorConfig = PredictorConfig()
     licence: str = ""
     """Licence of the trained bank, written into it."""
 
@@ -225,7 +291,7 @@ class Config(_Section):
             mode="json",
             include={
                 "loss": True,
-                "data": {"style_size", "content_size", "scale", "cards"},
+                "data": {"style_size", "style_side", "content_size", "scale", "cards"},
                 "train": {"batch_size", "crop_size"},
             },
         )

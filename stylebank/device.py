@@ -35,7 +35,7 @@ def resolve_device(name: str) -> torch.device:
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+        return _exact(torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind])))
     present = ", ".join(kind for kind, there in available.items() if there)
     try:
         device = torch.device(name)
@@ -45,7 +45,37 @@ def resolve_device(name: str) -> torch.device:
         raise ConfigError(f"Device '{name}' is not on this machine; there is: {present}.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"Device '{name}' is not on this machine; it has {torch.cuda.device_count()} CUDA device(s).")
+    return _exact(device)
+
+
+def _exact(device: torch.device) -> torch.device:
+    """The device itself; on CUDA float32 is from now on what its name says, see `training_steps`."""
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device
+
+
+@contextmanager
+def training_steps(device: torch.device, within: bool = True) -> Iterator[None]:
+    """How CUDA computes training steps: what is float32 goes through tensor cores, and the fastest way is looked for.
+
+    TF32 has float32's range and 10 bits of mantissa. For gradients that is enough; what is measured or stylized in
+    float32 is float32, as torch's convolutions by default are not. cuDNN tries its ways for every size that it meets,
+    which pays for crops of one size. On other devices this does nothing.
+
+    Args:
+        within: False takes both back for a while, for pictures of many sizes and numbers that are quoted.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = within
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
@@ -63,6 +93,11 @@ def has_float16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= FLOAT16_CAPABILITY
     return device.type == "mps"
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether a device works off what it was given while the program goes on, so that reading from it is waiting."""
+    return device.type == "cuda"
 
 
 def precisions(device: torch.device) -> dict[str, bool]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def new_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # gone already, or never there
             temporary.unlink()
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes a table with a heading; what a row does not have is left empty.
+
+    Raises:
+        StyleBankError: as `new_file`.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @contextmanager

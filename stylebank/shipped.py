@@ -16,6 +16,9 @@ BANKS = _ROOT / "checkpoints"
 CONFIGS = _ROOT / "configs"
 PAINTINGS = _ROOT / "data" / "samples" / "styles"
 
+PAGE = _PACKAGE / "serve" / "page"
+"""Files of the page that `stylebank serve` shows and `stylebank export --format web` copies."""
+
 DEFAULT_BANK = BANKS / "stylebank-14"
 """The bank that is used where none is named."""
 VGG19 = BANKS / "vgg19" / "features.safetensors"

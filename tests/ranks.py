@@ -126,8 +126,8 @@ def not_finite(folder: Path, processes: Processes, skip: int = 0) -> Seen:
     seen = watch(training)
     stylize = training.branches.stylize
 
-    def _stylize(images: Tensor, styles: list[int]) -> Values:
-        values = dict(stylize(images, styles))
+    def _stylize(images: Tensor, styles: list[int], cards: Sequence[bool]) -> Values:
+        values = dict(stylize(images, styles, cards))
         if processes.rank == 1 and training.run.step == 3:
             values["style"] = values["style"] * float("nan")
         return values

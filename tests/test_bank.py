@@ -290,7 +290,8 @@ FLAT = {
 }
 """`SMALL` as banks of format 1 have it."""
 OF_BANK = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
-NO_NOISE = {"noise_channels": 0}
+NEWER_OF_MODEL: dict[str, Any] = {"upsample": "nearest"}  # keys that format 1 does not know, as banks of it are
+NEWER_OF_BANK: dict[str, Any] = {"noise_channels": 0, "post_norm": False}
 """What format 1 did not have."""
 
 
@@ -298,8 +299,8 @@ def set_architecture(folder: Path, version: int, change: dict[str, Any]) -> None
     """Rewrites a bank's architecture in one of the two formats, with some of format 1's keys changed."""
     flat = FLAT | change
     sections: dict[str, dict[str, Any]] = {
-        "model": {key: value for key, value in flat.items() if key not in OF_BANK},
-        "bank": {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK} | NO_NOISE,
+        "model": {key: value for key, value in flat.items() if key not in OF_BANK} | NEWER_OF_MODEL,
+        "bank": {OF_BANK[key]: value for key, value in flat.items() if key in OF_BANK} | NEWER_OF_BANK,
     }
     edit(folder / MANIFEST, format=version, architecture=flat if version == 1 else sections)
 
@@ -583,9 +584,10 @@ def test_killed_at_random_moments_a_whole_bank_remains(tmp_path: Path) -> None:
             start += 1
             save_bank(versioned(start), folder, {})
 
-    version = 0
+    version = rounds = 0
     rng = random.Random(0)
-    for _ in range(10):
+    while rounds < 10 or not version:  # a slow machine needs more of them until one is written
+        rounds += 1
         pid = in_child(lambda start=version: save_for_ever(start))  # type: ignore[misc]
         time.sleep(rng.uniform(0.02, 0.2))
         os.kill(pid, signal.SIGKILL)
@@ -593,7 +595,6 @@ def test_killed_at_random_moments_a_whole_bank_remains(tmp_path: Path) -> None:
         found = version_of(load_bank(find_bank(folder)))
         assert found >= version
         version = found
-    assert version > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")

@@ -131,14 +131,16 @@ def test_folders_without_enough_photographs_are_refused(held_out: int, photos: P
     (tmp_path / "empty").mkdir()
     with refused(ImageError, tmp_path / "empty"):
         find_photographs(tmp_path / "empty", 16, held_out, 0)
-    with refused(ImageError, photos, "0 usable", "8 skipped"):
+    with refused(ImageError, photos, "8 pictures", "8 were skipped", "data.min_side=1000"):
         find_photographs(photos, 1000, held_out, 0)
 
 
-def test_holding_out_everything_is_refused(photos: Path) -> None:
-    assert len(find_photographs(photos, 16, 7, 0).train) == 1
-    with refused(ImageError, photos, "8 usable", "data.held_out=8"):
-        find_photographs(photos, 16, 8, 0)
+@pytest.mark.parametrize(("there", "asked", "kept"), [(8, 8, 4), (8, 5, 4), (8, 3, 3), (5, 8, 2), (2, 8, 1), (1, 8, 0)])
+def test_never_more_are_held_out_than_are_left_to_train_on(there: int, asked: int, kept: int, photos: Path) -> None:
+    for file in sorted(photos.iterdir())[there:]:
+        file.unlink()
+    found = find_photographs(photos, 16, asked, 0)
+    assert (len(found.held_out), len(found.train)) == (kept, there - kept)
 
 
 # ---------------------------------------------------------------------------------------------------- crops

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -16,21 +16,33 @@ from PIL import Image
 from test_tiling import photograph, with_styles
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylebank.cli import messages
-from stylebank.config import Architecture
-from stylebank.device import autocast, compute_dtype, has_fast_bfloat16, precisions, repeatable, sent
+from stylebank.config import Architecture, BankConfig, ModelConfig
+from stylebank.device import (
+    autocast,
+    compute_dtype,
+    has_fast_bfloat16,
+    precisions,
+    repeatable,
+    resolve_device,
+    sent,
+    training_steps,
+)
 from stylebank.distributed import Processes, ProcessLost
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe, Region, region_masks
 from stylebank.losses import vgg
+from stylebank.losses.functional import gram
 from stylebank.losses.terms import Made, StyleLoss
-from stylebank.losses.vgg import EdgeConv2d, in_pieces_repeated
+from stylebank.losses.vgg import EdgeConv2d
 from stylebank.network import layers
-from stylebank.network.layers import ReflectConv2d, in_pieces_reflected
+from stylebank.network.layers import ReflectConv2d
 from stylebank.network.model import StyleBank
+from stylebank.network.padding import gathered
 from stylebank.optimize import picture as optimization
 from stylebank.optimize.presets import find_preset
 from stylebank.training.monitor import Means
@@ -315,22 +327,31 @@ def test_on_the_processor_a_list_is_a_tensor() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [0, 1, 4])
-def test_reflection_put_together_of_slices_is_the_same(width: int, dtype: torch.dtype) -> None:
-    assert_same_padding(lambda x: in_pieces_reflected(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
+def test_gathered_padding_is_the_same(width: int, dtype: torch.dtype) -> None:
+    assert_same_padding(lambda x: gathered(x, width), lambda x: F.pad(x, [width] * 4, mode="reflect"), dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_repetition_put_together_of_slices_is_the_same(dtype: torch.dtype) -> None:
-    assert_same_padding(in_pieces_repeated, lambda x: F.pad(x, [1] * 4, mode="replicate"), dtype)
+@pytest.mark.parametrize("size", [(9, 7), (2, 3), (1, 1), (4, 2)])
+def test_gathered_repetition_is_the_same(size: tuple[int, int], dtype: torch.dtype) -> None:
+    assert_same_padding(
+        lambda x: gathered(x, 1, repeat=True), lambda x: F.pad(x, [1] * 4, mode="replicate"), dtype, size
+    )
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (4, 3), (3, 5)])
+def test_gathered_padding_of_little(size: tuple[int, int]) -> None:
+    """Where both edges mirror the same pixels."""
+    assert_same_padding(lambda x: gathered(x, 1), lambda x: F.pad(x, [1] * 4, mode="reflect"), torch.float32, size)
 
 
 Padding = Callable[[torch.Tensor], torch.Tensor]
 
 
-def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype) -> None:
+def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype, size: tuple[int, int] = (9, 7)) -> None:
     """Bit by bit, the gradient to rounding, and in channels-last order."""
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(2, 8, 9, 7, generator=generator).to(dtype, memory_format=torch.channels_last)
+    values = torch.randn(2, 8, *size, generator=generator).to(dtype, memory_format=torch.channels_last)
     outputs, gradients = [], []
     for padding in (pieces, whole):
         x = values.clone().requires_grad_(True)
@@ -347,17 +368,17 @@ def assert_same_padding(pieces: Padding, whole: Padding, dtype: torch.dtype) -> 
 @pytest.mark.parametrize(
     ("layer", "module", "pieces"),
     [
-        (ReflectConv2d(4, 6, 5), layers, "in_pieces_reflected"),
-        (EdgeConv2d(4, 6, 3), vgg, "in_pieces_repeated"),
+        (ReflectConv2d(4, 6, 5), layers, "gathered"),
+        (EdgeConv2d(4, 6, 3), vgg, "gathered"),
     ],
 )
-def test_convolutions_are_padded_in_pieces_on_cuda_only(
+def test_convolutions_are_padded_by_gathering_on_cuda_only(
     layer: torch.nn.Conv2d, module: ModuleType, pieces: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
     side = 8 + layer.kernel_size[0]
 
-    def note(x: torch.Tensor, *_: int) -> torch.Tensor:
+    def note(x: torch.Tensor, *_: int, **__: bool) -> torch.Tensor:
         called.append(x.device.type)
         return torch.empty(1, 4, side, side, device="cuda")
 
@@ -370,3 +391,110 @@ def test_convolutions_are_padded_in_pieces_on_cuda_only(
         with torch.no_grad():
             assert torch.func.functional_call(layer, weights, x).shape == (1, 6, 9, 9)
     assert called == ["cuda"]
+
+
+# ------------------------------------------------------------------------------------------------- tensor cores
+
+
+@pytest.fixture
+def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A GPU, and afterwards torch's own settings."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    yield
+    cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
+
+
+def flags() -> list[bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return [cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark]
+
+
+@pytest.mark.usefixtures("one_gpu")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "auto"])
+def test_float32_is_float32_but_in_training_steps(name: str) -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    device = resolve_device(name)
+    assert flags() == [False, False, False]
+    with training_steps(device):
+        assert flags() == [True, True, True]
+        with training_steps(device, within=False):
+            assert flags() == [False, False, False]
+        with pytest.raises(RuntimeError), training_steps(device, within=False):
+            raise RuntimeError
+        assert flags() == [True, True, True]
+        with repeatable():  # asks for the same flags
+            assert flags()[2] is False
+    assert flags() == [False, False, False]
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_processors_know_nothing_of_it() -> None:
+    before = flags()
+    with training_steps(resolve_device("cpu")):
+        assert flags() == before
+    assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_grams_on_cuda_are_products_of_half_precision_summed_in_float32(dtype: torch.dtype) -> None:
+    called: list[str] = []
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            called.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with FakeTensorMode(), Calls():
+        found = gram(torch.empty(2, 8, 6, 5, dtype=dtype, device="cuda"))
+        assert (found.dtype, tuple(found.shape)) == (torch.float32, (2, 8, 8))
+    assert ("aten.bmm.dtype" in called) == (dtype != torch.float32)
+    assert ("aten.bmm.default" in called) == (dtype == torch.float32)
+
+
+def test_the_last_layer_is_float32_in_training_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = StyleBank(Architecture(), ["one"])
+    features = torch.randn(1, 128, 4, 4)
+
+    def drawn(training: bool) -> torch.Tensor:
+        with autocast(CPU, torch.bfloat16):
+            return model.train(training).decode(features, (16, 16))
+
+    assert drawn(True).dtype == drawn(False).dtype == torch.bfloat16
+    monkeypatch.setattr("stylebank.network.model.runs_ahead", lambda device: True)
+    found = drawn(True)
+    assert (found.dtype, drawn(False).dtype) == (torch.float32, torch.bfloat16)
+    assert len(found.unique()) > 1.5 * len(drawn(False).unique())
+    with autocast(CPU, torch.bfloat16):
+        before = model.decoder.layers[:-1](features).float()
+    torch.testing.assert_close(found, (model.decoder.layers[-1](before) + 2) / 4)
+
+
+# ------------------------------------------------------------------------------------- fewer operations to hand over
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("noise", [0, 3])
+def test_filters_of_a_batch_as_one_product_are_the_same(
+    kernel: int, noise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs and all gradients; one style twice, one not at all."""
+    torch.manual_seed(0)
+    form = BankConfig(kernel_size=kernel, noise_channels=noise)  # type: ignore[arg-type]
+    model = StyleBank(Architecture(model=ModelConfig(channels=(4, 6, 8)), bank=form), ["a", "b", "c", "d"])
+    x, results = torch.randn(3, 8, 7, 9), []
+    for ahead in (False, True):
+        monkeypatch.setattr("stylebank.network.model.runs_ahead", lambda device, ahead=ahead: ahead)
+        features = x.clone().to(memory_format=torch.channels_last).requires_grad_(True)
+        model.zero_grad()
+        out = model.apply_filters(features, [2, 0, 2], [1, 2, 3])
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        (out * torch.linspace(-1, 1, out.numel()).view(out.shape)).sum().backward()
+        results.append([out, features.grad, *(p.grad for p in model.filters.parameters())])
+    for one, other in zip(*results, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)

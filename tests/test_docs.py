@@ -19,6 +19,7 @@ import pytest
 import torch
 from films import make_film
 from PIL import Image
+from tiny import with_predictor, write_bank
 
 from stylebank.cli import parser
 from stylebank.config import LossConfig
@@ -99,6 +100,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         for i in range(3):
             save_picture(photograph.rotate(90 * i), tmp_path / folder / f"{i}.png")
     make_film(tmp_path / "film.mp4", 21, times=[12800 * i for i in range(21)])  # one frame a second
+    with_predictor(write_bank(tmp_path / "banks" / "plain", "the_scream"), tmp_path / "runs" / "predictor")
     network = load_loss_network("vgg19", LossConfig().style_layers)
     grams = style_grams(network, find_styles([tmp_path / "paintings"]), LossConfig().style_layers, 32)
     stylizer = Stylizer.load("checkpoints/stylebank-14", "cpu")
@@ -161,6 +163,12 @@ def test_modules_and_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for path in re.findall(r"`(stylebank/[\w/]+(?:\.py|/)?)`", text):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_the_table_of_configuration_keys_is_what_the_code_says() -> None:
+    command = [sys.executable, "docs/configuration_table.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0, "run: python docs/configuration_table.py"
 
 
 # --------------------------------------------------------------------------------------------------------- site

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,15 @@ def test_the_optimisation_can_be_left_out(option: str, tmp_path: Path, inputs: l
     report = evaluate(capsys, tmp_path, inputs, option)
     assert not report["equivalent_iterations"]
     assert set(report["means"]["48"]["calm"]) == {"output", "photograph", "painting"}
-    assert set(files_of(tmp_path / "out")) == {"report.md", "report.json"}
+    assert set(files_of(tmp_path / "out")) == {"report.md", "report.json", "outputs.csv", "means.csv"}
+    with (tmp_path / "out" / "means.csv").open(newline="") as file:
+        means = {(row["style"], row["picture"]): row for row in csv.DictReader(file)}
+    expected = report["means"]["48"]["calm"]["output"]["style_gap_closed"]
+    assert float(means["calm", "output"]["style_gap_closed"]) == expected
+    with (tmp_path / "out" / "outputs.csv").open(newline="") as file:
+        outputs = [float(row["style_gap_closed"]) for row in csv.DictReader(file) if row["style"] == "calm"]
+    assert len(outputs) == 2
+    assert sum(outputs) / 2 == pytest.approx(expected)
 
 
 def test_part_of_the_pairs_can_be_optimised_and_few_of_them_long(
@@ -249,7 +258,7 @@ def test_photographs_that_cannot_be_told_apart_are_refused(
 
 
 def test_a_report_needs_a_folder(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:
-    fail(capsys, "evaluate", "--bank", tmp_path / "bank", *inputs, mentions=["--out is missing"])
+    fail(capsys, "evaluate", "--bank", tmp_path / "bank", *inputs, mentions=["--out is missing"], code=2)
 
 
 def test_other_paintings_than_those_trained_on_are_noted(tmp_path: Path, inputs: list[object], capsys: Capture) -> None:

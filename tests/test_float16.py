@@ -76,8 +76,8 @@ def test_a_gradient_too_large_for_float16_costs_its_step_only(make: Callable[...
 def test_a_loss_that_is_not_finite_still_ends_the_run(make: Callable[..., Trainer]) -> None:
     made = make("half", "train.identity_pretrain_steps=0")
     stylize = made.branches.stylize
-    made.branches.stylize = lambda images, styles: {  # type: ignore[method-assign]
-        name: value * float("nan") for name, value in stylize(images, styles).items()
+    made.branches.stylize = lambda *batch: {  # type: ignore[method-assign]
+        name: value * float("nan") for name, value in stylize(*batch).items()
     }
     with pytest.raises(TrainingError, match="not finite"):
         made.fit()

@@ -20,7 +20,7 @@ from stylebank.cli import PROGRAMS, parser
 from stylebank.cli.completion import SHELLS
 from stylebank.cli.examples import EXAMPLES, HEADING
 from stylebank.cli.stylize.options import DEFAULT_QUALITY
-from stylebank.evaluation.request import SIZES
+from stylebank.evaluation.choices import SIZES
 from stylebank.images import DEFAULT_MEGAPIXELS
 from stylebank.optimize import PRESETS
 from stylebank.video.folders import DEFAULT_FPS

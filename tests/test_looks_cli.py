@@ -247,7 +247,8 @@ def test_regions_and_sweeps_that_cannot_be_are_refused_in_one_sentence(
     bank = write_bank(tmp_path / "bank", "calm", "storm")
     photos = paint(tmp_path / "photos", "photo", size=SIZE)
     out = tmp_path / "out"
-    fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions)
+    code = 2 if "missing" in mentions[0] else 1
+    fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions, code=code)
     assert not out.exists()
 
 

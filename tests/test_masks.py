@@ -181,6 +181,13 @@ def test_the_widest_edges_of_a_large_mask_take_no_longer_than_narrow_ones() -> N
     assert soft.mean() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize(("value", "mention"), [(255.0, "divide by 255"), (float("nan"), "nan"), (-0.5, "-0.5")])
+def test_values_that_are_no_shares_are_refused(value: float, mention: str) -> None:
+    for mask in (np.full((3, 4), value), torch.full((3, 4), value)):
+        with refused(ImageError, "from 0 to 1", mention):
+            mask_tensor(mask)
+
+
 @pytest.mark.parametrize("pixels", [-1.0, float("nan"), float("inf")])
 def test_impossible_widths_are_refused(pixels: float) -> None:
     with refused(ConfigError, f"{pixels:g}", "0 to 10000"):

@@ -34,7 +34,8 @@ def test_without_the_flag_there_is_one_sentence_and_with_it_the_traceback_too(
     sentence = fail(capsys, *stylize, "--alpha", 7)
     assert run(*stylize, "--alpha", 7, "--verbose") == 1
     error = capsys.readouterr().err
-    assert error.startswith("Where it was raised:\nTraceback (most recent call last):")
+    assert "Where it was raised:\nTraceback (most recent call last):" in error
+    assert error.startswith(f"Bank {stylize[2]}: 1 styles, on ")
     assert "cli/stylize/" in error
     assert error.endswith(f"{sentence}\n")
     assert fail(capsys, *stylize, "--alpha", 7) == sentence  # nothing is left of it

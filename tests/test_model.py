@@ -24,9 +24,8 @@ REACH = 28  # pixels beyond which nothing in a picture can matter: the sum of al
 
 def architecture(**keys: object) -> Architecture:
     """A small one, changed by keys of both sections of the configuration; the filters' norm is `filter_norm`."""
-    of_bank = {
-        key: keys.pop(key) for key in ("kernel_size", "depth", "width", "filter_norm", "noise_channels") if key in keys
-    }
+    bank_keys = ("kernel_size", "depth", "width", "filter_norm", "noise_channels", "post_norm")
+    of_bank = {key: keys.pop(key) for key in bank_keys if key in keys}
     if "filter_norm" in of_bank:
         of_bank["norm"] = of_bank.pop("filter_norm")
     model, bank = {"channels": (6, 8, 12)} | keys, {"width": 10} | of_bank

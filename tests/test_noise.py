@@ -19,7 +19,7 @@ from stylebank.config import LARGEST_SEED
 from stylebank.errors import ConfigError
 from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.tiling import TiledPicture
-from stylebank.network.noise import OCTAVES, smooth_noise
+from stylebank.network.noise import OCTAVES, noise_of_one, smooth_noise
 
 PLAIN = Image.new("RGB", (96, 80), (120, 130, 140))
 
@@ -115,6 +115,18 @@ def test_mixtures_are_linear_with_noise_too() -> None:
     assert np.array_equal(
         np.asarray(encoded.stylize({"style0": 1.0, "style1": 0.0})), np.asarray(encoded.stylize("style0"))
     )
+
+
+def test_the_noise_of_one_picture_is_kept_and_stays_what_it_is() -> None:
+    asked = (12, 7, range(3, 20), range(5, 9), torch.device("cpu"))
+    with torch.inference_mode():
+        first = noise_of_one(*asked, torch.float32)
+    assert noise_of_one(*asked, torch.float32) is first
+    assert not first.is_inference()  # training may need it next
+    assert torch.equal(first, smooth_noise(12, [7], range(3, 20), range(5, 9)))
+    assert noise_of_one(*asked, torch.bfloat16).dtype == torch.bfloat16
+    large = (12, 7, range(700), range(700), torch.device("cpu"), torch.bfloat16)
+    assert noise_of_one(*large) is not noise_of_one(*large)
 
 
 def test_frames_share_the_noise_and_seeds_change_it() -> None:

@@ -57,6 +57,11 @@ def test_help_and_version_name_every_command() -> None:
     assert without_torch("", "--version", code=0).startswith("stylebank ")
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "bank verify"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "usage: stylebank" in without_torch("", *command.split(), "--help", code=0)
+
+
 @pytest.mark.parametrize("program", ["infer.py", "train.py", ""])
 def test_wrong_usage_is_said_at_once(program: str) -> None:
     command = () if program else ("optimize",)
@@ -150,6 +155,12 @@ def test_the_package_offers_torch_s_names_late() -> None:
         "from stylebank.images import to_tensor; from stylebank.regions import find_regions; import torch"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env={**os.environ})
+
+
+def test_seconds_of_importing_torch_are_announced() -> None:
+    code = "from stylebank.bars import load_torch; load_torch(); load_torch()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == "Loading PyTorch ...\n"
 
 
 def test_loading_a_bank_does_not_import_torch_s_compiler(bank: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import signal
@@ -189,6 +190,16 @@ def test_the_best_value_of_a_column_is_bold(study: Path) -> None:
     assert [row["content distance"].startswith("**") for row in rows] == [d == min(distances) for d in distances]
     assert [row["identity PSNR, dB"].startswith("**") for row in rows] == [p == max(psnrs) for p in psnrs]
     assert not any(row["seconds"].startswith("**") for row in rows)
+
+
+def test_its_numbers_are_there_for_spreadsheets(study: Path) -> None:
+    with (study / "study.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    entries = json.loads((study / "study.json").read_text())["runs"]
+    assert [row["run"] for row in rows] == NAMES
+    for row, entry in zip(rows, entries, strict=True):
+        assert float(row["identity_psnr"]) == entry["metrics"]["identity_psnr"]
+        assert row["train.steps_per_cycle"] == str(entry["values"]["train.steps_per_cycle"])
 
 
 def test_its_file_says_what_varied_and_what_did_not(study: Path) -> None:

@@ -236,7 +236,7 @@ def test_an_output_that_is_a_file_is_no_folder(
     ("options", "mentions"),
     [
         (["--style", "calm", "--input", "P", "--output", "new/a.png"], ["a.png", "give a folder"]),
-        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 look(s)"]),
+        (["--style", "all", "--input", "P/one.png", "--output", "new/a.png"], ["a.png", "2 style(s)"]),
         (["--style", "calm", "--input", "P/one.png", "--output", "new/a.gif"], ["one.png", "still picture", "a.gif"]),
         (["--style", "calm", "--input", "P/one.png", "--output", "new/a.tex"], ["'.tex'", ".png"]),
         (["--style", "calm", "--input", "P", "--output", "new", "--quality", "101"], ["101", "1 to 100"]),
@@ -247,6 +247,7 @@ def test_an_output_that_is_a_file_is_no_folder(
         (["--input", "P", "--output", "new"], ["--style is missing"]),
         (["--style", "calm", "--output", "new"], ["--input is missing"]),
         (["--style", "calm", "--input", "P"], ["--output is missing"]),
+        ([], ["--input, --style and --output are missing"]),
         (
             ["--style", "calm", "--input", "P", "--regions", "kmeans:3", "--show-regions", "new"],
             ["--output is missing"],
@@ -265,7 +266,8 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(pictures.parent)
     arguments = [text.replace("P", str(pictures)) if text.startswith("P") else text for text in options]
-    fail(capsys, "stylize", "--bank", bank, *arguments, mentions=mentions)
+    code = 2 if "missing" in mentions[0] else 1
+    fail(capsys, "stylize", "--bank", bank, *arguments, mentions=mentions, code=code)
     assert not Path("new").exists()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from PIL import Image
 from tiny import write_bank
 
 from stylebank.errors import BankError, ConfigError, ImageError
-from stylebank.images import to_image, to_tensor
+from stylebank.images import load_picture, to_image, to_tensor
 from stylebank.inference.stylizer import Stylizer
 
 STYLES = ("calm", "storm")
@@ -128,6 +130,44 @@ def test_alpha_comes_back(stylizer: Stylizer, picture: Image.Image) -> None:
     assert np.array_equal(array, np.asarray(result))
 
 
+def test_pictures_are_turned_as_their_files_would_be(stylizer: Stylizer, picture: Image.Image, tmp_path: Path) -> None:
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    picture.save(tmp_path / "lying.png", exif=exif)
+    with Image.open(tmp_path / "lying.png") as lying:
+        result = stylizer.stylize(lying, "calm")
+        lying.load()
+        assert lying.getexif()[0x0112] == 6
+    assert result.size == (37, 50)
+    expected = stylizer.stylize(load_picture(tmp_path / "lying.png").rgb, "calm")
+    assert result.tobytes() == expected.tobytes()
+
+
+def test_what_is_loaded_is_logged(bank: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="stylebank"):
+        Stylizer.load(bank, "cpu", "float32")
+    assert caplog.messages == [f"Bank {bank}: 2 styles, on cpu in float32."]
+
+
+@pytest.mark.parametrize(
+    ("options", "mention"),
+    [
+        ({"style": {"calm": "much"}}, "'much'"),
+        ({"style": {"calm": 0.0, "storm": 0.0}}, "not all 0"),
+        ({"alpha": "much"}, "'much'"),
+        ({"stroke": "wide"}, "'wide'"),
+        ({"seed": "x"}, "'x'"),
+        ({"seed": 0.5}, "0.5"),
+    ],
+)
+def test_wrong_values_are_refused_in_words_of_python(
+    stylizer: Stylizer, picture: Image.Image, options: dict[str, Any], mention: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(mention)) as error:
+        stylizer.stylize(picture, **{"style": "calm", **options})
+    assert "--" not in str(error.value)
+
+
 def test_arrays_of_every_shape_and_kind(stylizer: Stylizer, picture: Image.Image) -> None:
     levels = np.asarray(picture)
     expected = stylizer.stylize(levels, "calm")
@@ -200,6 +240,12 @@ def test_other_kinds_are_refused(stylizer: Stylizer, wrong: object, mention: str
         stylizer.stylize(wrong, "calm")  # type: ignore[type-var]
     with refused(ImageError, mention):
         stylizer.encode(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["float16", "half"])
+def test_precisions_that_are_not_there_are_refused(bank: Path, precision: str) -> None:
+    with refused(ConfigError, precision, "cpu", "float32"):
+        Stylizer.load(bank, "cpu", precision)
 
 
 def test_unknown_styles_are_refused(stylizer: Stylizer, picture: Image.Image) -> None:

@@ -117,6 +117,7 @@ def test_a_run_folder_is_complete(finished: Path) -> None:
         "state.pt",
         "previews",
         "tensorboard",
+        "log.jsonl",
         "report.json",
     }
     assert load_training_state(finished / "state.pt")["step"] == 8
@@ -167,6 +168,8 @@ def test_its_tensorboard_log_has_every_number(finished: Path) -> None:
     log.Reload()
     tags = log.Tags()
     assert set(tags["scalars"]) == {
+        "loss/total",
+        "images_per_second",
         "loss/content",
         "loss/style",
         "loss/tv",
@@ -531,13 +534,13 @@ def test_a_full_folder_is_refused(
         (["--out", "OUT", "--loss-weights", "none.safetensors"], ["none.safetensors", "do not exist"]),
         (["--out", "OUT", "--device", "abacus"], ["abacus", "cpu"]),
         (["--out", "OUT", "--config", "none.yaml"], ["none.yaml"]),
-        (["--out", "OUT", "--set", "data.min_side=5000"], ["0 usable"]),
-        (["--out", "OUT", "--bank", "b"], ["--bank", "--add-style"]),
-        (["--out", "OUT", "--add-style", "b.png"], ["--bank", "--add-style"]),
+        (["--out", "OUT", "--set", "data.min_side=5000"], ["10 were skipped"]),
+        (["--out", "OUT", "--bank", "b"], ["--add-style is missing"]),
+        (["--add-style", "b.png"], ["--out and --bank are missing"]),
         (["--out", "OUT", "--in-place"], ["--in-place"]),
         (["--out", "OUT", "--start-from", "nowhere"], ["nowhere", "not a bank"]),
         (["--out", "OUT", "--start-from", "b", "--bank", "c", "--add-style", "d.png"], ["--start-from", "whole bank"]),
-        ([], ["--out"]),
+        ([], ["--out is missing"]),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
@@ -549,7 +552,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     mentions: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions)
+    code = 2 if "missing" in mentions[0] else 1
+    fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions, code=code)
     assert not list(tmp_path.iterdir())
 
 

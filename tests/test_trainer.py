@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -373,8 +373,8 @@ class Spoiled(Branches):
         super().__init__(run)
         self.steps, self.spoil = steps, spoil
 
-    def stylize(self, images: Tensor, styles: list[int]) -> Values:
-        values = super().stylize(images, styles)
+    def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
+        values = super().stylize(images, styles, cards)
         return {**values, "style": self.spoil(values["style"])} if self.run.step in self.steps else values
 
 
@@ -870,6 +870,30 @@ def test_compiled_networks_train_alike(
     for key, value in states[0].items():
         # Of the 0.008 that four steps move a weight at most; steps follow gradients' signs, also of tiny ones.
         torch.testing.assert_close(value, states[1][key], rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_compiled_is_for_crops_of_one_size(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Previews and measurements of other sizes go through the networks as they are."""
+    original, asked, graphs = torch.compile, list[dict[str, Any]](), list[int]()
+
+    def count(graph: Any, inputs: list[Any]) -> Any:
+        graphs.append(trained.run.step)
+        return graph.forward
+
+    def _compile(function: Any, **options: Any) -> Any:
+        asked.append(options)
+        return original(function, backend=count, dynamic=options["dynamic"])
+
+    monkeypatch.setattr(torch, "compile", _compile)
+    monkeypatch.setattr("stylebank.evaluation.held_out.MEASURE_SIDE", 48)
+    keys = ("train.identity_pretrain_steps=1", "train.steps=4", "train.preview_every=2", "train.validate_every=2")
+    trained = make("run", "data.held_out=1", "train.compile=reduce-overhead", *keys)
+    assert trained.fit()
+    trained.run.measure()
+    assert asked == [{"dynamic": False, "mode": "reduce-overhead"}] * 3
+    assert set(graphs) == {0, 1}  # the first step of each branch
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler")

@@ -89,4 +89,5 @@ def test_what_says_nothing_about_a_camera_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], mentions: list[str]
 ) -> None:
     bank = write_bank(tmp_path / "bank", "calm")
-    fail(capsys, "stylize", "--bank", bank, "--webcam", *options, mentions=mentions)
+    code = 2 if "missing" in mentions[0] else 1
+    fail(capsys, "stylize", "--bank", bank, "--webcam", *options, mentions=mentions, code=code)

@@ -14,11 +14,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank.bank.io import save_bank
+from stylebank.bank.io import add_predictor, load_bank, save_bank
+from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import Architecture, BankConfig, Config, ModelConfig, dump_config, load_config, parse_overrides
+from stylebank.config import (
+    Architecture,
+    BankConfig,
+    Config,
+    ModelConfig,
+    PredictorConfig,
+    dump_config,
+    load_config,
+    parse_overrides,
+)
 from stylebank.network.model import StyleBank
+from stylebank.network.predictor import FilterPredictor
 from stylebank.styles import find_styles
 from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
@@ -84,6 +95,15 @@ def write_bank(folder: Path, *names: str, seed: int = 0, licence: str = "CC0-1.0
     return folder
 
 
+def with_predictor(bank: Path, folder: Path) -> Path:
+    """A bank with an untrained predictor."""
+    form, layers = PredictorConfig(rank=4, width=8, compressed=2), {"relu1_2": 64, "relu2_2": 128}
+    network = FilterPredictor(load_bank(bank).manifest.architecture, form, layers)
+    info = PredictorInfo(form=form, layers=layers, settings=config().style_settings())
+    add_predictor(bank, Predictor(network, info), folder)
+    return folder
+
+
 def trainer(
     content: Path, styles: Path, weights: Path, out: Path, *overrides: str, bank: Path | None = None, **options: Any
 ) -> Trainer:
@@ -144,11 +164,15 @@ def succeed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return captured.out
 
 
-def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Sequence[object] = ()) -> str:
-    """Runs a command that must be refused with one line on stderr, and returns that line."""
-    code = run(*arguments)
+def fail(capsys: pytest.CaptureFixture[str], *arguments: object, mentions: Sequence[object] = (), code: int = 1) -> str:
+    """Runs a command that must be refused with one line on stderr, and returns that line.
+
+    Args:
+        code: the exit code that it must have; 2 is wrong usage.
+    """
+    ended = run(*arguments)
     error = capsys.readouterr().err
-    assert code == 1
+    assert ended == code, error
     assert "Traceback" not in error
     bar = ("it/s", "s/it", "?it")  # slow machines take seconds for a step
     lines = [line for line in error.splitlines() if line.strip() and not any(unit in line for unit in bar)]

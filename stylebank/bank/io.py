@@ -5,6 +5,7 @@
       autoencoder.safetensors
       styles/NAME.safetensors   one filter each
       styles/NAME.json          where it comes from, its own hash, and the auto-encoder it belongs to
+      predictor.*               predicts filters from paintings, if the bank has that: see `predictor`
 
 Loading never runs code (weights are safetensors), every hash is checked, and what stands under its real
 name is whole: see `files`.
@@ -16,13 +17,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from stylebank.bank.predictor import Predictor, copy_predictor, read_predictor, write_predictor
 from stylebank.bank.records import (
     AUTOENCODER,
     FORMAT,
@@ -32,20 +31,17 @@ from stylebank.bank.records import (
     Manifest,
     StyleInfo,
     StyleRecord,
-    read_checked,
     read_manifest,
     read_standing,
     read_style_record,
     write_json,
     write_manifest,
 )
-from stylebank.errors import BankError
-from stylebank.files import new_file, new_folder, sha256_of
+from stylebank.bank.weights import Storage, fill, write_weights
+from stylebank.files import new_folder
 from stylebank.network.model import StyleBank
 
 __all__ = ["Bank", "Storage", "extend_bank", "load_bank", "save_bank", "write_style"]
-
-Storage = Literal["float32", "float16"]
 
 
 @dataclass
@@ -55,6 +51,8 @@ class Bank:
     model: StyleBank
     manifest: Manifest
     records: dict[str, StyleRecord]
+    predictor: Predictor | None = None
+    """Predicts filters from paintings, where the bank has one."""
 
 
 def save_bank(
@@ -66,6 +64,7 @@ def save_bank(
     metrics: Mapping[str, float] | None = None,
     measured_on: Sequence[str] = (),
     storage: Storage = "float32",
+    predictor: Predictor | None = None,
 ) -> None:
     """Writes every part of a bank; an older bank in `folder` is replaced in one go.
 
@@ -74,7 +73,7 @@ def save_bank(
     """
     with new_folder(folder) as target:
         autoencoder = _autoencoder_state(model)
-        autoencoder_hash = _write_weights(autoencoder, target / AUTOENCODER, storage)
+        autoencoder_hash = write_weights(autoencoder, target / AUTOENCODER, storage)
         for name, module in zip(model.names, model.filters, strict=True):
             write_style(module, target, name, infos.get(name, StyleInfo()), autoencoder_hash, storage)
         manifest = Manifest(
@@ -86,6 +85,8 @@ def save_bank(
             metrics=dict(metrics or {}),
             measured_on=list(measured_on),
         )
+        if predictor:
+            write_predictor(predictor, target, autoencoder_hash, storage)
         write_manifest(manifest, target)
 
 
@@ -105,14 +106,30 @@ def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str
         for name, info in infos.items():
             module = model.filters[model.names.index(name)]
             write_style(module, target, name, info, manifest.autoencoder_sha256, "float32")
+        copy_predictor(source, target)
         write_manifest(manifest.model_copy(update={"styles": [*manifest.styles, *infos]}), target)
+
+
+def add_predictor(source: Path, predictor: Predictor, folder: Path) -> None:
+    """Writes the bank in `source` with this predictor to `folder`; every other file is copied byte by byte.
+
+    Raises:
+        StyleBankError: it cannot be written; what was there before stays.
+    """
+    manifest = read_manifest(source)
+    with new_folder(folder) as target:
+        (target / STYLES).mkdir()
+        names = [AUTOENCODER, MANIFEST, *(f"{STYLES}/{name}{end}" for name in manifest.styles for end in SUFFIXES)]
+        for name in names:
+            shutil.copyfile(source / name, target / name)
+        write_predictor(predictor, target, manifest.autoencoder_sha256, "float32")
 
 
 def write_style(
     module: nn.Module, folder: Path, name: str, info: StyleInfo, autoencoder_hash: str, storage: Storage
 ) -> None:
     """Writes one filter and its record into the bank folder `folder` (its manifest is not touched)."""
-    digest = _write_weights(module.state_dict(), folder / STYLES / f"{name}.safetensors", storage)
+    digest = write_weights(module.state_dict(), folder / STYLES / f"{name}.safetensors", storage)
     record = StyleRecord(name=name, sha256=digest, autoencoder_sha256=autoencoder_hash, **info.model_dump())
     write_json(record, folder / STYLES / f"{name}.json")
 
@@ -129,12 +146,12 @@ def load_bank(folder: Path) -> Bank:
 def _load(folder: Path, manifest: Manifest) -> Bank:
     with torch.device("meta"):  # no memory yet: sizes in a file prove nothing until the weights are read
         model = StyleBank(manifest.architecture, manifest.styles)
-    _fill(_AutoEncoder(model), folder / AUTOENCODER, manifest.autoencoder_sha256)
+    fill(_AutoEncoder(model), folder / AUTOENCODER, manifest.autoencoder_sha256)
     records = {}
     for name, module in zip(manifest.styles, model.filters, strict=True):
         records[name] = read_style_record(folder, name, manifest.autoencoder_sha256)
-        _fill(module, folder / STYLES / f"{name}.safetensors", records[name].sha256)
-    return Bank(model.eval(), manifest, records)
+        fill(module, folder / STYLES / f"{name}.safetensors", records[name].sha256)
+    return Bank(model.eval(), manifest, records, read_predictor(folder, manifest))
 
 
 class _AutoEncoder(nn.Module):
@@ -147,28 +164,3 @@ class _AutoEncoder(nn.Module):
 
 def _autoencoder_state(model: StyleBank) -> dict[str, Tensor]:
     return _AutoEncoder(model).state_dict()
-
-
-def _write_weights(state: Mapping[str, Tensor], path: Path, storage: Storage) -> str:
-    """Writes tensors as safetensors and returns the file's hash."""
-    dtype = {"float32": torch.float32, "float16": torch.float16}[storage]
-    tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in state.items()}
-    with new_file(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors))
-    return sha256_of(path)
-
-
-def _fill(module: nn.Module, path: Path, expected: str) -> None:
-    """Loads a safetensors file with this hash into a module of exactly the same keys and shapes."""
-    data = read_checked(path, expected)  # once: a writer may replace the file between two looks at it
-    try:
-        state = {key: value.to(torch.float32, copy=True) for key, value in safetensors.torch.load(data).items()}
-        module.load_state_dict(state, assign=True)
-    except SafetensorError as error:
-        raise BankError(f"{path} is damaged: {error}.") from error
-    except RuntimeError as error:
-        reason = " ".join(str(error).split("\n")[1:2]).strip()
-        raise BankError(f"{path} does not fit the architecture in {MANIFEST}: {reason}") from error
-    bad = [key for key, value in state.items() if not value.isfinite().all()]
-    if bad:
-        raise BankError(f"{path} holds values that are not finite in {', '.join(bad)}.")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stylebank.bank.find import find_bank
-from stylebank.bank.io import Storage, load_bank, save_bank
+from stylebank.bank.io import load_bank, save_bank
+from stylebank.bank.predictor import copy_predictor
 from stylebank.bank.records import (
     AUTOENCODER,
     STYLES,
@@ -22,6 +23,7 @@ from stylebank.bank.records import (
     read_style_record,
     write_manifest,
 )
+from stylebank.bank.weights import Storage
 from stylebank.errors import BankError, StyleBankError, did_you_mean, several
 from stylebank.files import new_file, new_folder
 
@@ -117,6 +119,7 @@ def rewrite_bank(
         metrics=loaded.manifest.metrics,
         measured_on=loaded.manifest.measured_on,
         storage=storage,
+        predictor=loaded.predictor,
     )
 
 
@@ -138,6 +141,7 @@ def _write(manifest: Manifest, bank: Path, styles: dict[str, Path], out: Path) -
                 _copy(folder / f"{name}{suffix}", target / STYLES / f"{name}{suffix}")
             with _blaming((target / STYLES, folder), (target, folder)):
                 read_style_record(target, name, manifest.autoencoder_sha256)
+        copy_predictor(bank, target)
         write_manifest(manifest.model_copy(update={"styles": list(styles)}), target)
         with _blaming((target, bank)):
             load_bank(target)  # every hash and shape once more, before the result gets its name

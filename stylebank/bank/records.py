@@ -27,7 +27,9 @@ STYLES = "styles"
 SUFFIXES = (".safetensors", ".json")  # of the two files of a style
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """What a JSON file of a bank says: no more and no less than the fields of its class."""
+
     # A metric may be infinite (the PSNR of equal pictures); JSON has no number for that.
     model_config = ConfigDict(extra="forbid", strict=False, ser_json_inf_nan="strings")
 
@@ -47,7 +49,7 @@ def todays_names(metrics: Mapping[str, float]) -> dict[str, float]:
     return {RENAMED_METRICS.get(name, name): value for name, value in metrics.items()}
 
 
-class StyleInfo(_Record):
+class StyleInfo(Record):
     """What is known about a style beside its weights."""
 
     title: str = ""
@@ -60,6 +62,8 @@ class StyleInfo(_Record):
     """Training crops this filter has seen."""
     unfinished: str = ""
     """How far the training came that was stopped before its end: `step 40 of 1000`; empty for a style that is done."""
+    predicted: bool = False
+    """Whether the filter was predicted from the painting in one pass, not trained."""
     metrics: Annotated[dict[str, float], AfterValidator(todays_names)] = {}
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
@@ -88,7 +92,7 @@ def _from_format_1(flat: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """The contents of `bank.json`."""
 
     format: int
@@ -164,10 +168,10 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BankError: it is missing, damaged or of a newer format.
     """
-    version = _read_json(folder / MANIFEST, _Version).format
+    version = read_json(folder / MANIFEST, _Version).format
     if version not in (1, FORMAT):
         raise BankError(f"{folder} has format {version}, but this version reads format 1 and format {FORMAT}.")
-    manifest = _read_json(folder / MANIFEST, Manifest)
+    manifest = read_json(folder / MANIFEST, Manifest)
     try:
         for name in manifest.styles:
             check_name(name)
@@ -184,7 +188,7 @@ def read_style_record(folder: Path, name: str, autoencoder_hash: str) -> StyleRe
     Raises:
         BankError: it is missing, damaged, or was trained on another auto-encoder.
     """
-    record = _read_json(folder / STYLES / f"{name}.json", StyleRecord)
+    record = read_json(folder / STYLES / f"{name}.json", StyleRecord)
     if record.name != name:
         raise BankError(f"{folder / STYLES / name}.json describes the style {record.name!r}, not {name!r}.")
     if record.autoencoder_sha256 != autoencoder_hash:
@@ -240,7 +244,8 @@ def _other_hash(path: Path, found: str, expected: str) -> BankError:
     return BankError(f"{path} was changed or damaged: its hash is {found[:12]}..., expected {expected[:12]}...")
 
 
-def _read_json(path: Path, kind: type[_R]) -> _R:
+def read_json(path: Path, kind: type[_R]) -> _R:
+    """A record as it is on disk. Raises BankError: it is missing, too large, or not of this kind."""
     try:
         if path.exists() and not path.is_file():  # a pipe would block for ever
             raise BankError(f"{path} is no regular file.")

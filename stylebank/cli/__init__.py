@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 
 from stylebank import __version__
 from stylebank.cli import messages
+from stylebank.cli.arguments import UsageError
 from stylebank.cli.examples import HEADING, epilog
 from stylebank.errors import ConfigError, did_you_mean
 from stylebank.images import DEFAULT_MEGAPIXELS, LIMIT_VARIABLE, limit_megapixels, parse_megapixels
@@ -44,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "stylebank.cli.evaluate",
     "bank": "stylebank.cli.bank",
     "styles": "stylebank.cli.styles",
+    "serve": "stylebank.cli.serve",
     "export": "stylebank.cli.export",
     "demo": "stylebank.cli.demo.command",
     "study": "stylebank.cli.study",
@@ -81,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 - a bug, too, is to be said in one sentence
         messages.tell(error)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -113,7 +115,10 @@ class CommandParser(argparse.ArgumentParser):
         self._optionals.title = "of every command"
         # Suppressed: the default of an inner parser would undo what an outer one was given.
         self.add_argument(
-            "--verbose", action="store_true", default=argparse.SUPPRESS, help="print where an error was raised, too"
+            "--verbose",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="print what is loaded, and where an error was raised",
         )
         self.add_argument(
             "--max-megapixels",

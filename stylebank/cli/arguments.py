@@ -6,10 +6,30 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from stylebank.errors import ConfigError
 from stylebank.shipped import DEFAULT_BANK, shipped_configs
 
 BANK_HELP = f"a bank's folder or name, or the run that made it; else {DEFAULT_BANK.name}, which comes with the program"
 CONFIG_HELP = f"YAML configuration: a file, or one that comes with the program: {', '.join(shipped_configs())}"
+
+
+class UsageError(ConfigError):
+    """Something was not said that a command needs: wrong usage, as argparse has it, whose exit code is 2."""
+
+
+def require(**given: object) -> None:
+    """Returns if every option has a value.
+
+    Args:
+        given: what an option was given, by its name with underscores.
+
+    Raises:
+        UsageError: with all that are missing.
+    """
+    missing = [f"--{name.replace('_', '-')}" for name, value in given.items() if not value]
+    if missing:
+        *others, last = missing
+        raise UsageError(f"{', '.join(others)} and {last} are missing." if others else f"{last} is missing.")
 
 
 def at_least(lowest: int, unit: str = "", highest: int | None = None) -> Callable[[str], int]:

@@ -6,16 +6,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stylebank.bank.find import find_bank
-from stylebank.bank.io import Bank, load_bank
-from stylebank.bank.operations import extract_style, merge_banks, remove_styles, rewrite_bank
-from stylebank.device import resolve_device
+from stylebank.bars import load_torch
 from stylebank.errors import ConfigError, relative_to
-from stylebank.evaluation.verify import verify
 from stylebank.images import find_images
 from stylebank.styles import find_styles
 from stylebank.yaml12 import read_yaml
+
+if TYPE_CHECKING:  # else imported when there is work: it imports torch
+    from stylebank.bank.io import Bank
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
     remove.set_defaults(action=lambda given: _remove(given.bank, given.styles, given.out))
 
+    predict = commands.add_parser("predict", help="a new bank with paintings as styles, predicted without training")
+    predict.add_argument("bank", type=Path, help="its folder, or the run that made it; it needs a predictor")
+    predict.add_argument(
+        "--style-image", type=Path, nargs="+", required=True, metavar="PATH", help="paintings: files or folders"
+    )
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    predict.set_defaults(action=lambda given: _predict(given.bank, given.style_image, given.out, given.device))
+
     pack = commands.add_parser("pack", help="a new bank with weights stored in half the space (float16)")
     pack.add_argument("bank", type=Path, help="its folder, or the run that made it")
     pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new bank")
@@ -66,16 +76,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the chosen bank command; 1 if a bank was verified and is not what it says."""
+    load_torch(line=False)
     return int(options.action(options) or 0)
 
 
 def _show(path: Path) -> None:
+    from stylebank.bank.io import load_bank
+
     folder = find_bank(path)
     bank = load_bank(folder)
     model, form = bank.manifest.architecture.model, bank.manifest.architecture.bank
     print(f"{folder}: {len(bank.records)} style(s), format {bank.manifest.format}, {_megabytes(folder):.2f} MB")
     print(f"auto-encoder {bank.manifest.autoencoder_sha256[:12]}, channels {model.channels}, norm {model.norm}")
     print(f"filters {form.kernel_size}x{form.kernel_size}, depth {form.depth}")
+    if bank.predictor:
+        print(f"predictor of rank {bank.predictor.info.form.rank}, from {bank.predictor.info.paintings} paintings")
     print(f"licence: {bank.manifest.licence or 'none given'}")
     for key, value in bank.manifest.metrics.items():
         print(f"{key}: {value:.4g}")
@@ -86,7 +101,7 @@ def _show(path: Path) -> None:
 def _show_style(bank: Bank, name: str) -> None:
     record = bank.records[name]
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
-    state = f"unfinished ({record.unfinished})  " if record.unfinished else ""
+    state = f"unfinished ({record.unfinished})  " if record.unfinished else "predicted  " * record.predicted
     print(f"  {name:<28} {record.title:<28} {record.images} crops  {state}{metrics}".rstrip())
 
 
@@ -109,6 +124,10 @@ def _check_of(options: argparse.Namespace) -> BankCheck:
 
 
 def _verify(wanted: BankCheck) -> int:
+    from stylebank.bank.io import load_bank
+    from stylebank.device import resolve_device
+    from stylebank.evaluation.verify import verify
+
     folder = find_bank(wanted.bank)
     bank = load_bank(folder)
     print(f"{folder}: {len(bank.records)} style(s), every hash agrees.")
@@ -128,21 +147,37 @@ def _verify(wanted: BankCheck) -> int:
 
 
 def _extract(bank: Path, styles: Sequence[str], out: Path) -> None:
+    from stylebank.bank.operations import extract_style
+
     for name in styles:
         print(f"Wrote {extract_style(find_bank(bank), name, out)}")
 
 
 def _merge(bank: Path, others: Sequence[Path], out: Path) -> None:
+    from stylebank.bank.operations import merge_banks
+
     names = merge_banks(find_bank(bank), others, out)
     print(f"Wrote {out} with {', '.join(names)}.")
 
 
 def _remove(bank: Path, styles: Sequence[str], out: Path) -> None:
+    from stylebank.bank.operations import remove_styles
+
     names = remove_styles(find_bank(bank), styles, out)
     print(f"Wrote {out} with {', '.join(names) or 'no style'}.")
 
 
+def _predict(bank: Path, paintings: Sequence[Path], out: Path, device: str) -> None:
+    from stylebank.device import resolve_device
+    from stylebank.inference.instant import predict_styles
+
+    names = predict_styles(bank, find_styles(paintings), out, resolve_device(device), say=print)
+    print(f"Wrote {out} with {', '.join(names)}.")
+
+
 def _pack(bank: Path, out: Path, licence: str | None, titles: Path | None) -> None:
+    from stylebank.bank.operations import rewrite_bank
+
     rewrite_bank(find_bank(bank), out, "float16", licence, _read_titles(titles) if titles else None)
     print(f"Wrote {out}, {_megabytes(out):.2f} MB.")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylebank.bars import load_torch
 from stylebank.cli.arguments import BANK_HELP
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a table; 1 if anything is to be mended."""
+    load_torch()
     from stylebank.device import resolve_device
     from stylebank.doctor.finding import is_off
     from stylebank.doctor.machine import look_at_machine

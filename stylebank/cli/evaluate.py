@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stylebank.cli.arguments import BANK_HELP, at_least
-from stylebank.cli.bars import Bars
+from stylebank.bars import Bars, load_torch
+from stylebank.cli.arguments import BANK_HELP, at_least, require
 from stylebank.errors import ConfigError
-from stylebank.evaluation.flicker import flicker_table
+from stylebank.evaluation.choices import FIGURE, ITERATIONS, JSON, MEANS, OUTPUTS, REPORT, SIZES, SMALLEST
 from stylebank.evaluation.progress import EvaluationProgress
-from stylebank.evaluation.request import ITERATIONS, SIZES, SMALLEST, EvaluationRequest, FilmRequest
-from stylebank.evaluation.run import evaluate, evaluate_film
-from stylebank.evaluation.write import FIGURE, JSON, REPORT
 from stylebank.shipped import DEFAULT_BANK
+
+if TYPE_CHECKING:  # else imported when there is work: they import torch
+    from stylebank.evaluation.request import EvaluationRequest, FilmRequest
 
 _SIZES = " ".join(f"{side}:{count}" for side, count in SIZES.items())
 _BARS = {"outputs": ("outputs", "photograph"), "cards": ("cards", "style"), "optimization": ("optimisation", "it")}
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"short sides of the photographs, and how many at each, else {_SIZES}; --outputs have their own",
     )
     group = parser.add_argument_group("the report, and how")
-    group.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {FIGURE}")
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"folder for {REPORT}, {JSON}, {OUTPUTS}, {MEANS}, {FIGURE}"
+    )
     group.add_argument("--overwrite", action="store_true", help="replace a report that is there")
     group.add_argument(
         "--network",
@@ -92,9 +95,13 @@ def _add_baseline_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates, writes the report and prints the first part of it; of a film it only prints."""
+    require(out=options.video or options.out)
+    load_torch()
     if options.video:
         return _measure_film(film_of(options))
-    with Bars(disable=None) as bars:
+    from stylebank.evaluation.run import evaluate
+
+    with Bars() as bars:
 
         def show(progress: EvaluationProgress) -> None:
             name, unit = _BARS[progress.stage]
@@ -102,12 +109,16 @@ def run(options: argparse.Namespace) -> int:
 
         result = evaluate(request_of(options), say=_remark, on_progress=show)
     print(result.text.split("## Every measure", 1)[0].rstrip())
-    print(f"\nWrote {options.out / REPORT}, {JSON}" + (f" and {FIGURE}." if result.has_figure else "."))
+    names = [JSON, OUTPUTS, MEANS, *([FIGURE] if result.has_figure else [])]
+    print(f"\nWrote {options.out / REPORT}, {', '.join(names[:-1])} and {names[-1]}.")
     return 0
 
 
 def _measure_film(request: FilmRequest) -> int:
-    with Bars(disable=None) as bars:
+    from stylebank.evaluation.flicker import flicker_table
+    from stylebank.evaluation.run import evaluate_film
+
+    with Bars() as bars:
 
         def show(done: int) -> None:
             bars.show(done, None, name=request.video.name, unit="frame")
@@ -121,10 +132,10 @@ def request_of(options: argparse.Namespace) -> EvaluationRequest:
     """What the arguments ask for.
 
     Raises:
-        ConfigError: --out is missing.
+        ConfigError: they contradict each other.
     """
-    if not options.out:
-        raise ConfigError("--out is missing.")
+    from stylebank.evaluation.request import EvaluationRequest
+
     return EvaluationRequest(
         styles=tuple(options.styles),
         out=options.out,
@@ -153,6 +164,8 @@ def film_of(options: argparse.Namespace) -> FilmRequest:
     Raises:
         ConfigError: options that do not go with a film.
     """
+    from stylebank.evaluation.request import FilmRequest
+
     if options.outputs:
         raise ConfigError("--video is for banks; it cannot be measured with --outputs.")
     if options.network:

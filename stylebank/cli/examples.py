@@ -26,8 +26,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bank extract": ("stylebank bank extract runs/mine the_scream --out scream",),
     "bank merge": ("stylebank bank merge runs/mine scream/the_scream.safetensors --out banks/both",),
     "bank remove": ("stylebank bank remove runs/mine the_scream --out banks/fewer",),
+    "bank predict": ("stylebank bank predict runs/predictor --style-image paintings --out banks/instant",),
     "bank pack": ("stylebank bank pack runs/mine --out banks/small --licence CC0-1.0",),
     "bank verify": ("stylebank bank verify runs/mine --content photos --styles paintings",),
+    "serve": ("stylebank serve --open", "stylebank serve --bank stylebank-14 runs/mine --content photos --port 8080"),
     "export": (
         "stylebank export --out exported",
         "stylebank export runs/mine --out phone --precision float16 --size 512 --styles the_scream",

@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP
-from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError
 from stylebank.shipped import DEFAULT_BANK
 
@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
     one.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
     what = parser.add_argument_group("what to write")
-    what.add_argument("--format", choices=("onnx",), default="onnx", help="kind of models")
+    what.add_argument("--format", choices=("onnx", "web"), default="onnx", help="models, or a web page that has them")
     what.add_argument(
         "--precision",
         choices=("float32", "float16", "int8"),
-        help="number format of weights and features; else float32",
+        help="number format of weights and features; else float32, for web both",
     )
     what.add_argument(
         "--size",
@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sides of all pictures in pixels; dynamic, which is what you get without it, is any size from 16 up",
     )
     what.add_argument("--styles", nargs="+", default=[], metavar="STYLE", help="which styles; else all")
+    what.add_argument(
+        "--runtime",
+        metavar="PATH|URL",
+        help="for web: the folder of the npm package onnxruntime-web (else the one in node_modules here), or an "
+        "https:// address that browsers load it from",
+    )
     eight = parser.add_argument_group("int8")
     eight.add_argument(
         "--calibrate",
@@ -54,11 +60,16 @@ def run(options: argparse.Namespace) -> int:
     from stylebank.export import available
 
     available()
+    load_torch()
+    if options.format == "web":
+        from stylebank.cli.export_web import export_page
+
+        return export_page(options)
     from stylebank.export.parity import summary
     from stylebank.export.quality import quality_lines
     from stylebank.export.run import ExportRequest, export, verify
 
-    with Bars(dynamic_ncols=True) as bars:
+    with Bars() as bars:
 
         def follow(what: str, done: int, total: int) -> None:
             bars.show(done, total, name=what)
@@ -88,6 +99,8 @@ def _check(options: argparse.Namespace) -> None:
         )
     if not options.verify and options.precision != "int8" and (options.calibrate or options.paintings):
         raise ConfigError("--calibrate and --paintings go with --precision int8.")
+    if options.runtime and options.format != "web":
+        raise ConfigError("--runtime goes with --format web.")
 
 
 def _size(text: str) -> tuple[int, int] | tuple[()]:

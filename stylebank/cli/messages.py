@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
+from stylebank.bars import above
 from stylebank.errors import StyleBankError, StyleBankWarning
 
 BUG = "This is a bug in StyleBank:"
@@ -52,7 +51,7 @@ def warnings_in_a_line() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, StyleBankWarning):
-            tqdm.write(f"Warning: {message}", file=sys.stderr)
+            above(f"Warning: {message}", error=True)
         else:
             before(message, category, *rest, **named)
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylebank.bars import Bars, load_torch
 from stylebank.cli import preset_options
 from stylebank.cli.arguments import at_least
-from stylebank.cli.bars import Bars
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images import check_writable
 from stylebank.inference.choices import COLOR_MODES
@@ -87,10 +87,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Optimizes the picture; 0 also when stopped by a signal, with the picture reached by then."""
     check_writable(options.output, overwrite=options.overwrite)
+    load_torch()
     from stylebank.optimize.run import optimize_files
 
     request = request_of(options)
-    with Bars(dynamic_ncols=True) as bars:
+    with Bars() as bars:
 
         def follow(step: Step) -> None:
             losses = ", ".join(f"{name}={value:.3g}" for name, value in step.point.terms.items())

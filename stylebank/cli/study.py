@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from stylebank.bars import above, load_torch
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
 from stylebank.signals import leaving_on_sigterm
-from stylebank.sweeps import JSON, PICTURE, TABLE, StudyRequest, carry_out
+from stylebank.sweeps.names import CSV, JSON, PICTURE, TABLE
+
+if TYPE_CHECKING:  # else imported when there is work: it imports torch
+    from stylebank.sweeps.study import StudyRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,17 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the study; 0 also when stopped by a signal, 1 if a run failed."""
+    load_torch()
+    from stylebank.sweeps.study import carry_out
+
     request = request_of(options)
     with leaving_on_sigterm():
         try:
-            result = carry_out(request, _say)
+            result = carry_out(request, above)
         except SystemExit:
             print("Stopped; the same command goes on.", file=sys.stderr)
             raise
     if not result.finished:
         print("Stopped; the same command goes on.")
         return 0
-    files = f"{request.out / TABLE}, {JSON}" + (f" and {PICTURE}" if result.picture else "")
+    files = f"{request.out / TABLE}, {CSV}, {JSON}" + (f" and {PICTURE}" if result.picture else "")
     print(f"{result.runs - len(result.failed)} of {result.runs} runs are done. Wrote {files}.")
     if count := len(result.failed):
         print(f"{count} failed, the reasons are in {TABLE}; the same command tries them again.", file=sys.stderr)
@@ -76,6 +82,8 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
     Raises:
         ConfigError: a --set is not of the right form.
     """
+    from stylebank.sweeps.study import StudyRequest
+
     return StudyRequest(
         out=options.out,
         vary=tuple(options.vary),
@@ -86,8 +94,3 @@ def request_of(options: argparse.Namespace) -> StudyRequest:
         device=options.device,
         loss_weights=options.loss_weights,
     )
-
-
-def _say(text: str) -> None:
-    tqdm.write(text)  # above a run's progress bar
-    sys.stdout.flush()  # into a log file, too, as it happens

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides
+from stylebank.bars import above, load_torch
+from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides, require
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
     from stylebank.training.plan import TrainRequest
@@ -41,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--name", nargs="+", metavar="NAME", help="names of the added styles, else from the files' names"
     )
+    group.add_argument(
+        "--start",
+        choices=("identity", "predicted"),
+        default="identity",
+        help="what added filters begin as: near the identity, or as the bank's predictor makes them",
+    )
     group.add_argument("--in-place", action="store_true", help="write the result over --bank instead of to --out")
     group = parser.add_argument_group("where")
     group.add_argument("--out", type=Path, metavar="DIR", help="folder of the run, or of the new bank with --add-style")
@@ -65,11 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, resumes or adds styles as asked; 0 also when stopped by a signal after saving."""
+    _check(options)
+    load_torch()
     from stylebank.distributed import SaidElsewhere
     from stylebank.training.run import train
 
     try:
-        result = train(request_of(options), say=tqdm.write)  # above the bar
+        result = train(request_of(options), say=above)
     except SystemExit:
         print("Stopped; what was saved stays, and --resume goes on from it.", file=sys.stderr)
         raise
@@ -84,6 +91,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"Stopped after step {result.step} of {result.steps}; the same command with --resume goes on.")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises UsageError for all that is missing, before anything is imported that takes a while."""
+    needed = {"out": options.out or options.in_place}
+    if not options.resume and (options.bank or options.add_style):
+        needed |= {"bank": options.bank, "add_style": options.add_style}
+    require(**needed)
 
 
 def _measured(report: Mapping[str, Any]) -> Iterator[str]:
@@ -114,6 +129,7 @@ def request_of(options: argparse.Namespace) -> TrainRequest:
         bank=options.bank,
         add_style=tuple(options.add_style or ()),
         names=tuple(options.name or ()),
+        start=options.start,
         in_place=options.in_place,
         resume=options.resume,
         device=options.device,

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import ConfigError
+from stylebank.evaluation.choices import ITERATIONS, SIZES, SMALLEST
 from stylebank.evaluation.evaluation import Design
-
-SIZES: Mapping[int, int | None] = {256: 10, 512: 5}
-"""Short sides of the photographs in pixels, and how many at each, unless said otherwise."""
-ITERATIONS = (50, 100, 300, 500)
-SMALLEST = 16  # short side in pixels
 
 
 @dataclass(frozen=True)

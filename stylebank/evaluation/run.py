@@ -13,7 +13,7 @@ from torch import Tensor
 from stylebank.device import compute_dtype, resolve_device
 from stylebank.evaluation.clock import Clock
 from stylebank.evaluation.evaluation import Evaluation, Machine
-from stylebank.evaluation.fidelity import Fidelity
+from stylebank.evaluation.fidelity import Fidelity, check_extra
 from stylebank.evaluation.flicker import frames_of, measure_flicker
 from stylebank.evaluation.metrics import StyleMetrics
 from stylebank.evaluation.painters import BankPainter, FolderPainter
@@ -22,6 +22,7 @@ from stylebank.evaluation.progress import OnProgress
 from stylebank.evaluation.request import EvaluationRequest, FilmRequest
 from stylebank.evaluation.targets import load_styles, of_bank, remarks, settings_of
 from stylebank.evaluation.write import check_new, write_report
+from stylebank.films.optical_flow import load_opencv
 from stylebank.images import find_images
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.weights import held_network
@@ -58,9 +59,11 @@ def evaluate(
 
     Raises:
         ConfigError: the folder has a report.
+        MissingExtraError: torchmetrics is not installed.
         StyleBankError: bank, photographs, outputs, paintings or weights cannot be used, or nothing can be written.
     """
     check_new(request.out, request.overwrite)
+    check_extra()  # before anything is loaded
     device, dtype = resolve_device(request.device), compute_dtype(resolve_device(request.device), request.precision)
     stylizer = Stylizer.load(request.bank, request.device, request.precision) if request.bank else None
     sources, notes = _paintings(request.styles, stylizer, say)
@@ -90,8 +93,10 @@ def evaluate_film(
         on_frame: called with the number of frames done: 0 when the first is about to be read, then after each.
 
     Raises:
+        MissingExtraError: OpenCV is not installed.
         StyleBankError: bank, film, paintings or weights cannot be used.
     """
+    load_opencv()  # before anything else is loaded
     stylizer = Stylizer.load(request.bank, request.device, request.precision)
     sources, _ = _paintings(request.styles, stylizer, say)
     configs = settings_of(stylizer, [source.name for source in sources], None)

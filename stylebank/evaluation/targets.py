@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from stylebank.bank.records import trained_with
+from stylebank.bars import bar
 from stylebank.config import Config, LossConfig
 from stylebank.device import place
 from stylebank.errors import BankError, ConfigError
 from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS
-from stylebank.images import load_picture, resize_short_side, to_tensor
+from stylebank.images import Side, load_picture, resize_side, to_tensor
 from stylebank.inference.stylizer import Stylizer
 from stylebank.losses.objective import Objective, style_grams
 from stylebank.losses.terms import Grams, layers_of
@@ -28,7 +29,9 @@ class Style:
 
     source: StyleSource
     size: int
-    """Short side in pixels at which its paintings are seen."""
+    """Side in pixels at which its paintings are seen, ..."""
+    side: Side
+    """... and which side that is."""
     objective: Objective
     """The training objective with this one style, on the loss network as it was in training."""
     network: LossNetwork
@@ -43,7 +46,7 @@ class Style:
 
     def tiled(self, size: tuple[int, int]) -> Tensor:
         """The (first) painting repeated over a picture of (height, width): (1, 3, H, W) in [0, 1]."""
-        painting = to_tensor(resize_short_side(load_picture(self.source.files[0]).rgb, self.size))
+        painting = to_tensor(resize_side(load_picture(self.source.files[0]).rgb, self.size, self.side))
         down, across = (-(-want // have) for want, have in zip(size, painting.shape[1:], strict=True))
         return painting.repeat(1, down, across)[None, :, : size[0], : size[1]].to(self.objective.network.mean.device)
 
@@ -104,7 +107,7 @@ def load_styles(
     """The styles with their Gram matrices, all on one loss network (which may see different things beyond a picture).
 
     Args:
-        size: short side of the paintings; by default that of each style's training.
+        size: short side of the paintings; by default size and side are those of each style's training.
 
     Raises:
         WeightsError: the loss network's weights are missing or do not fit.
@@ -118,12 +121,14 @@ def load_styles(
         )
         for padding in dict.fromkeys(paddings)
     }
-    return [_style(source, configs[source.name], networks, size) for source in sources]
+    shown = bar(sources, name="reading paintings", unit="painting", after=1)
+    return [_style(source, configs[source.name], networks, size) for source in shown]
 
 
 def _style(source: StyleSource, config: Config, networks: Mapping[Padding, LossNetwork], size: int | None) -> Style:
+    side: Side = "short" if size else config.data.style_side
     size = size or config.data.style_size
     loss = config.loss.for_style(source.name)
     trained, published = networks[loss.padding], networks["zeros"]
-    objective = Objective(trained, style_grams(trained, [source], loss.style_layers, size), loss)
-    return Style(source, size, objective, published, style_grams(published, [source], STYLE_LAYERS, size))
+    objective = Objective(trained, style_grams(trained, [source], loss.style_layers, size, side), loss)
+    return Style(source, size, side, objective, published, style_grams(published, [source], STYLE_LAYERS, size, side))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from stylebank.bank.io import Bank
 from stylebank.bank.records import trained_with
+from stylebank.bars import bar
 from stylebank.device import compute_dtype, place
 from stylebank.errors import BankError
 from stylebank.evaluation.held_out import hashes_of, identity_psnr, measure
@@ -77,10 +77,11 @@ def verify(
         config = trained_with(record)
         network = place(load_loss_network(config.loss.network, STYLE_LAYERS, config.loss.pooling, loss_weights), device)
         sources = [_painting(bank, name, known) for name in names]
-        grams = style_grams(network, sources, STYLE_LAYERS, config.data.style_size)
+        seen = bar(sources, name="reading paintings", unit="painting", after=1)
+        grams = style_grams(network, seen, STYLE_LAYERS, config.data.style_size, config.data.style_side)
         styles = [bank.manifest.styles.index(name) for name in names]
-        bar = tqdm(files, "measuring", unit="photograph", disable=None)
-        for name, row in measure(model, bar, styles, grams, StyleMetrics(network), device, dtype).items():
+        shown = bar(files, name="measuring", unit="photograph")
+        for name, row in measure(model, shown, styles, grams, StyleMetrics(network), device, dtype).items():
             written = bank.records[name].metrics
             checks += [Check(name, key, written[key], row[key]) for key in TOLERANCES if key in written and key in row]
     if not checks:
@@ -89,7 +90,7 @@ def verify(
 
 
 def _measured_together(bank: Bank) -> list[list[str]]:
-    """Styles by what they were measured with: each was told apart from the others of its own training run."""
+    """Styles by what they were measured with: each was compared with the others of its own training run."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in bank.manifest.styles:
         record = bank.records[name]

@@ -10,14 +10,13 @@ from typing import Any
 
 from stylebank.device import environment
 from stylebank.errors import ConfigError
+from stylebank.evaluation.choices import FIGURE, JSON, MEANS, OUTPUTS, REPORT
 from stylebank.evaluation.evaluation import Evaluation
 from stylebank.evaluation.figure import draw
 from stylebank.evaluation.report import markdown
 from stylebank.evaluation.result import Result
 from stylebank.evaluation.targets import Style
-from stylebank.files import new_file
-
-REPORT, JSON, FIGURE = "report.md", "report.json", "figure.png"
+from stylebank.files import new_file, write_csv
 
 
 def check_new(folder: Path, overwrite: bool) -> None:
@@ -43,6 +42,17 @@ def write_report(
         draw(result, evaluation.machine.clock.name, folder / FIGURE)
     with new_file(folder / JSON) as temporary:
         temporary.write_text(json.dumps(_plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    means = [
+        {"size": size, "style": style, "picture": kind, **row}
+        for size, styles in report["means"].items()
+        for style, kinds in styles.items()
+        for kind, row in kinds.items()
+    ]
+    outputs = [
+        {**{key: pair[key] for key in ("size", "style", "photograph")}, **pair["output"]} for pair in report["pairs"]
+    ]
+    write_csv(folder / MEANS, means)
+    write_csv(folder / OUTPUTS, outputs)
     with new_file(folder / REPORT) as temporary:  # last: where it is, everything is
         temporary.write_text(text, encoding="utf-8")
     return text, report
@@ -73,7 +83,7 @@ def about(name: str, evaluation: Evaluation, notes: Sequence[str]) -> dict[str, 
 
 def _settings(style: Style) -> dict[str, Any]:
     config = style.objective.config.model_dump(mode="json")
-    return {"style_size": style.size, "source_sha256": style.source.sha256(), **config}
+    return {"style_size": style.size, "style_side": style.side, "source_sha256": style.source.sha256(), **config}
 
 
 def _plain(value: Any) -> Any:

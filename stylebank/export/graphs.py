@@ -161,6 +161,7 @@ class PictureGraph(nn.Module):
 def scaled_filter(model: StyleBank, style: str, scale: float) -> nn.Module:
     """A style's filter as it is exported: its outputs are `scale` times as large."""
     made = exportable(model.filters[model.names.index(style)])
-    for parameter in [*made.children()][-1].parameters():
+    last = [layer for layer in made.children() if any(True for _ in layer.parameters())][-1]  # convolution or norm
+    for parameter in last.parameters():
         parameter.mul_(scale)
     return made

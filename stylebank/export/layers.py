@@ -19,7 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.network import fused_layers
-from stylebank.network.layers import InstanceNorm, PixelNorm, ReflectConv2d, ResidualBlock
+from stylebank.network.layers import (
+    InstanceNorm,
+    NearestUpsample,
+    PixelNorm,
+    ReflectConv2d,
+    ResidualBlock,
+    TransposedConv2d,
+)
 from stylebank.network.model import Decoder
 
 
@@ -135,10 +142,16 @@ def _replaced(module: nn.Module) -> nn.Module:
 
 
 def _fused(layers: nn.Sequential) -> nn.Sequential:
-    """The decoder's five layers (upsampling, block, upsampling, block, convolution) as three."""
-    _, half, _, full, last = (cast(nn.Sequential, layer) for layer in layers)
-    blocks = (nn.Sequential(UpsampledConv(cast(nn.Conv2d, block[0])), *[*block][1:]) for block in (half, full))
-    return nn.Sequential(*blocks, QuadConv(cast(nn.Conv2d, last)))
+    """The decoder's layers, with upsampling in the convolution after it where it repeats pixels."""
+    made = list[nn.Module]()
+    *others, last = layers
+    for layer in others:
+        if made and isinstance(made[-1], NearestUpsample):
+            conv, *after = cast(nn.Sequential, layer)
+            made[-1] = nn.Sequential(UpsampledConv(cast(nn.Conv2d, conv)), *after)
+        else:
+            made.append(layer)
+    return nn.Sequential(*made, QuadConv(cast(nn.Conv2d, last)))
 
 
 @torch.no_grad()
@@ -156,13 +169,14 @@ def scaled_decoder(decoder: Decoder, scale: float) -> nn.Module:
         _take_scaled([*cast(nn.Sequential, first)], scale)
         for parameter in last[-1].parameters():  # of the norm, or of the convolution where there is none
             parameter.mul_(scale)
-    _take_scaled([*cast(nn.Sequential, made.layers[0])], scale)
+    first = next(layer for layer in made.layers if isinstance(layer, nn.Sequential))
+    _take_scaled([*first], scale)
     return made
 
 
 def _take_scaled(block: list[nn.Module], scale: float) -> None:
     """Lets a block (convolution, perhaps a norm, ReLU) take inputs `scale` times as large."""
-    conv, after = cast(PaddedConv, block[0]), block[1]
+    conv, after = cast(PaddedConv | TransposedConv2d, block[0]), block[1]
     if isinstance(after, FlatPixelNorm | FlatInstanceNorm):
         after.eps *= scale * scale
         if conv.bias is not None:

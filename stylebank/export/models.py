@@ -42,7 +42,7 @@ class Form:
     @property
     def linear(self) -> bool:
         """Whether a filter is one kernel, which can be an input and be mixed."""
-        return self.model.architecture.bank.depth == 1
+        return self.model.architecture.bank.linear
 
     @cached_property
     def ports(self) -> dict[str, Port]:

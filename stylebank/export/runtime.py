@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from stylebank.errors import ExportError
 from stylebank.export.manifest import ExportManifest
-from stylebank.inference.blending import StyleWeights, balanced
+from stylebank.inference.mixing import StyleWeights, balanced
 from stylebank.styles import IDENTITY
 
 

@@ -26,12 +26,13 @@ from stylebank.films.methods import StabilizeMethod
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
 from stylebank.films.stabilize import WARM_UP, Stabilizer
-from stylebank.inference.blending import Recipe, Region, StyleWeights
+from stylebank.inference.blending import Recipe, Region
 from stylebank.inference.choices import ColorMode, Stroke, check_stroke
 from stylebank.inference.colors import preserve_colors
+from stylebank.inference.mixing import StyleWeights
 from stylebank.inference.strokes import resize_to_work, restore_detail, work_size
 from stylebank.inference.stylizer import Stylizer
-from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, WriteBehind
+from stylebank.video import Frame, FrameReader, FrameWriter, Position, ReadAhead, VideoError, WriteBehind
 
 BATCH_PIXELS = {"cpu": 2**19, "cuda": 2**23}  # more in one batch makes it no faster
 MAX_BATCH = 32
@@ -154,6 +155,21 @@ class FilmStylizer:
         """The frame with its new colours, at full size."""
         picture = preserve_colors(restore_detail(Image.fromarray(pixels), photograph), photograph, self.colors)
         return frame.with_rgb(np.asarray(picture))
+
+
+def output_size(reader: FrameReader, short_side: int | None) -> tuple[int, int]:
+    """(W, H) of a film scaled to a short side in pixels, even as most players want them; None leaves it as it is.
+
+    Raises:
+        VideoError: it would be enlarged more than 8 times.
+    """
+    width, height = reader.info.size
+    if short_side is None:
+        return width, height
+    scale = short_side / min(width, height)
+    if scale > 8:
+        raise VideoError(f"'{reader.path}' is {width}x{height}; --size {short_side} enlarges it more than 8 times.")
+    return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
 def _levels(output: Tensor) -> np.ndarray:

@@ -18,7 +18,7 @@ from stylebank.images.limit import (
 )
 from stylebank.images.metadata import Metadata
 from stylebank.images.read import Picture, load_picture, probe
-from stylebank.images.resize import resize_long_side, resize_short_side
+from stylebank.images.resize import Side, resize_long_side, resize_short_side, resize_side
 from stylebank.images.write import check_writable, save_picture
 from stylebank.late import late
 
@@ -32,6 +32,7 @@ __all__ = [
     "SAVE_FORMATS",
     "Metadata",
     "Picture",
+    "Side",
     "check_megapixels",
     "check_writable",
     "find_files",
@@ -44,6 +45,7 @@ __all__ = [
     "probe",
     "resize_long_side",
     "resize_short_side",
+    "resize_side",
     "save_picture",
     "to_image",
     "to_tensor",

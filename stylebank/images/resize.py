@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from PIL import Image
 
 from stylebank.errors import ImageError
 from stylebank.images.limit import check_megapixels
+
+Side = Literal["short", "long"]
+"""Of a picture."""
 
 
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
@@ -16,6 +21,11 @@ def resize_short_side(image: Image.Image, size: int) -> Image.Image:
 def resize_long_side(image: Image.Image, size: int) -> Image.Image:
     """Lanczos-resize so that the longer side has `size` pixels; the image itself if it already has."""
     return _resize(image, size, max(image.size))
+
+
+def resize_side(image: Image.Image, size: int, side: Side = "short") -> Image.Image:
+    """As `resize_short_side` or `resize_long_side`, whichever side it is that gets `size` pixels."""
+    return resize_short_side(image, size) if side == "short" else resize_long_side(image, size)
 
 
 def _resize(image: Image.Image, size: int, side: int) -> Image.Image:

@@ -7,20 +7,18 @@ are one thing: weights of filters, and of the untouched features, that may diffe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from stylebank.errors import ConfigError
-from stylebank.network.layers import reflected
+from stylebank.inference.mixing import MixedFilters, StyleWeights, mix
 from stylebank.network.model import StyleBank
 from stylebank.styles import IDENTITY
-
-StyleWeights = Mapping[str, float]
-"""Style name, or `identity`, -> weight."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,10 @@ def blend(weights: StyleWeights, alpha: float = 1.0, raw: bool = False) -> dict[
     Raises:
         ConfigError: weights or alpha are out of range.
     """
-    if not weights or not all(math.isfinite(weight) for weight in weights.values()):
+    if not weights or not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights.values()):
         raise ConfigError(f"Style weights must be finite numbers, not {dict(weights)}.")
-    if not 0 <= alpha <= 1:
-        raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha}.")
+    if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
+        raise ConfigError(f"The strength alpha must lie between 0 and 1, not {alpha!r}.")
     total = sum(weights.values())
     if len(weights) == 1 and not raw:
         alpha *= _strength(weights)
@@ -104,7 +102,14 @@ def _resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0, 0].clamp(0, 1)
 
 
-def fuse(model: StyleBank, features: Tensor, inputs: Tensor, recipe: Recipe, masks: Tensor) -> Tensor:
+def fuse(
+    model: StyleBank,
+    features: Tensor,
+    inputs: Tensor,
+    recipe: Recipe,
+    masks: Tensor,
+    mixed: MixedFilters | None = None,
+) -> Tensor:
     """The features to decode: sum over the regions of M_r x (sum_i w_i K_i * F).
 
     The paper masks before the filter, sum K_i * (M_i x F); masking its output instead keeps a filter from seeing the
@@ -114,53 +119,16 @@ def fuse(model: StyleBank, features: Tensor, inputs: Tensor, recipe: Recipe, mas
         features: (B, C, h, w), as encoded; this is what `identity` stands for.
         inputs: (B, C + Z, h, w), the same after `StyleBank.filter_input`.
         masks: (regions + 1, h, w) from `region_masks`.
+        mixed: see `mix`.
     """
     every = [*(region.weights for region in recipe.regions), recipe.base]
     if not recipe.regions:
-        return mix(model, features, inputs, recipe.base)
+        return mix(model, features, inputs, recipe.base, mixed)
     fused = torch.zeros_like(features)
     for weights, mask in zip(every, masks, strict=True):
         if bool(mask.any()):
-            fused = fused + mix(model, features, inputs, weights) * mask.to(features.dtype)
+            fused = fused + mix(model, features, inputs, weights, mixed) * mask.to(features.dtype)
     return fused
-
-
-def mix(model: StyleBank, features: Tensor, inputs: Tensor, weights: StyleWeights) -> Tensor:
-    """Sum of the filters' outputs, each times its weight; see `fuse` for shapes.
-
-    Linear filters are summed before they are applied, so that a blend costs what one style costs. Deeper filters
-    are not linear: there the outputs are summed.
-    """
-    filters = {name: model.filters[model.names.index(name)] for name in weights if name != IDENTITY}
-    weights = balanced(weights, model.identity_gain)
-    identity = weights.get(IDENTITY, 0.0)
-    shares = [weights[name] for name in filters]
-    parts = [features * identity] if identity or not filters else []
-    if model.architecture.bank.depth == 1 and len(filters) > 1:
-        parts.append(_summed(inputs, list(filters.values()), shares))
-    else:
-        parts += [module(inputs) * share for module, share in zip(filters.values(), shares, strict=True)]
-    total: Tensor = sum(parts[1:], start=parts[0])
-    return total
-
-
-def balanced(weights: StyleWeights, gain: float) -> dict[str, float]:
-    """Weights as they are multiplied with the filters' outputs, and with the features (`identity`).
-
-    Filters come out many times larger than the features: unequal, the larger would win at every strength. Both are
-    brought to a size that goes from the one's to the other's (geometrically) as the strength goes up.
-
-    Args:
-        gain: `StyleBank.identity_gain`.
-    """
-    identity = weights.get(IDENTITY, 0.0)
-    shares = {name: weight for name, weight in weights.items() if name != IDENTITY}
-    if not shares or not identity:
-        return dict(weights)
-    size = sum(map(abs, shares.values()))  # raw weights may be negative, and cancel
-    strength = size / (size + abs(identity))
-    made = {name: share * gain ** (strength - 1) for name, share in shares.items()}
-    return {**made, IDENTITY: identity * gain**strength}
 
 
 @torch.inference_mode()
@@ -179,12 +147,3 @@ def calibrate(model: StyleBank) -> None:
     inputs = model.filter_input(features)
     outputs = [module(inputs).float().square().mean().sqrt() for module in model.filters]
     model.identity_gain = float(torch.stack(outputs).mean() / features.float().square().mean().sqrt())
-
-
-def _summed(inputs: Tensor, filters: Sequence[nn.Module], weights: Sequence[float]) -> Tensor:
-    """One convolution with the weighted sums of linear filters' kernels and biases."""
-    states = [list(module.parameters()) for module in filters]  # each: kernel (C, C + Z, k, k), bias (C,)
-    kernel, bias = (
-        torch.stack([weight * state[i] for weight, state in zip(weights, states, strict=True)]).sum(0) for i in (0, 1)
-    )
-    return F.conv2d(reflected(inputs, kernel.shape[-1] // 2), kernel, bias)

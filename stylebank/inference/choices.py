@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 from stylebank.errors import ConfigError
@@ -51,6 +50,12 @@ def check_stroke(stroke: Stroke) -> Stroke:
     Raises:
         ConfigError: it lies outside 0.5 to 16.
     """
-    if stroke != "auto" and not (math.isfinite(stroke) and MIN_STROKE <= stroke <= MAX_STROKE):
-        raise ConfigError(f"A stroke of {stroke:g} is not possible; valid is {MIN_STROKE:g} to {MAX_STROKE:g}.")
+    try:
+        possible = stroke == "auto" or MIN_STROKE <= stroke <= MAX_STROKE
+    except TypeError:  # another word
+        possible = False
+    if not possible:
+        raise ConfigError(
+            f"A stroke of {stroke!r} is not possible; valid are {MIN_STROKE:g} to {MAX_STROKE:g}, and 'auto'."
+        )
     return stroke

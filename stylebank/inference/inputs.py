@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
+import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from stylebank.errors import ImageError
 from stylebank.images.convert import split_alpha, to_srgb
 from stylebank.images.limit import check_megapixels
+from stylebank.images.tensors import to_image
 from stylebank.network.model import MIN_SIDE
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
+ORIENTATION = 0x0112  # among EXIF's tags
 _SLACK = 1e-3  # beyond [0, 1] that resampling and rounding may leave
 
 
@@ -57,7 +60,7 @@ class Inputs:
 def take_apart(image: Image.Image | np.ndarray | Tensor) -> Inputs:
     """Any accepted picture as `Inputs`.
 
-    - PIL: every mode; alpha and profile as in files.
+    - PIL: every mode; alpha, profile and EXIF orientation as in files.
     - NumPy: uint8, or floats in [0, 1]; (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a batch of these in front.
     - Tensors: floats in [0, 1], (3, H, W) or (B, 3, H, W).
 
@@ -67,14 +70,17 @@ def take_apart(image: Image.Image | np.ndarray | Tensor) -> Inputs:
     if isinstance(image, Image.Image):
         _check_size(image.height, image.width)
         check_megapixels(image.size, "The picture")
-        rgb, alpha = _split(image)
+        rgb, alpha = _split(upright(image))
         return Inputs(Image.Image, [rgb], [alpha])
     if isinstance(image, np.ndarray):
         return _of_array(image)
     if not isinstance(image, Tensor):
         raise ImageError(f"A picture must be a PIL picture, a NumPy array or a tensor, not {type(image).__name__}.")
     if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point() or image.shape[0] == 0:
-        raise ImageError(f"A tensor must be float (3, H, W) or (B, 3, H, W), not {image.dtype} {tuple(image.shape)}.")
+        hint = "; divide by 255" if image.dtype == torch.uint8 else ""
+        raise ImageError(
+            f"A tensor must be float (3, H, W) or (B, 3, H, W), not {image.dtype} {tuple(image.shape)}{hint}."
+        )
     _check_size(image.shape[-2], image.shape[-1])
     lowest, highest = image.detach().aminmax()
     _check_range(lowest.item(), highest.item(), "A tensor")
@@ -114,11 +120,27 @@ def _of_array(array: np.ndarray) -> Inputs:
     return Inputs(np.ndarray, pictures, alphas, dtype=array.dtype, single=single)
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """A PIL picture turned as its EXIF orientation says, which it then has no more; one without is returned itself."""
+    if image.format == "JXL":  # its decoder turned it
+        return image
+    try:
+        return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+    except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise nearly anything; files with it count as upright, too
+        return image
+
+
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if image.mode == "RGB" and not image.has_transparency_data and "icc_profile" not in image.info:
         return image, None
     color, alpha = split_alpha(image)
     return to_srgb(color, image.info.get("icc_profile")), alpha
+
+
+def pictures_of(image: Image.Image | np.ndarray | Tensor) -> list[Image.Image]:
+    """Any accepted picture or batch as PIL pictures in mode RGB. Raises as `take_apart` does."""
+    inputs = take_apart(image)
+    return list(inputs.pictures) if inputs.tensor is None else [to_image(each) for each in inputs.tensor]
 
 
 def _joined(rgb: Image.Image, alpha: Image.Image | None) -> Image.Image:

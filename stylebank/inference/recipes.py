@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ from torch import Tensor
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import BankError, ConfigError, ImageError, did_you_mean, several
 from stylebank.images import to_tensor
-from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
-from stylebank.inference.masks import check_gray
+from stylebank.inference.inputs import upright
+from stylebank.inference.masks import check_gray, feather, load_mask
+from stylebank.inference.mixing import StyleWeights
+from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.styles import IDENTITY
 
 Style = str | StyleWeights | Recipe
@@ -65,8 +69,7 @@ class RecipeBook:
         """
         if isinstance(style, Recipe):
             return style
-        if not 0 <= seed <= LARGEST_SEED:
-            raise ConfigError(f"A seed must lie between 0 and {LARGEST_SEED}, not {seed}.")
+        _check_seed(seed)
         regions = [
             Region(blend({self.check_style(name): 1.0}, alpha), mask_tensor(mask))
             for name, mask in (masks or {}).items()
@@ -79,6 +82,42 @@ class RecipeBook:
         base = blend({self.check_style(name): w for name, w in weights.items()}, alpha, raw_weights)
         return Recipe(base, regions, seed=seed)
 
+    def of_saved(self, saved: SavedRecipe, size: tuple[int, int], load: Callable[[str], Tensor] = load_mask) -> Recipe:
+        """What a saved recipe does with a picture, checked against the bank; size, strokes and colours are not in it.
+
+        Args:
+            size: (W, H) of the picture in pixels, which its soft edges are counted in.
+            load: reads a mask, (H, W) in [0, 1], by what the recipe calls it.
+
+        Raises:
+            BankError: there is no such style.
+            ConfigError: weights are out of range, or the photograph is to stay everywhere.
+            ImageError: a mask cannot be read.
+        """
+        regions = [
+            Region(
+                blend({self.check_style(each.style): each.strength}, saved.strength),
+                feather(load(each.mask), saved.feather, size),
+            )
+            for each in saved.masks
+        ]
+        if saved.style == ORIGINAL:
+            if not regions:
+                raise ConfigError("The recipe's style 'original' keeps the photograph where no mask is: give it masks.")
+            return Recipe({IDENTITY: 1.0}, regions, keep_original=True, seed=saved.seed)
+        weights = {saved.style: 1.0} if isinstance(saved.style, str) else saved.style
+        base = blend({self.check_style(name): w for name, w in weights.items()}, saved.strength, saved.raw_weights)
+        return Recipe(base, regions, seed=saved.seed)
+
+
+def _check_seed(seed: int) -> None:
+    try:
+        valid = 0 <= index(seed) <= LARGEST_SEED
+    except TypeError:  # not a whole number
+        valid = False
+    if not valid:
+        raise ConfigError(f"A seed is a whole number between 0 and {LARGEST_SEED}, not {seed!r}.")
+
 
 def mask_tensor(mask: Mask) -> Tensor:
     """A mask as float (H, W) in [0, 1].
@@ -87,8 +126,12 @@ def mask_tensor(mask: Mask) -> Tensor:
         ImageError: a picture in colour, a tensor of another shape or with values that are no shares, or no mask at all.
     """
     tensor = _as_tensor(mask)
-    if tensor.ndim != 2 or not bool(((tensor >= 0) & (tensor <= 1)).all()):
-        raise ImageError(f"A mask must be a tensor (H, W) of values from 0 to 1, not of shape {tuple(tensor.shape)}.")
+    if tensor.ndim != 2 or 0 in tensor.shape:
+        raise ImageError(f"A mask must be of shape (H, W), not {tuple(tensor.shape)}.")
+    lowest, highest = (float(value) for value in tensor.aminmax())
+    if not (lowest >= 0 and highest <= 1):  # also if one is no number
+        hint = "; divide by 255" if 1 < highest <= 255 and lowest >= 0 else ""
+        raise ImageError(f"A mask must hold values from 0 to 1, not from {lowest:g} to {highest:g}{hint}.")
     return tensor.float()
 
 
@@ -96,7 +139,7 @@ def _as_tensor(mask: Mask) -> Tensor:
     if isinstance(mask, Tensor):
         return mask
     if isinstance(mask, Image.Image):
-        return to_tensor(check_gray(mask).convert("L"))[0]
+        return to_tensor(check_gray(upright(mask)).convert("L"))[0]
     array = np.asarray(mask)
     if array.dtype.kind not in "buf":
         what = f"{type(mask).__name__} of {array.dtype}"

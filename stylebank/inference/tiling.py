@@ -25,11 +25,11 @@ from stylebank.images import to_image, to_tensor
 from stylebank.inference.blending import Recipe, fuse, region_masks
 from stylebank.inference.encoded import Encoded
 from stylebank.inference.inputs import size_of
+from stylebank.inference.mixing import MixedFilters, filters_of
 from stylebank.inference.recipes import RecipeBook
 from stylebank.inference.tile_grid import Tile, cut, resized_part
 from stylebank.network.layers import InstanceNorm, Moments, moments_of
 from stylebank.network.model import StyleBank
-from stylebank.styles import IDENTITY
 
 SMALLEST_TILE = 16
 FALLBACK_TILE = 512  # side in pixels where a whole picture turned out too large
@@ -70,6 +70,7 @@ class TiledPicture(Encoded):
         self.size = size_of(source)
         self.tiles = cut(self.size, tile, self.model.margin, self.model.stride)
         self._settled: set[nn.Module] = set()
+        self._mixed: MixedFilters = {}
         self._seed = 0
 
     @torch.inference_mode()
@@ -123,8 +124,8 @@ class TiledPicture(Encoded):
         for part in (model.encoder, model.normalize):
             passes += [(norm, self._encode) for norm in _norms(part)]
         weights = [*(region.weights for region in recipe.regions), recipe.base]
-        for name in dict.fromkeys(name for mapping in weights for name in mapping if name != IDENTITY):
-            module = model.filters[model.names.index(name)]
+        filters = [module for each in weights for module in filters_of(model, each, self._mixed)[0].values()]
+        for module in dict.fromkeys(filters):
             passes += [(norm, partial(self._filter, module)) for norm in _norms(module)]
         passes = [each for each in passes if each[0] not in self._settled]
         return passes + [(norm, decode) for norm in _norms(model.decoder)]  # of another recipe: all anew
@@ -148,7 +149,7 @@ class TiledPicture(Encoded):
         features, inputs = self._encode(tile)
         stride = self.model.stride
         rows, columns = (slice(s.seen.start // stride, -(-s.seen.stop // stride)) for s in tile)
-        fused = fuse(self.model, features, inputs, recipe, masks[:, rows, columns])
+        fused = fuse(self.model, features, inputs, recipe, masks[:, rows, columns], self._mixed)
         rows, columns = tile.core_within(self.size)
         size = (rows.stop - tile.rows.seen.start, columns.stop - tile.columns.seen.start)
         output = self.model.decode(fused, size)

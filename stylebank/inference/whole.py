@@ -63,6 +63,7 @@ class WholePicture(Encoded):
 
     def _filter_input(self, seed: int) -> Tensor:
         """(B, C + Z, h, w), as the filters want the features; kept for the next style."""
-        if self._inputs is None or self._inputs[0] != seed:
-            self._inputs = seed, self.model.filter_input(self.features, (seed,))
-        return self._inputs[1]
+        kept = self._inputs  # read once: another thread may ask for another seed
+        if kept is None or kept[0] != seed:
+            kept = self._inputs = seed, self.model.filter_input(self.features, (seed,))
+        return kept[1]

@@ -28,6 +28,8 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
+        if flat.device.type == "cuda" and flat.dtype in (torch.bfloat16, torch.float16) and not torch.version.hip:
+            return torch.bmm(flat.transpose(1, 2), flat, out_dtype=torch.float32)  # tensor cores, which sum in float32
         wide = at_least_float32(flat)
         with exact_products(flat):
             return wide.transpose(1, 2) @ wide

@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from stylebank.config import LossConfig
-from stylebank.device import sent
+from stylebank.device import at_least_float32, sent
 from stylebank.losses.functional import content_loss, identity_loss, style_loss, total_variation
 
 Grams = Mapping[str, Tensor]
@@ -36,6 +37,24 @@ class Made:
     """The photographs' activations at the content layers; none on the identity branch."""
     styles: Sequence[int]
     """Each image's style; none on the identity branch."""
+    cards: Sequence[bool] = ()
+    """Which images are drawn cards instead of photographs, where any are."""
+    later: Later | None = None
+    """What came of some images a moment later, where a term asks for it."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a branch made of the next frames of N of its images."""
+
+    rows: Sequence[int]
+    """Which images of the batch, N of them."""
+    outputs: Tensor
+    """(N, 3, H, W)."""
+    expected: Tensor
+    """The outputs of the images themselves, moved along: (N, 3, H, W)."""
+    known: Tensor
+    """Where that is known, (N, 1, H, W)."""
 
 
 class Term(ABC):
@@ -63,12 +82,15 @@ class ContentLoss(Term):
 
     name = "content"
 
-    def __init__(self, weight: float, layers: Sequence[str]) -> None:
+    def __init__(self, weight: float, layers: Sequence[str], on_cards: float = 1.0) -> None:
         super().__init__(weight)
-        self.layers = tuple(layers)
+        self.layers, self.on_cards = tuple(layers), on_cards
 
     def __call__(self, made: Made) -> Tensor:
-        return content_loss(made.features, made.photograph, self.layers)
+        distances = content_loss(made.features, made.photograph, self.layers)
+        if self.on_cards == 1 or not any(made.cards):
+            return distances
+        return distances * torch.where(sent(made.cards, distances.device) > 0, self.on_cards, 1.0)
 
 
 class StyleLoss(Term):
@@ -104,6 +126,22 @@ class TotalVariation(Term):
         return total_variation(made.outputs)
 
 
+class TemporalLoss(Term):
+    """How far an output is from what the output before it leads one to expect, see `training.neighbours`."""
+
+    name = "temporal"
+
+    def __call__(self, made: Made) -> Tensor:
+        values = made.outputs.new_zeros(len(made.outputs), dtype=torch.float32)
+        if not (later := made.later):
+            return values
+        squared = (at_least_float32(later.outputs) - later.expected).square().mean(1, keepdim=True) * later.known
+        each = squared.sum((1, 2, 3)) / later.known.sum((1, 2, 3)).clamp_min(1)
+        # The batch's mean is to be that of the images that were looked at.
+        share = len(later.rows) / len(values)
+        return values.index_copy(0, sent(later.rows, values.device), each / share)
+
+
 class IdentityLoss(Term):
     """How far the auto-encoder's output is from its input."""
 
@@ -118,13 +156,15 @@ def layers_of(config: LossConfig) -> list[str]:
     return list(dict.fromkeys((*config.content_layers, *config.style_layers)))
 
 
-TermFactory = Callable[[LossConfig, Grams, Tensor | None], Term]
-"""Makes a term of the configuration, the paintings' Grams, and the style weight of every style, (styles,) or None."""
+TermFactory = Callable[[LossConfig, Grams, Tensor | None], Term | None]
+"""Makes a term of the configuration, the paintings' Grams, and the style weight of every style, (styles,) or None;
+None where the configuration asks for no such term."""
 
 STYLIZING: list[TermFactory] = [
-    lambda config, grams, strengths: ContentLoss(config.content_weight, config.content_layers),
+    lambda config, grams, strengths: ContentLoss(config.content_weight, config.content_layers, config.card_content),
     lambda config, grams, strengths: StyleLoss(config.style_weight, config.style_layers, grams, strengths),
     lambda config, grams, strengths: TotalVariation(config.tv_weight),
+    lambda config, grams, strengths: TemporalLoss(config.temporal_weight) if config.temporal_weight else None,
 ]
 """The terms of the stylizing branch, in the order in which they are summed."""
 IDENTITY: list[TermFactory] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from stylebank.errors import WeightsError
 from stylebank.losses.weights import Network, read_weights
+from stylebank.network.padding import gathered
 
 Pooling = Literal["max", "average"]
 Padding = Literal["zeros", "replicate"]
@@ -21,6 +23,8 @@ _CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": 
 _WIDTHS = (64, 128, 256, 512, 512)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_logger = logging.getLogger(__name__)
 
 
 def layer_names(network: Network) -> list[str]:
@@ -33,23 +37,22 @@ def layer_names(network: Network) -> list[str]:
     return names
 
 
-def in_pieces_repeated(x: Tensor) -> Tensor:
+def repeated(x: Tensor) -> Tensor:
     """A tensor (B, C, H, W) with its outermost pixels once more on every side."""
-    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
-    return torch.cat([x[..., :1], x, x[..., -1:]], 3)
+    if torch.compiler.is_compiling():  # it is wrong about the strides of the other ways' gradients (torch 2.13)
+        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+        return torch.cat([x[..., :1], x, x[..., -1:]], 3)
+    if x.device.type == "cuda":
+        return gathered(x, 1, repeat=True)
+    with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
+        return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
 class EdgeConv2d(nn.Conv2d):
     """A 3x3 convolution that repeats the outermost pixels where others see zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
-        # Compiled, it is wrong about the strides of that padding's gradient (torch 2.13). CUDA gives up channels-last.
-        if torch.compiler.is_compiling() or x.device.type == "cuda":
-            padded = in_pieces_repeated(x)
-        else:
-            with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
-                padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return F.conv2d(padded, self.weight, self.bias)
+        return F.conv2d(repeated(x), self.weight, self.bias)
 
 
 class LossNetwork(nn.Module):
@@ -127,6 +130,7 @@ def load_loss_network(
     model = LossNetwork(network, layers, pooling, padding)
     state, source = read_weights(network, weights)
     _fill(model, state, source)
+    _logger.info("Loss network %s, layers %s: %s.", network, ", ".join(layers), source)
     return model
 
 

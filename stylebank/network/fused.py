@@ -10,7 +10,8 @@
 - Normalization and ReLU happen in place, piece by piece (`chunked_norm`).
 - Weights are converted once, and memory is channels-last.
 
-A part that is not made of the very layers known here stays as it is (`Plain`).
+A part that is not made of the very layers known here stays as it is (`Plain`), as a decoder of transposed convolutions
+does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stylebank.device import autocast
+from stylebank.device import autocast, place
 from stylebank.network.chunked_norm import NormReLU, PiecewiseInstanceNorm
 from stylebank.network.fused_layers import Convert, Mirror, Pad, QuadConv, Residual, UpsampledConv, unpadded
 from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d, ResidualBlock
@@ -50,6 +51,17 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
         if isinstance(module, nn.Conv2d) and module not in left:
             module.to(dtype)
     return fast.eval().requires_grad_(False)
+
+
+def add_filter(fast: StyleBank, module: nn.Module, name: str, dtype: torch.dtype) -> None:
+    """Appends a style's filter to what `optimize_for_inference` made; nothing that is there changes."""
+    ready = _fast_filter(copy.deepcopy(module), dtype)
+    for layer in ready.modules():
+        if isinstance(layer, nn.Conv2d) and not isinstance(ready, Plain):
+            layer.to(dtype)
+    device = next(fast.parameters()).device
+    fast.filters.append(place(ready.eval().requires_grad_(False), device))
+    fast.names.append(name)
 
 
 class Plain(nn.Module):

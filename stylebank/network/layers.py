@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from stylebank.config import Norm
 from stylebank.device import at_least_float32
+from stylebank.network.padding import gathered
 
 Moments = tuple[Tensor, Tensor]
 """Mean and variance, both (B, C, 1, 1)."""
@@ -51,28 +52,33 @@ class InstanceNorm(nn.Module):
         return (x * scale + (self.bias[:, None, None] - mean * scale)).to(x.dtype)
 
 
-class _UnitRootMeanSquare(torch.autograd.Function):
-    """`x / sqrt(mean over channels of x^2 + eps)` with its scale in float32 at least and all else in the format of `x`.
+class _PixelNorm(torch.autograd.Function):
+    """`weight * x / sqrt(mean over channels of x^2 + eps) + bias`, all in the format of `x` but for its sums.
 
-    Written out because autograd would keep and move float32 copies of every tensor: half of a layer's time on a
-    processor. Input and output: (B, C, H, W).
+    Written out because autograd would keep and move float32 copies of every tensor, and multiply by ones: half of a
+    layer's time on a processor. x is (B, C, H, W), weight and bias (C,).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         wide = torch.promote_types(x.dtype, torch.float32)
         squares = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide).square_()  # (B, 1, H, W)
         scale = squares.div_(x.shape[1]).add_(eps).rsqrt_().to(x.dtype)
-        unit: Tensor = x * scale
-        ctx.save_for_backward(unit, scale)
-        return unit
+        unit, factor = x * scale, weight.to(x.dtype)[:, None, None]
+        ctx.save_for_backward(unit, scale, factor)
+        ctx.wide = weight.dtype
+        return torch.addcmul(bias.to(x.dtype)[:, None, None], unit, factor)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        unit, scale = ctx.saved_tensors
-        along = (gradient * unit).mean(1, keepdim=True)  # what would only change the length
-        return torch.addcmul(gradient, unit, along, value=-1).mul_(scale), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        unit, scale, factor = ctx.saved_tensors
+        of_weight, of_bias = None, None
+        products = gradient * unit
+        if ctx.needs_input_grad[1]:
+            of_weight, of_bias = (each.sum((0, 2, 3), dtype=ctx.wide) for each in (products, gradient))
+        along = products.mul_(factor).mean(1, keepdim=True)  # what would only change the length
+        return torch.addcmul(gradient * factor, unit, along, value=-1).mul_(scale), of_weight, of_bias, None
 
 
 class PixelNorm(nn.Module):
@@ -91,9 +97,8 @@ class PixelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        unit: Tensor = _UnitRootMeanSquare.apply(x, self.eps)  # type: ignore[no-untyped-call]
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        return torch.addcmul(bias[:, None, None], unit, weight[:, None, None])
+        out: Tensor = _PixelNorm.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        return out
 
 
 def norm_layers(kind: Norm, channels: int) -> list[nn.Module]:
@@ -105,15 +110,7 @@ def norm_layers(kind: Norm, channels: int) -> list[nn.Module]:
 
 def reflected(x: Tensor, width: int) -> Tensor:
     """A tensor (B, C, H, W) with `width` mirrored pixels more on every side, the outermost not repeated."""
-    return in_pieces_reflected(x, width) if x.device.type == "cuda" else F.pad(x, [width] * 4, mode="reflect")
-
-
-def in_pieces_reflected(x: Tensor, width: int) -> Tensor:
-    """As `reflected`, of slices: CUDA's own padding gives up channels-last, and adds gradients one by one."""
-    if not width:
-        return x
-    x = torch.cat([x[:, :, 1 : width + 1].flip(2), x, x[:, :, -width - 1 : -1].flip(2)], 2)
-    return torch.cat([x[..., 1 : width + 1].flip(3), x, x[..., -width - 1 : -1].flip(3)], 3)
+    return gathered(x, width) if x.device.type == "cuda" else F.pad(x, [width] * 4, mode="reflect")
 
 
 class ReflectConv2d(nn.Conv2d):
@@ -126,6 +123,23 @@ class ReflectConv2d(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):  # which pads in float32, for nothing but longer copies
             padded = reflected(x, self.kernel_size[0] // 2)
         return F.conv2d(padded, self.weight, self.bias, self.stride)
+
+
+class TransposedConv2d(nn.ConvTranspose2d):
+    """A convolution of stride 1/2 (Chen et al. 2017, section 3.1): (B, cin, H, W) -> (B, cout, 2H, 2W).
+
+    The row and column that it would look at beyond the picture repeat the last ones: zeros would leave dark edges.
+    """
+
+    def __init__(self, cin: int, cout: int, kernel: int, bias: bool = True) -> None:
+        super().__init__(cin, cout, kernel, stride=2, padding=kernel // 2, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        height, width = (2 * side for side in x.shape[2:])
+        x = torch.cat([x, x[:, :, -1:]], 2)
+        x = torch.cat([x, x[..., -1:]], 3)
+        out: Tensor = super().forward(x, output_size)
+        return out[:, :, :height, :width]
 
 
 class NearestUpsample(nn.Upsample):
@@ -147,6 +161,34 @@ def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def several_convolutions(x: Tensor, filters: Sequence[Sequence[Tensor]]) -> Tensor:
+    """`ReflectConv2d` with other weights for every image, as one product: (B, C, H, W), B kernels and biases.
+
+    Args:
+        filters: of every image a kernel (C', C, k, k) and a bias (C',), all of one size.
+    """
+    kernels, biases = (torch.stack(list(each)) for each in zip(*filters, strict=True))
+    count, outputs, _, size, _ = kernels.shape
+    height, width = x.shape[2:]
+    with torch.autocast(x.device.type, enabled=False):
+        padded = reflected(x, size // 2)
+    windows = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)  # (B, H, W, C, k, k)
+    windows = windows.reshape(count, height * width, -1)
+    out = torch.baddbmm(biases[:, None], windows, kernels.flatten(2).mT)  # (B, H W, C')
+    return out.view(count, height, width, outputs).permute(0, 3, 1, 2)
+
+
+def upsampling_block(cin: int, cout: int, norm: Norm) -> nn.Sequential:
+    """As `block`, with a transposed convolution."""
+    layer = TransposedConv2d(cin, cout, 3, bias=norm != "instance")
+    if not layer.weight.is_meta:
+        # As He et al. 2015 would have it, but of nine taps each pixel sees nine quarters on average.
+        nn.init.normal_(layer.weight, std=(2 / (cin * 9 / 4)) ** 0.5)
+    if layer.bias is not None and not layer.bias.is_meta:
+        nn.init.normal_(layer.bias, std=0.5 if norm == "pixel" else 0.0)
+    return nn.Sequential(layer, *norm_layers(norm, cout), nn.ReLU())
 
 
 def block(cin: int, cout: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:

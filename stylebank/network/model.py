@@ -7,7 +7,7 @@ section 3.1 and figure 2. Shapes: B images, C feature channels, H x W pixels, h 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,9 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.config import Architecture, BankConfig, ModelConfig
-from stylebank.device import sent
-from stylebank.network.layers import InstanceNorm, NearestUpsample, ResidualBlock, block, conv, norm_layers
-from stylebank.network.noise import smooth_noise
+from stylebank.device import runs_ahead, sent
+from stylebank.errors import ConfigError
+from stylebank.network.layers import (
+    InstanceNorm,
+    NearestUpsample,
+    ResidualBlock,
+    TransposedConv2d,
+    block,
+    conv,
+    norm_layers,
+    several_convolutions,
+    upsampling_block,
+)
+from stylebank.network.noise import noise_of_one, smooth_noise
 
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
@@ -62,33 +73,42 @@ class Decoder(nn.Module):
         super().__init__()
         c1, c2, c3 = model.channels
         self.blocks = nn.Sequential(*(ResidualBlock(c3, model.norm) for _ in range(model.residual_blocks)))
-        # Nearest upsampling and a convolution: a transposed convolution leaves a checkerboard.
-        self.layers = nn.Sequential(
-            NearestUpsample(),
-            block(c3, c2, 3, 1, model.norm),
-            NearestUpsample(),
-            block(c2, c1, 3, 1, model.norm),
-            conv(c1, 3, 9),
-        )
+        if model.upsample == "transposed":
+            larger: list[nn.Module] = [upsampling_block(c3, c2, model.norm), upsampling_block(c2, c1, model.norm)]
+        else:  # a transposed convolution leaves a checkerboard
+            larger = [NearestUpsample(), block(c3, c2, 3, 1, model.norm)]
+            larger += [NearestUpsample(), block(c2, c1, 3, 1, model.norm)]
+        self.layers = nn.Sequential(*larger, conv(c1, 3, 9))
 
     def forward(self, features: Tensor) -> Tensor:
-        images: Tensor = self.layers(self.blocks(features))
+        x: Tensor = self.blocks(features)
+        if self.training and runs_ahead(x.device):
+            # Half precision has steps of 1/256 near white: neighbours are equal, and their difference has no gradient.
+            # A processor would take twice as long for this layer.
+            x = self.layers[:-1](x)
+            with torch.autocast(x.device.type, enabled=False):
+                images: Tensor = self.layers[-1](x.float())
+        else:
+            images = self.layers(x)
         return (images + 2) / 4
 
 
 class StyleFilter(nn.Sequential):
-    """One style's filter K: (B, C + Z, h, w) -> (B, C, h, w). Linear when `depth` is 1, as in the paper.
+    """One style's filter K: (B, C + Z, h, w) -> (B, C, h, w). One convolution, unless `depth` or `post_norm` add to it.
 
     Deviation from the paper: Z channels of noise may stand beside the C of the features, see `StyleBank.filter_input`.
     """
 
     def __init__(self, channels: int, form: BankConfig) -> None:
+        *between, last = pairwise([channels + form.noise_channels, *[form.width] * (form.depth - 1), channels])
         layers = list[nn.Module]()
-        for cin, cout in pairwise([channels + form.noise_channels, *[form.width] * (form.depth - 1), channels]):
-            # The paper's filter has no bias: the norm after it would cancel one. Here it sets a style's colours.
+        for cin, cout in between:
             layers += [conv(cin, cout, form.kernel_size), *norm_layers(form.norm, cout), nn.ReLU()]
-        layers = layers[: -1 if form.norm == "none" else -2]  # nothing after the last convolution
-        if form.depth == 1:
+        # A norm after it would cancel a bias; without one, it sets a style's colours.
+        layers.append(conv(*last, form.kernel_size, bias=not form.post_norm))
+        if form.post_norm:  # which sizes the outputs whatever the start is: the paper's, noise
+            layers += [InstanceNorm(channels), nn.ReLU()]
+        elif form.depth == 1:
             _start_near_identity(layers[0])
         super().__init__(*layers)
 
@@ -108,8 +128,18 @@ def _start_near_identity(layer: nn.Module) -> None:
     layer.bias.fill_(0.5)
 
 
+FilterFactory = Callable[[int, BankConfig], nn.Module]
+"""Makes one style's filter, (B, C + Z, h, w) -> (B, C, h, w), of the number of channels C and the bank's form."""
+FORMS: dict[str, FilterFactory] = {"convolution": StyleFilter}
+"""`bank.form` -> what makes filters of that form. Of a mixture of filters of other forms the outputs are summed, unless
+they have a method `mixed(filters, shares)` that makes one filter of several, whose output is the sum of theirs."""
+
+
 class StyleBank(nn.Module):
     """Encoder, decoder and the bank: an ordered list of named filters.
+
+    Raises:
+        ConfigError: its filters are of a form that is not known, see `FORMS`.
 
     Deviation from the paper, measured in docs/training.md: instance normalization happens once, on the features'
     way into a filter, and the auto-encoder's layers are normalized pixel by pixel. Instance normalization after
@@ -144,6 +174,8 @@ class StyleBank(nn.Module):
         for layer in reversed(layers):
             if isinstance(layer, nn.Upsample):
                 first, last = first // 2, last // 2
+            elif isinstance(layer, TransposedConv2d):
+                first, last = first // 2, (last + 1) // 2  # a kernel of 3
             elif isinstance(layer, nn.Conv2d):
                 reach, stride = layer.kernel_size[0] // 2, layer.stride[0]
                 first, last = first * stride - reach, last * stride + reach
@@ -172,9 +204,12 @@ class StyleBank(nn.Module):
         channels = self.architecture.bank.noise_channels
         if not channels:
             return normalized
-        spans = [range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True)]
-        seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
-        noise = smooth_noise(channels, seeds.to(features.device), *spans).to(normalized.dtype)
+        rows, columns = (range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True))
+        if not isinstance(seeds, Tensor) and len(seeds) == 1:
+            noise = noise_of_one(channels, seeds[0], rows, columns, features.device, normalized.dtype)
+        else:
+            seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
+            noise = smooth_noise(channels, seeds.to(features.device), rows, columns).to(normalized.dtype)
         return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
 
     def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:
@@ -187,6 +222,8 @@ class StyleBank(nn.Module):
         if len(set(styles)) == 1:
             out: Tensor = self.filters[styles[0]](inputs)
             return out
+        if self.architecture.bank.linear and runs_ahead(inputs.device):  # a few operations instead of many for each
+            return several_convolutions(inputs, [[*self.filters[style].parameters()] for style in styles])
         return torch.cat([self.filters[style](inputs[i : i + 1]) for i, style in enumerate(styles)])
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -204,8 +241,13 @@ class StyleBank(nn.Module):
         self.filters.extend(self._new_filters(len(names)))
         self.__dict__.pop("margin", None)  # the first ones widen it
 
-    def _new_filters(self, count: int) -> list[StyleFilter]:
-        return [StyleFilter(self.architecture.model.channels[2], self.architecture.bank) for _ in range(count)]
+    def _new_filters(self, count: int) -> list[nn.Module]:
+        bank = self.architecture.bank
+        if bank.form not in FORMS:
+            raise ConfigError(
+                f"No form of filters is called '{bank.form}' here, only {', '.join(FORMS)}; import what registers it."
+            )
+        return [FORMS[bank.form](self.architecture.model.channels[2], bank) for _ in range(count)]
 
     def autoencoder_parameters(self) -> list[nn.Parameter]:
         """The shared weights: those of encoder and decoder."""

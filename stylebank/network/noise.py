@@ -9,12 +9,14 @@ it is made of sums of bytes of a hash, not of a generator's stream, so that all 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 OCTAVES = 6  # of 1, 2, 4, 8, 16 and 32 features; channel i has octave i mod 6
 
+_LARGEST_KEPT = 2**22  # numbers: two pictures of 5 megapixels with 12 channels, 16 MB in bfloat16
 _WORD = 0xFFFFFFFF
 _BYTES_MEAN, _BYTES_DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5  # of the sum of four bytes
 
@@ -36,6 +38,24 @@ def smooth_noise(channels: int, seeds: Tensor | Sequence[int], rows: range, colu
         mixed = _mix(_mix(keys[:, None] + 0x9E3779B9) + numbers)  # (seeds, channels of this octave)
         out[:, octave::OCTAVES] = _one_octave(mixed, 2**octave, rows, columns)
     return out
+
+
+def noise_of_one(
+    channels: int, seed: int, rows: range, columns: range, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """`smooth_noise` of one seed, (1, channels, rows, columns): films and styles in turn ask for the same again.
+
+    What was asked for last is kept, unless it is large. It is not to be written to.
+    """
+    compute = _kept if channels * len(rows) * len(columns) <= _LARGEST_KEPT else _kept.__wrapped__
+    return compute(channels, seed, rows, columns, device, dtype)
+
+
+@lru_cache(maxsize=2)
+@torch.inference_mode(False)  # what is kept may be asked for in training next
+@torch.no_grad()
+def _kept(channels: int, seed: int, rows: range, columns: range, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return smooth_noise(channels, torch.tensor([seed], device=device), rows, columns).to(dtype)
 
 
 def _one_octave(keys: Tensor, spacing: int, rows: range, columns: range) -> Tensor:

@@ -5,10 +5,26 @@ job (`study`): the grid of runs (`grid`), training them (`run`), what is known o
 (`table`, `picture`, `log`).
 """
 
-from stylebank.sweeps.grid import Cell, make_grid
-from stylebank.sweeps.picture import PICTURE
-from stylebank.sweeps.record import JSON, Study
-from stylebank.sweeps.study import StudyRequest, StudyResult, carry_out
-from stylebank.sweeps.table import TABLE
+from typing import TYPE_CHECKING
+
+from stylebank.late import late
+from stylebank.sweeps.names import JSON, PICTURE, TABLE
+
+if TYPE_CHECKING:
+    from stylebank.sweeps.grid import Cell, make_grid
+    from stylebank.sweeps.record import Study
+    from stylebank.sweeps.study import StudyRequest, StudyResult, carry_out
 
 __all__ = ["JSON", "PICTURE", "TABLE", "Cell", "Study", "StudyRequest", "StudyResult", "carry_out", "make_grid"]
+
+__getattr__ = late(
+    __name__,
+    {
+        "Cell": "stylebank.sweeps.grid",
+        "Study": "stylebank.sweeps.record",
+        "StudyRequest": "stylebank.sweeps.study",
+        "StudyResult": "stylebank.sweeps.study",
+        "carry_out": "stylebank.sweeps.study",
+        "make_grid": "stylebank.sweeps.grid",
+    },
+)

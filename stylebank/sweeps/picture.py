@@ -13,9 +13,9 @@ from stylebank.images.contact_sheet import contact_sheet
 from stylebank.inference.stylizer import Stylizer
 from stylebank.styles import IDENTITY
 from stylebank.sweeps.grid import short_names, show_value
+from stylebank.sweeps.names import PICTURE
 from stylebank.sweeps.record import Study
 
-PICTURE = "grid.jpg"
 CELL = (240, 180)  # width and height in pixels
 MOST_ROWS = 100  # a JPEG has at most 65,535 lines, and nobody looks at that many
 MOST_STYLES = 8

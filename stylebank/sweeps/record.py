@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 from stylebank.errors import ConfigError
 from stylebank.files import new_file
 from stylebank.sweeps.grid import Cell, Tree
+from stylebank.sweeps.names import JSON
 from stylebank.training.run_folder import RunFolder
 
-JSON = "study.json"
 RUNS = "runs"
 MEASURES = ("identity_psnr", "style_gap_closed", "style_gap_closed_min", "content_distance", "seconds")
 

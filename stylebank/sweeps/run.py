@@ -34,7 +34,9 @@ def check(cells: Sequence[Cell], loss_weights: Path | None) -> None:
         if data.held_out == 0:
             raise ConfigError("data.held_out is 0; a study measures its runs on photographs kept from training.")
         find_styles(data.styles)
-        find_photographs(data.content, data.min_side, data.held_out, seed=0)  # which are held out does not matter here
+        found = find_photographs(data.content, data.min_side, data.held_out, seed=0)  # no matter here which they are
+        if not found.held_out:
+            raise ConfigError(f"{data.content} holds one photograph; a study needs others to measure its runs on.")
     losses = [cell.config.loss for cell in cells]
     for network, pooling, layers in {(x.network, x.pooling, tuple(layers_of(x))) for x in losses}:
         load_loss_network(network, layers, pooling, loss_weights)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stylebank.evaluation.markdown import table
-from stylebank.files import new_file
+from stylebank.files import new_file, write_csv
 from stylebank.sweeps.grid import SEED, short_names, show_value
+from stylebank.sweeps.names import CSV, TABLE
 from stylebank.sweeps.record import MEASURES, Entry, Study
 
-TABLE = "study.md"
 TITLES = {
     "identity_psnr": "identity PSNR, dB",
     "style_gap_closed": "style gap closed, mean",
@@ -33,7 +33,12 @@ The best value of a column is in bold; differences as small as those between see
 
 
 def write_table(study: Study) -> None:
-    """Writes `study.md`."""
+    """Writes `study.md`, and the same numbers as `study.csv`."""
+    rows = [
+        {"run": entry.name, "state": entry.state, **entry.values, **dict.fromkeys(MEASURES), **entry.measures}
+        for entry in study.entries.values()
+    ]
+    write_csv(study.folder / CSV, rows)
     with new_file(study.folder / TABLE) as temporary:
         temporary.write_text(markdown(study), encoding="utf-8")
 

@@ -8,6 +8,7 @@ from traceback import clear_frames
 
 from stylebank.errors import TrainingError
 from stylebank.training.data import ContentBatch, Crops, WorkerLost, content_loader
+from stylebank.training.resident import ResidentCrops, wants_resident
 from stylebank.training.training_run import TrainingRun
 
 RESTARTED_LOADERS = 3  # that may be lost in a row before a run gives up
@@ -45,6 +46,7 @@ def batches(run: TrainingRun, rescue: Callable[[], str]) -> Generator[ContentBat
 
 def _from_loader(run: TrainingRun) -> Iterator[ContentBatch]:
     data, train, files, begin = run.config.data, run.config.train, run.photographs.train, run.step
+    resident = _resident(run)
     pin, fresh = run.device.type == "cuda", train.kept_batches or train.steps
     for steps, side in run.schedule.stages():
         numbers: Sequence[int] = steps[max(0, begin - steps.start) :]  # of steps, and of fresh batches
@@ -53,8 +55,23 @@ def _from_loader(run: TrainingRun) -> Iterator[ContentBatch]:
         if not numbers:
             continue
         crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed, data.cards)
-        kept = []
-        for batch in content_loader(crops, train.batch_size, numbers[:fresh], data.workers, pin, run.part):
+        kept: list[ContentBatch] = []
+        if resident:
+            stream = resident.batches(crops, train.batch_size, numbers[:fresh], run.part)
+        else:
+            stream = content_loader(crops, train.batch_size, numbers[:fresh], data.workers, pin, run.part)
+        for batch in stream:
             kept += [batch] if train.kept_batches else []
             yield batch
         yield from islice(cycle(kept), len(numbers[fresh:]))
+
+
+def _resident(run: TrainingRun) -> ResidentCrops | None:
+    """The photographs in the device's memory, decoded if they are not yet there; None where they are not kept."""
+    data, train = run.config.data, run.config.train
+    crops = Crops(run.photographs.train, train.crop_size, data.content_size, data.scale, data.flip, train.seed)
+    if run.resident is None and wants_resident(data.in_memory, crops, run.device):
+        run.resident = ResidentCrops(crops, run.device)
+        run.issues.skip(run.resident.unreadable)
+        run.issues.once(f"Photographs are in the memory of {run.device}: {run.resident.bytes / 1e6:,.1f} MB.")
+    return run.resident

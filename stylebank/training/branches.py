@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from stylebank.device import autocast
 from stylebank.losses.objective import Values
-from stylebank.losses.terms import Features
+from stylebank.losses.terms import Features, Later
+from stylebank.training.neighbours import neighbours_of
 from stylebank.training.training_run import TrainingRun
 
 
@@ -16,8 +19,8 @@ class Branches:
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
-        self.kept: dict[int, tuple[Tensor, Features]] = {}
-        """By the batch's number, see `train.kept_batches`."""
+        self.kept: dict[tuple[int, int], tuple[Tensor, Features]] = {}
+        """By the batch's number and the first place in it, see `train.kept_batches`."""
 
     def identity(self, images: Tensor) -> Values:
         """The auto-encoder branch: I -> E -> D -> I'. Images are (B, 3, H, W) in [0, 1]."""
@@ -25,26 +28,52 @@ class Branches:
         with autocast(run.device, run.dtype):
             return run.objective.identity_terms(images, run.model.reconstruct(images))
 
-    def stylize(self, images: Tensor, styles: list[int]) -> Values:
-        """The stylizing branch: I -> E -> K_i -> D -> O_i, each image (B, 3, H, W) with its own style i and noise."""
+    def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
+        """The stylizing branch: I -> E -> K_i -> D -> O_i, each image (B, 3, H, W) with its own style i and noise.
+
+        Args:
+            cards: which of the images are drawn cards, if any.
+        """
         run = self.run
         with autocast(run.device, run.dtype):
             features, photograph = self._constants(images)
             indices = [run.task.first_style + i for i in styles]
-            seeds = run.noise_of_step()[run.part.start : run.part.stop][: len(images)]
+            seeds = run.noise_of_step()[run.places.start : run.places.stop][: len(images)]
             filtered = run.model.apply_filters(features, indices, seeds)
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
-            return run.objective.stylizing_terms(images, outputs, styles, photograph)
+            later = None
+            if run.config.loss.temporal_weight:
+                rows = [i for i in range(len(images)) if not any(cards[i : i + 1])][: -(-len(images) // 2)]
+                later = self._later(images, outputs, [indices[i] for i in rows], [seeds[i] for i in rows], rows)
+            return run.objective.stylizing_terms(images, outputs, styles, photograph, cards, later)
+
+    def _later(
+        self, images: Tensor, outputs: Tensor, styles: list[int], seeds: list[int], rows: list[int]
+    ) -> Later | None:
+        """What comes of the next frames of some images: half of a batch is enough, and costs half as much.
+
+        Cards are left out: what is drawn there comes from the noise alone, which stays where it is.
+        """
+        if not rows:
+            return None
+        run = self.run
+        next_frames = neighbours_of(images[rows], seeds)
+        with torch.set_grad_enabled(run.task.joint):
+            features = run.model.encode(next_frames.frames)
+        made = run.model.decode(run.model.apply_filters(features, styles, seeds), (images.shape[2], images.shape[3]))
+        return Later(rows, made, next_frames.expected(outputs[rows]), next_frames.known)
 
     def _constants(self, images: Tensor) -> tuple[Tensor, Features]:
         """The encoder's features (constant while it is frozen), and what the outputs' content is compared with."""
         run = self.run
-        number = run.schedule.batch_number(run.step)
+        number = run.schedule.batch_number(run.step), run.places.start
         if number in self.kept:
             return self.kept[number]
         with torch.set_grad_enabled(run.task.joint):  # a frozen encoder builds no graph
             features = run.model.encode(images)
         constants = features, run.objective.content_of(images)
         if run.config.train.kept_batches:
+            if run.config.train.compile == "reduce-overhead":  # whose results live until the next step only
+                constants = features.clone(), {name: value.clone() for name, value in constants[1].items()}
             self.kept[number] = constants
         return constants

@@ -22,13 +22,14 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stylebank.bars import bar
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import ImageError, TrainingError, relative_to
 from stylebank.images import find_images, load_picture, probe
 from stylebank.training.cards import draw_card
 
 _PHOTOGRAPHS, _CROPS, _STYLES, _HELD_OUT, _NOISE, _CARDS = range(6)  # independent random streams
-_A_CARD = Path("a drawn card")  # for messages
+A_CARD = Path("a drawn card")  # for messages
 
 
 class WorkerLost(TrainingError):
@@ -71,6 +72,9 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
 
     Those kept are decoded once: a run must not stumble over them when it measures itself.
 
+    Args:
+        held_out: how many are kept; never more than are left to train on, so of five photographs two.
+
     Raises:
         ImageError: the folder is missing or holds no usable photograph.
     """
@@ -81,15 +85,17 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
     files = find_images([folder])
     pool = ThreadPoolExecutor()
     try:
-        reasons = list(pool.map(lambda file: _unusable(file, min_side), files))
+        looked = pool.map(lambda file: _unusable(file, min_side), files)
+        reasons = list(bar(looked, name="looking at photographs", unit="file", total=len(files), after=1))
     finally:
         pool.shutdown(cancel_futures=True)  # asked to leave, it does not look at the rest first
     usable = [file for file, reason in zip(files, reasons, strict=True) if reason is None]
     skipped = [reason for reason in reasons if reason is not None]
+    kept = min(held_out, len(usable) // 2)
     chosen: list[int] = []
     rest: list[int] = []
     for i in np.random.default_rng((seed, _HELD_OUT)).permutation(len(usable)):
-        if len(chosen) == held_out:
+        if len(chosen) == kept:
             rest.append(i)
         elif reason := _damage(usable[i]):
             skipped.append(reason)
@@ -97,8 +103,8 @@ def find_photographs(folder: Path, min_side: int, held_out: int, seed: int) -> P
             chosen.append(i)
     if not rest:
         raise ImageError(
-            f"Content folder {folder} holds {len(chosen)} usable photograph(s) ({len(skipped)} skipped), but "
-            f"data.held_out={held_out} of them are kept from training; add photographs or lower it."
+            f"Content folder {folder} holds no photograph to train on: {len(files)} pictures were found, of which "
+            f"{len(skipped)} were skipped{f' ({skipped[0]})' if skipped else ''}; give another folder with --content."
         )
     return Photographs(tuple(usable[i] for i in sorted(rest)), tuple(usable[i] for i in sorted(chosen)), tuple(skipped))
 
@@ -135,6 +141,11 @@ class ContentBatch:
     paths: list[Path]
     unreadable: list[str]
 
+    @property
+    def cards(self) -> list[bool]:
+        """Which of the crops are drawn cards."""
+        return [path == A_CARD for path in self.paths]
+
     def to(self, device: torch.device) -> Tensor:
         """The crops as float32 in [0, 1], channels-last, on the device."""
         images = self.images.to(device, non_blocking=True)
@@ -162,16 +173,40 @@ class Crops(Dataset[tuple[Tensor, Path, list[str]]]):
         self.crop_size, self.content_size, self.scale = crop_size, content_size, scale
         self.flip, self.seed, self.cards = flip, seed, cards
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Path, list[str]]:
+    @property
+    def largest_side(self) -> int:
+        """The short side in pixels of photographs at the largest scale."""
+        return max(round(self.content_size * self.scale[1]), self.crop_size)
+
+    def card(self, position: int) -> np.ndarray | None:
+        """The card at a position, (crop, crop, 3) uint8; None where there is a photograph."""
         if self.cards and (rng := np.random.default_rng((self.seed, _CARDS, position))).random() < self.cards:
-            return torch.from_numpy(draw_card(self.crop_size, rng).transpose(2, 0, 1).copy()), _A_CARD, []
-        start = _shuffled(position, len(self.files), self.seed, _PHOTOGRAPHS)
+            return draw_card(self.crop_size, rng)
+        return None
+
+    def photograph(self, position: int) -> int:
+        """The number of the photograph at a position."""
+        return _shuffled(position, len(self.files), self.seed, _PHOTOGRAPHS)
+
+    def place(self, position: int, size: tuple[int, int]) -> tuple[tuple[float, float, float, float], bool]:
+        """Where in a photograph of size (W, H) a crop is: left, top, right, bottom; and whether it is mirrored."""
+        rng = np.random.default_rng((self.seed, _CROPS, position))
+        width, height = size
+        scaled_short = max(self.content_size * rng.uniform(*self.scale), self.crop_size)
+        side = self.crop_size * min(size) / scaled_short  # of the crop, in the photograph's own pixels
+        left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        box = (left, top, min(left + side, width), min(top + side, height))
+        return box, self.flip and rng.random() < 0.5
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Path, list[str]]:
+        if (card := self.card(position)) is not None:
+            return torch.from_numpy(card.transpose(2, 0, 1).copy()), A_CARD, []
+        start = self.photograph(position)
         unreadable: list[str] = []
         for offset in range(len(self.files)):
             path = self.files[(start + offset) % len(self.files)]
             try:
-                largest = max(round(self.content_size * self.scale[1]), self.crop_size)
-                picture = load_picture(path, draft_short_side=largest)
+                picture = load_picture(path, draft_short_side=self.largest_side)
             except ImageError as error:
                 unreadable.append(str(error))  # the next photograph stands in for it
                 continue
@@ -179,16 +214,10 @@ class Crops(Dataset[tuple[Tensor, Path, list[str]]]):
         raise TrainingError(f"None of the {len(self.files)} photographs can be read any more: {unreadable[0]}.")
 
     def _crop(self, image: Image.Image, position: int) -> Tensor:
-        rng = np.random.default_rng((self.seed, _CROPS, position))
-        short = min(image.size)
-        scaled_short = max(self.content_size * rng.uniform(*self.scale), self.crop_size)
-        side = self.crop_size * short / scaled_short  # of the crop, in the photograph's own pixels
-        left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
-        size = (self.crop_size, self.crop_size)
-        box = (left, top, min(left + side, image.width), min(top + side, image.height))
-        crop = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3)
+        box, mirrored = self.place(position, image.size)
+        crop = image.resize((self.crop_size, self.crop_size), Image.Resampling.BICUBIC, box=box, reducing_gap=3)
         array = np.asarray(crop)
-        if self.flip and rng.random() < 0.5:
+        if mirrored:
             array = array[:, ::-1]
         return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 

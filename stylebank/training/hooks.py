@@ -12,6 +12,8 @@ from stylebank.training.training_run import TrainingRun
 class Hooks:
     """Called by `Trainer.fit` at these places of every step; here they do nothing.
 
+    With `train.accumulate`, a step's forward passes begin and end several times, each with a part of the batch.
+
     What they do takes the run's time. An exception ends the run as any other does, with the last checkpoint kept.
     """
 
@@ -20,7 +22,7 @@ class Hooks:
         return stream
 
     def forward_begins(self, run: TrainingRun, identity: bool) -> None:
-        """The batch is on the device; `identity` says which branch this step trains."""
+        """The batch, or a part of it, is on the device; `identity` says which branch this step trains."""
 
     def forward_ends(self, run: TrainingRun, values: Values, styles: Sequence[int]) -> None:
         """The loss terms of each image, and the images' styles (none on the identity branch)."""

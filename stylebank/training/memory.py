@@ -23,14 +23,16 @@ def check_memory(run: TrainingRun) -> None:
     Raises:
         ConfigError: with the sizes, and what to lower.
     """
-    memory, train, share = memory_of(run.device), run.config.train, len(run.part)
+    memory, train, share = memory_of(run.device), run.config.train, len(run.pieces()[0]) if run.part else 0
     if memory is None or not share:
         return
     image = _per_pixel(run) * train.crop_size**2
     if image * share <= memory:
         return
-    fitting = int(memory * _ROOM / image) * run.processes.world_size
+    fitting = int(memory * _ROOM / image) * run.processes.world_size * train.accumulate
     advice = f"train.batch_size to {fitting} or less, or train.crop_size" if fitting else "train.crop_size"
+    if share > 1:
+        advice += ", or raise train.accumulate"
     raise ConfigError(
         f"A step of {share} crops (train.batch_size={train.batch_size}) of train.crop_size={train.crop_size} keeps "
         f"about {image * share / 1e9:,.1f} GB in memory, and there are {memory / 1e9:,.1f} GB ({run.device}); "

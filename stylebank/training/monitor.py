@@ -1,4 +1,4 @@
-"""What a run shows while it goes: progress bar, TensorBoard, preview grids. Reads values only every few steps."""
+"""What a run shows while it goes: progress bar, logs, preview grids. Reads values only every few steps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
+from stylebank.bars import counter
 from stylebank.device import sent
 from stylebank.distributed import Processes
+from stylebank.errors import StyleBankError
 from stylebank.images import save_picture, to_tensor
 from stylebank.losses.objective import Values
 from stylebank.losses.terms import Term
+from stylebank.training.json_lines import JsonLines
 
+TOTAL = "loss/total"  # of the stylizing branch
 BRANCHES = ("stylizing", "identity")
 ROOM = 4 * 2**20  # bytes free below which nothing is logged: TensorBoard's thread does not survive a full disk
 
@@ -48,14 +51,15 @@ class Means:
 
 
 class Monitor:
-    """Progress bar and TensorBoard log of one run; of several processes only the first one shows and writes.
+    """Progress bar and logs (TensorBoard, `log.jsonl`) of one run; of several processes only the first one has them.
 
     Args:
         folder: the run's.
         steps: the one that the run is at, and the last.
         terms: of the loss: their names are those of the log.
         styles: names, in order.
-        latest: kept up to date with what is logged.
+        batch_size: photographs in a step, of all processes.
+        latest: kept up to date with the means that are logged.
     """
 
     def __init__(
@@ -64,44 +68,40 @@ class Monitor:
         steps: tuple[int, int],
         terms: Iterable[Term],
         styles: Sequence[str],
+        batch_size: int,
         device: torch.device,
         latest: dict[str, float],
         processes: Processes,
     ) -> None:
         self.folder, self.processes = folder, processes
-        self.latest = latest
+        self.latest, self.batch_size = latest, batch_size
         terms, (first_step, last_step) = list(terms), steps
         self.by_style = {term.name: [f"{term.by_style}/{name}" for name in styles] for term in terms if term.by_style}
-        names = [*(f"loss/{term.name}" for term in terms), *(f"gradient/{branch}" for branch in BRANCHES)]
+        names = [TOTAL, *(f"loss/{term.name}" for term in terms), *(f"gradient/{branch}" for branch in BRANCHES)]
         self.means = Means([*names, *chain.from_iterable(self.by_style.values())], device)
         self.writer: SummaryWriter | None = None
+        self.lines: JsonLines | None = None
+        self._logged = first_step, time.monotonic()
         # What was logged after the checkpoint is done again; what was logged at it stays.
         self.purge_step = first_step + 1 if first_step else None
-        self.bar = tqdm(
-            total=last_step,
-            initial=first_step,
-            unit="it",
-            dynamic_ncols=True,
-            smoothing=0.05,
-            miniters=1,
-            disable=not processes.is_main,
-        )
-        # By its own clock the bar would stand still, or count wrong, when the machine's clock is set.
-        self.bar._time = time.monotonic  # type: ignore[attr-defined]
-        self.bar.start_t = self.bar.last_print_t = time.monotonic()
+        self.bar = counter(last_step, name="training", done=first_step, unit="step", shown=processes.is_main)
 
-    def add_values(self, values: Values, styles: Sequence[int], weight: float = 1.0) -> None:
+    def add_values(self, values: Values, styles: Sequence[int], loss: Tensor, weight: float = 1.0) -> None:
         """Notes the loss terms (B,) of one step, those that are logged by style for each style, and moves the bar on.
 
         Args:
             styles: each image's style; none on the identity branch.
+            loss: the weighted sum of the terms over the whole batch, logged of the stylizing branch.
             weight: the share of the step's images that these are.
         """
         self.bar.update()
-        means = torch.stack([value.mean() for value in values.values()])
-        self.means.add([f"loss/{name}" for name in values], means, weight)
+        means = [value.mean() for value in values.values()]
+        names = [f"loss/{name}" for name in values]
+        if styles:
+            names, means = [*names, TOTAL], [*means, loss]
+        self.means.add(names, torch.stack(means), weight)
         for term, names in self.by_style.items():
-            if styles and term in values:
+            if styles and names and term in values:
                 self.means.add([names[i] for i in styles], values[term])
 
     def add_gradient(self, branch: str, norm: Tensor) -> None:
@@ -115,7 +115,10 @@ class Monitor:
         if stylizing and identity:
             values["gradient/ratio"] = stylizing / identity
         self.latest.update(values)
-        self._write({**values, "lr": lr}, step)
+        before, then = self._logged
+        self._logged = step, time.monotonic()
+        speed = (step - before) * self.batch_size / max(self._logged[1] - then, 1e-9)  # all that happened in between
+        self._write({**values, "images_per_second": speed, "lr": lr}, step)
         shown = {n.removeprefix("loss/"): f"{v:.3g}" for n, v in self.latest.items() if n.startswith("loss/")}
         self.bar.set_postfix(shown, refresh=False)
 
@@ -124,11 +127,15 @@ class Monitor:
         self._write({"identity_psnr": psnr, "preview": to_tensor(sheet)}, step)
         save_picture(sheet, self.folder / "previews" / f"{step:07d}.jpg", overwrite=True)
 
+    def validation(self, step: int, values: Mapping[str, float]) -> None:
+        """Notes what was measured on held-out photographs."""
+        self._write({f"validation/{name}": value for name, value in values.items()}, step)
+
     def _write(self, values: Mapping[str, float | Tensor], step: int) -> None:
-        """Adds numbers and pictures to the TensorBoard log; a full disk costs the run its entries, not the run."""
+        """Adds numbers to both logs, pictures to TensorBoard's; a full disk costs the run its entries, not the run."""
         if not self.processes.is_main:
             return
-        with suppress(OSError):
+        with suppress(OSError, StyleBankError):
             self.folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.folder).free < ROOM:
                 return
@@ -137,6 +144,8 @@ class Monitor:
             for name, value in values.items():
                 add = self.writer.add_image if isinstance(value, Tensor) else self.writer.add_scalar
                 add(name, value, step)
+            self.lines = self.lines or JsonLines(self.folder / "log.jsonl", self.purge_step)
+            self.lines.add(step, {name: value for name, value in values.items() if not isinstance(value, Tensor)})
 
     def __enter__(self) -> Monitor:
         return self

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from stylebank.device import runs_ahead
 from stylebank.training.stacked_muon import StackedMuon
 
 Kind = Literal["adam", "muon"]
@@ -35,7 +36,7 @@ class KernelMuon:
         rest = [parameter for parameter in parameters if not _is_kernel(parameter)]
         self.parts: list[torch.optim.Optimizer] = []
         if self.matrices:
-            kind = StackedMuon if self.matrices[0].device.type == "cuda" else torch.optim.Muon
+            kind = StackedMuon if runs_ahead(self.matrices[0].device) else torch.optim.Muon
             muon = kind(self.matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
             self.parts.append(muon)
         if rest:
@@ -46,11 +47,12 @@ class KernelMuon:
         """The groups of both, for their learning rates."""
         return [group for part in self.parts for group in part.param_groups]
 
-    def step(self) -> None:
-        """Updates every parameter that has a gradient."""
+    def step(self, taken: Tensor | None = None) -> None:
+        """Updates every parameter that has a gradient; `taken` as in `take_step`."""
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.permute(0, 2, 3, 1).flatten(1)
         for part in self.parts:
+            _mark(part, taken)
             part.step()
         for matrix in self.matrices:
             matrix.grad = None
@@ -71,6 +73,25 @@ Optimizer = torch.optim.Adam | KernelMuon
 def make_optimizer(kind: Kind, parameters: Sequence[nn.Parameter], lr: float) -> Optimizer:
     """The optimizer of this name for these parameters."""
     return adam(parameters, lr) if kind == "adam" else KernelMuon(parameters, lr)
+
+
+def take_step(optimizer: Optimizer, taken: Tensor | None = None) -> None:
+    """Updates every parameter that has a gradient.
+
+    Args:
+        taken: 1, or 0 for a step that changes neither weights nor state, whatever the gradients are: a number on a
+            device that runs ahead (`device.runs_ahead`).
+    """
+    if isinstance(optimizer, KernelMuon):
+        optimizer.step(taken)
+    else:
+        _mark(optimizer, taken)
+        optimizer.step()
+
+
+def _mark(optimizer: torch.optim.Optimizer, taken: Tensor | None) -> None:
+    """Tells one of torch's fused optimizers, or `StackedMuon`, whether gradients count: 1 if something is wrong."""
+    optimizer.found_inf = None if taken is None else 1 - taken  # type: ignore[attr-defined]
 
 
 def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:

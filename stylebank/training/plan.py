@@ -13,8 +13,9 @@ from stylebank.config import Config, Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
+from stylebank.training.predictor_task import predictor_task
 from stylebank.training.run_folder import RunFolder
-from stylebank.training.task import Task, more_styles, new_bank
+from stylebank.training.task import Start, Task, more_styles, new_bank
 
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
@@ -39,6 +40,8 @@ class TrainRequest:
     """Paintings to add to it: files or folders."""
     names: Sequence[str] = ()
     """Names of the added styles; none takes the files' names."""
+    start: Start = "identity"
+    """What added filters begin as."""
     in_place: bool = False
     """Write the result over `bank` instead of to `out`."""
     resume: bool | Literal["auto"] = False
@@ -65,6 +68,7 @@ class TrainingPlan:
     """The bank to add to; without `add_style` the one to start from."""
     add_style: tuple[Path, ...] = ()
     names: tuple[str, ...] = ()
+    start: Start = "identity"
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -94,7 +98,17 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     bank, add_style, names = request.bank or request.start_from, tuple(request.add_style), tuple(request.names)
     if not resume:
         config = load_config(request.config, request.overrides, _settings_of(request))
-        return TrainingPlan(config, out, folder, in_place=request.in_place, bank=bank, add_style=add_style, names=names)
+        _check_kind(request, config)
+        return TrainingPlan(
+            config,
+            out,
+            folder,
+            in_place=request.in_place,
+            bank=bank,
+            add_style=add_style,
+            names=names,
+            start=request.start,
+        )
     wanted = folder.task()
     began = tuple(wanted["add_style"] or ())
     if automatic and began != tuple(map(str, add_style)):
@@ -115,6 +129,21 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     )
 
 
+def _check_kind(request: TrainRequest, config: Config) -> None:
+    """What trains: a bank, styles added to one, or a bank's predictor."""
+    if not config.predictor.rank:
+        if request.bank and not request.add_style:
+            raise ConfigError(
+                "Adding a style needs both --bank and --add-style; a predictor for --bank a configuration with "
+                "predictor.rank (--config predictor)."
+            )
+    elif request.add_style or request.start_from or request.in_place or not request.bank:
+        raise ConfigError(
+            "predictor.rank trains a predictor for the bank given with --bank, from the paintings of --styles; it does "
+            "not go with --add-style, --start-from and --in-place."
+        )
+
+
 def _begun(request: TrainRequest) -> bool:
     """Whether --out has a run already, for a command that is to begin it or go on with it as need be."""
     if request.in_place:
@@ -128,7 +157,7 @@ def _begun(request: TrainRequest) -> bool:
 def _output(request: TrainRequest, resume: bool) -> Path:
     if request.start_from and (request.bank or request.add_style):
         raise ConfigError("--start-from trains a whole bank; it does not go with --bank and --add-style.")
-    if bool(request.add_style) != bool(request.bank) and not resume:
+    if request.add_style and not request.bank and not resume:
         raise ConfigError("Adding a style needs both --bank and --add-style.")
     if request.in_place:
         if request.out or not request.bank:
@@ -188,16 +217,21 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
 
 
-def task_of(plan: TrainingPlan) -> Task:
+def task_of(plan: TrainingPlan, loss_weights: Path | None = None) -> Task:
     """The network to train and the styles that are new in it.
+
+    Args:
+        loss_weights: see `TrainRequest`.
 
     Raises:
         StyleBankError: paintings or bank cannot be read, or do not fit.
     """
+    if plan.config.predictor.rank and plan.bank:
+        return predictor_task(find_bank(plan.bank), plan.config, find_styles(plan.config.data.styles))
     if not plan.add_style or not plan.bank:
         # The weights to start from are not needed any more, nor need they still be there, once a run has its own.
-        start = find_bank(plan.bank) if plan.bank and not plan.saved else None
-        return new_bank(plan.config, find_styles(plan.config.data.styles), start)
+        begin = find_bank(plan.bank) if plan.bank and not plan.saved else None
+        return new_bank(plan.config, find_styles(plan.config.data.styles), begin)
     sources = find_styles(plan.add_style)
     if plan.names:
         if len(plan.names) != len(sources):
@@ -205,4 +239,5 @@ def task_of(plan: TrainingPlan) -> Task:
         if len(set(plan.names)) != len(plan.names):
             raise ConfigError(f"--name gives a name twice: {', '.join(plan.names)}.")
         sources = [StyleSource(check_name(n), s.files) for n, s in zip(plan.names, sources, strict=True)]
-    return more_styles(find_bank(plan.bank), plan.config, sources)
+    start: Start = "identity" if plan.saved else plan.start  # what was trained since then takes its place
+    return more_styles(find_bank(plan.bank), plan.config, sources, start, loss_weights)

@@ -13,7 +13,7 @@ import torch
 from stylebank.bank.operations import copy_bank
 from stylebank.config import Overrides
 from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
-from stylebank.errors import StyleBankError
+from stylebank.errors import StyleBankError, several
 from stylebank.losses.weights import settle_network
 from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
@@ -113,12 +113,12 @@ def add_style(
     """
     values = dict(overrides or {})
     values["data"] = {**values.get("data", {}), "content": Path(content)}
-    several = [paintings] if isinstance(paintings, str | Path) else paintings
+    files = [paintings] if isinstance(paintings, str | Path) else paintings
     request = TrainRequest(
         out=Path(out),
         overrides=values,
         bank=Path(bank),
-        add_style=tuple(map(Path, several)),
+        add_style=tuple(map(Path, files)),
         names=tuple(names),
         resume=resume,
         device=device,
@@ -144,7 +144,8 @@ def carry_out(
         introduced: say first what was found and where the run trains.
     """
     with processes.together():
-        run = TrainingRun(plan.config, task_of(plan), plan.folder, device, loss_weights, processes, skip_nonfinite)
+        task = task_of(plan, loss_weights)
+        run = TrainingRun(plan.config, task, plan.folder, device, loss_weights, processes, skip_nonfinite)
         check_memory(run)
     if plan.saved:
         run.resume()
@@ -192,12 +193,17 @@ def _nobody(text: str) -> None:
 def introduce(run: TrainingRun, say: Say) -> None:
     """Says what a run has found and where it trains."""
     found = run.photographs
-    names = ", ".join(source.name for source in run.task.sources)
-    several = f" x {run.processes.world_size} processes" if run.processes.world_size > 1 else ""
+    names = several([source.name for source in run.task.sources])
+    shared = f" x {run.processes.world_size} processes" if run.processes.world_size > 1 else ""
     say(
         f"{len(found.train)} photographs ({len(found.held_out)} more held out, {len(found.skipped)} skipped), "
-        f"styles {names}; {run.device}{several}, {str(run.dtype).removeprefix('torch.')}."
+        f"styles {names}; {run.device}{shared}, {str(run.dtype).removeprefix('torch.')}."
     )
+    if len(found.held_out) < run.config.data.held_out:
+        say(
+            f"data.held_out={run.config.data.held_out} would leave too few of {len(found.train) + len(found.held_out)} "
+            f"photographs to train on: {len(found.held_out) or 'none'} held out to measure with."
+        )
     for text in found.skipped[:10]:
         say(f"Skipped: {text}")
     if len(found.skipped) > 10:

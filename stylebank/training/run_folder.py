@@ -38,6 +38,11 @@ class RunFolder:
         """The bank as of the last checkpoint."""
         return self.bank_path or self.path / "bank"
 
+    @property
+    def best(self) -> Path:
+        """The bank that did best on held-out photographs so far, where they are looked at (`train.validate_every`)."""
+        return self.path / "best"
+
     def create(self, config: Config, task: dict[str, Any]) -> None:
         """Starts a new run here: writes environment, configuration and, last, what was asked for.
 

@@ -28,6 +28,10 @@ class Schedule:
         cycle = self.config.steps_per_cycle + 1
         return after % cycle == cycle - 1
 
+    def identity_weight(self, step: int) -> float:
+        """The paper's lambda at this identity step; 1 while the auto-encoder trains alone."""
+        return self.config.identity_weight if step >= self.config.identity_pretrain_steps else 1.0
+
     def stylizing_steps_before(self, step: int) -> int:
         """How many stylizing steps precede this step: the number of the style batch."""
         if not self.joint:

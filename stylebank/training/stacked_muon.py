@@ -15,6 +15,9 @@ class StackedMuon(torch.optim.Muon):
     For weight decay 0 and `match_rms_adamw`.
     """
 
+    found_inf: Tensor | None = None
+    """As torch's fused optimizers have it: where this is 1, a step changes nothing."""
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Updates every matrix that has a gradient."""
@@ -25,8 +28,10 @@ class StackedMuon(torch.optim.Muon):
                     by_shape[matrix.shape].append(matrix)
             for shape, matrices in by_shape.items():
                 rate = group["lr"] * 0.2 * max(shape) ** 0.5
-                updates = self._orthogonal(torch.stack(self._with_momentum(matrices, group)), group)
-                torch._foreach_add_(matrices, list(updates.float().unbind()), alpha=-rate)
+                updates = self._orthogonal(torch.stack(self._with_momentum(matrices, group)), group).float()
+                if self.found_inf is not None:
+                    updates *= 1 - self.found_inf
+                torch._foreach_add_(matrices, list(updates.unbind()), alpha=-rate)
 
     def _with_momentum(self, matrices: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
         gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
@@ -34,6 +39,9 @@ class StackedMuon(torch.optim.Muon):
             if not self.state[matrix]:
                 self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix, memory_format=torch.preserve_format)
         buffers = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
+        if self.found_inf is not None:  # towards themselves nothing moves, not by a bit
+            right = self.found_inf == 0
+            gradients = list(torch.where(right, torch.stack(gradients), torch.stack(buffers)).unbind())
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         if not group["nesterov"]:
             return buffers
@@ -47,7 +55,7 @@ class StackedMuon(torch.optim.Muon):
         x = stack.bfloat16().mT if tall else stack.bfloat16()
         x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
         for _ in range(group["ns_steps"]):
-            products = x @ x.mT
+            products = torch.bmm(x, x.mT)
             update = torch.baddbmm(products, products, products, beta=b, alpha=c)
             x = torch.baddbmm(x, update, x, beta=a)
         return x.mT if tall else x

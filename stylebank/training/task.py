@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import torch
 from torch import nn
 
 from stylebank.bank.io import extend_bank, load_bank, save_bank
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Architecture, Config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError
+from stylebank.images import Side, load_picture
+from stylebank.inference.instant import InstantStyles
+from stylebank.losses.objective import style_grams
+from stylebank.losses.terms import Grams
+from stylebank.losses.vgg import LossNetwork
 from stylebank.network.model import StyleBank
 from stylebank.styles import StyleSource
+
+Start = Literal["identity", "predicted"]
+"""What the filter of an added style begins as."""
 
 
 @dataclass
@@ -36,6 +47,26 @@ class Task:
     def first_style(self) -> int:
         """Index of the first new style among the network's filters."""
         return len(self.model.names) - len(self.sources)
+
+    @property
+    def trained(self) -> int:
+        """How many of the sources train: the first ones."""
+        return len(self.sources)
+
+    @property
+    def measured(self) -> range:
+        """Which of the sources are measured at a run's end."""
+        return range(len(self.sources))
+
+    @property
+    def logged(self) -> Sequence[str]:
+        """Names of the sources that are logged each by itself; none where they are too many."""
+        return [source.name for source in self.sources]
+
+    def grams(self, network: LossNetwork, layers: Sequence[str], size: int, side: Side) -> Grams:
+        """The Gram matrices of all sources, what their styles are trained to."""
+        shown = bar(self.sources, name="reading paintings", unit="painting", after=1)
+        return style_grams(network, shown, layers, size, side)
 
     def freeze(self) -> list[nn.Parameter]:
         """Freezes what must not change and returns the parameters that train."""
@@ -108,15 +139,27 @@ def _differing(ours: Architecture, theirs: Architecture) -> list[str]:
     ]
 
 
-def more_styles(bank: Path, config: Config, sources: Sequence[StyleSource]) -> Task:
+def more_styles(
+    bank: Path, config: Config, sources: Sequence[StyleSource], start: Start = "identity", weights: Path | None = None
+) -> Task:
     """New filters for the bank in a folder; encoder, decoder and its filters stay as they are.
+
+    Args:
+        start: what new filters begin as: near the identity, or as the bank's predictor makes them.
+        weights: another file of the loss network, for predictions.
 
     Raises:
         BankError: the bank cannot be read, or already has a style of that name.
     """
-    model = load_bank(bank).model
+    known = load_bank(bank)
+    model = known.model
     if clashes := [source.name for source in sources if source.name in model.names]:
         raise BankError(f"{bank} already has {', '.join(clashes)}; give the new style another name with --name.")
     seed_everything(config.train.seed)
     model.add_filters([source.name for source in sources])
+    if start == "predicted":
+        instant = InstantStyles(known, torch.device("cpu"), weights)
+        for source, module in zip(sources, model.filters[-len(sources) :], strict=True):
+            predicted = instant.filter_of([load_picture(file).rgb for file in source.files])
+            module.load_state_dict(predicted.state_dict())
     return Task(model, sources, bank)

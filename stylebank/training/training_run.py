@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
+from stylebank.bars import bar
 from stylebank.config import Config
-from stylebank.device import compute_dtype, place
+from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
 from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
 from stylebank.losses.objective import Objective, style_grams
-from stylebank.losses.terms import layers_of
+from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
+from stylebank.training.average import WeightAverage
 from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.training.resident import ResidentCrops
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
 from stylebank.training.schedule import Schedule
@@ -60,6 +64,7 @@ class TrainingRun:
                 "too small for that; raise it, or start fewer processes."
             )
         self.part = processes.part(train.batch_size)  # this process's places in every batch
+        self.places = self.part  # those that go through the networks now, see `pieces`
         if task.joint and train.kept_batches:
             raise ConfigError("train.kept_batches is for adding styles; an auto-encoder that trains needs fresh crops.")
         self.step = 0
@@ -69,9 +74,11 @@ class TrainingRun:
         self.hashes = {source.name: source.sha256() for source in task.sources}  # paintings may go away meanwhile
         self.losses: dict[str, float] = {}  # as last logged
         self.metrics: dict[str, Any] = {}  # on held-out photographs, once measured
+        self.best: dict[str, float] = {}  # step and loss of the bank that did best, where that is looked at
         self.last_report: dict[str, Any] = {}  # as last written
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
+        self.resident: ResidentCrops | None = None  # where photographs stay in memory, see `data.in_memory`
         self.issues = RunIssues(self.photographs.skipped)
         self.schedule = Schedule(train, task.joint)
         self.dtype = compute_dtype(device, train.precision)
@@ -85,10 +92,13 @@ class TrainingRun:
         # With an optimizer of its own the identity branch also gets step sizes of its own.
         separate = train.separate_optimizers and task.joint
         self.identity_optimizer = self._optimizer(self.shared) if separate else self.optimizer
+        named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        self.average = WeightAverage(named, train.ema)
         self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
         if train.compile:
+            mode = None if train.compile is True else train.compile
             for module in (self.model.encoder, self.model.decoder, self.objective.network):
-                module.compile()
+                module.compile(dynamic=False, mode=mode)  # once for each size of crops
 
     def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
@@ -96,12 +106,16 @@ class TrainingRun:
     def _objective(self) -> Objective:
         loss = self.config.loss
         network = self._loss_network(layers_of(loss), loss.padding)
-        grams = style_grams(network, self.task.sources, loss.style_layers, self.config.data.style_size)
+        grams = self._grams(network, loss.style_layers)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
             raise ConfigError(f"loss.strengths has {', '.join(sorted(unknown))}; the styles are {', '.join(names)}.")
         weights = torch.tensor([loss.for_style(name).style_weight for name in names], device=self.device)
         return Objective(network.to(self.dtype), grams, loss, weights)
+
+    def _grams(self, network: LossNetwork, layers: Sequence[str]) -> Grams:
+        data = self.config.data
+        return self.task.grams(network, layers, data.style_size, data.style_side)
 
     def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
         loss = self.config.loss
@@ -125,11 +139,18 @@ class TrainingRun:
                 )
                 raise self.processes.shared(TrainingError(text))
         self.processes.broadcast(list(self.model.parameters()))
+        if not self.step:
+            self.average.restart()
+
+    def pieces(self) -> list[range]:
+        """This process's places in every batch, in the parts that go through the networks one after the other."""
+        side = -(-len(self.part) // self.config.train.accumulate)
+        return [self.part[i : i + side] for i in range(0, len(self.part), side)]
 
     def styles_of_step(self) -> list[int]:
         """The styles of this step's whole batch, of all processes."""
         number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
-        return styles_for_batch(number, train.batch_size, len(self.task.sources), train.seed)
+        return styles_for_batch(number, train.batch_size, self.task.trained, train.seed)
 
     def noise_of_step(self) -> list[int]:
         """The seeds of this step's noise, one for each image of the whole batch, of all processes."""
@@ -139,7 +160,16 @@ class TrainingRun:
     def touched(self, identity: bool) -> list[nn.Parameter]:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
         styles = [] if identity else sorted(set(self.styles_of_step()))
-        return self.shared + [p for i in styles for p in self.model.filters[self.task.first_style + i].parameters()]
+        filters = [self.model.filters[self.task.first_style + i] for i in styles]
+        # Once each: predicted filters all have the predictor's.
+        return self.shared + list(dict.fromkeys(p for module in filters for p in module.parameters()))
+
+    @contextmanager
+    def as_measured(self) -> Iterator[None]:
+        """Context in which the network is as it is saved, and computes as it will: averaged, not compiled for crops."""
+        eager = torch.compiler.set_stance("force_eager") if self.config.train.compile else nullcontext()
+        with self.average.applied(), training_steps(self.device, within=False), eager:
+            yield
 
     def forget_gradient(self) -> None:
         """Removes every gradient; to None, as Adam then leaves filters alone that are not in a batch."""
@@ -162,6 +192,8 @@ class TrainingRun:
             "losses": self.losses,
             "styles": self.model.names,
             "model": weights,
+            "average": self.average.values,
+            "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "identity_optimizer": self.identity_optimizer.state_dict(),
             "stylizing_norm": self.stylizing_norm,
@@ -179,10 +211,15 @@ class TrainingRun:
             text = f"{error} A checkpoint needs about {needed} bytes, {free} are free."
             raise StyleBankError(text) from error.__cause__
 
-    def _save_bank(self) -> None:
+    def save_best(self) -> None:
+        """Writes the bank as it is now beside the last one."""
+        self._save_bank(self.folder.best)
+
+    def _save_bank(self, folder: Path | None = None) -> None:
         infos = {source.name: self._style_info(source) for source in self.task.sources}
         metrics = {key: value for key, value in self.metrics.items() if key != "styles"}
-        self.task.save(self.folder.bank, infos, self.config.licence, metrics, self.measured_on)
+        with self.average.applied():
+            self.task.save(folder or self.folder.bank, infos, self.config.licence, metrics, self.measured_on)
 
     def _style_info(self, source: StyleSource) -> StyleInfo:
         seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
@@ -210,6 +247,8 @@ class TrainingRun:
                     f"now {', '.join(self.model.names)}; a run goes on with the styles it began with."
                 )
             self.model.load_state_dict(state["model"])
+            self.average.restart(state.get("average"))  # of a run without one: the weights
+            self.best = state.get("best", {})
             load_state(self.optimizer, state["optimizer"])
             load_state(self.identity_optimizer, state["identity_optimizer"])
             self.stylizing_norm = state["stylizing_norm"].to(self.device)
@@ -246,7 +285,7 @@ class TrainingRun:
         psnrs, rows = zip(
             *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
         )
-        names = [source.name for source in self.task.sources]
+        names = [self.task.sources[i].name for i in self.task.measured]
         self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
         self.measured_on = processes.from_main(lambda: hashes_of(files))
         processes.from_main(self._save_bank)
@@ -256,10 +295,14 @@ class TrainingRun:
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
-        grams = style_grams(network, self.task.sources, STYLE_LAYERS, self.config.data.style_size)
-        styles = range(self.task.first_style, self.task.first_style + len(self.task.sources))
-        psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-        rows = measure_each(self.model, files, styles, grams, StyleMetrics(network), self.device, self.dtype)
+        sources = [self.task.sources[i] for i in self.task.measured]
+        seen = bar(sources, name="reading paintings", unit="painting", after=1)
+        grams = style_grams(network, seen, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
+        styles = [self.task.first_style + i for i in self.task.measured]
+        shown = bar(files, name="measuring", unit="photograph", after=1)
+        with self.as_measured():
+            psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
+            rows = measure_each(self.model, shown, styles, grams, StyleMetrics(network), self.device, self.dtype)
         return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
@@ -281,6 +324,7 @@ class TrainingRun:
             "losses": self.losses,
             "held_out": [str(path) for path in self.photographs.held_out],
             "metrics": self.metrics,
+            **({"best": self.best} if self.best else {}),
             "counts": {"skipped_files": len(skipped), "nonfinite_steps": self.nonfinite_steps, **counts},
             "skipped": skipped,
         }

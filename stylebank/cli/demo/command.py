@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stylebank.bank.find import find_bank
+from stylebank.bars import load_torch
 from stylebank.cli.arguments import BANK_HELP, at_least
 from stylebank.shipped import DEFAULT_BANK
 
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Shows every part and a sheet of all, and says where everything is; 130 if the training was interrupted."""
     bank = find_bank(options.bank or DEFAULT_BANK)
+    load_torch()
     from stylebank.cli.demo.show import show_all
 
     return show_all(bank, options.out, options.size, quick=options.quick)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from stylebank.bars import counter
 from stylebank.cli.demo.stage import Stage
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side, save_picture
@@ -53,8 +53,8 @@ def _write_plain(path: Path, folder: Path, side: int) -> None:
 def _write_styled(plain: Path, path: Path, stage: Stage, style: str) -> None:
     reader = open_reader(plain)
     stylist = FilmStylizer(stage.stylizer, stage.stylizer.recipe(style), stabilize="blend")
-    with open_writer(path, reader) as writer, tqdm(total=FRAMES, unit="frame", disable=None) as bar:
-        stylist.run(reader, writer, bar.update)
+    with open_writer(path, reader) as writer, counter(FRAMES, unit="frame") as shown:
+        stylist.run(reader, writer, shown.update)
 
 
 def _view(share: float, side: int) -> Image.Image:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stylebank.bank.records import trained_with
+from stylebank.bars import above
 from stylebank.cli.demo.stage import SHOWN, Interrupted, Stage
 from stylebank.config import Overrides
 from stylebank.device import place
@@ -48,7 +47,7 @@ def new_style(stage: Stage) -> Section:
     """
     [source] = find_styles([PAINTING])
     out = stage.out / f"{stage.bank.name}_with_{source.name}"
-    result = add_style(stage.bank, PAINTING, stage.content, out, overrides=SETTINGS, resume="auto", say=tqdm.write)
+    result = add_style(stage.bank, PAINTING, stage.content, out, overrides=SETTINGS, resume="auto", say=above)
     if not result.finished:
         raise Interrupted(f"Stopped after step {result.step} of {result.steps}; the same command goes on.")
     stage.take(result.bank)
@@ -77,7 +76,8 @@ def _distances(stage: Stage, source: StyleSource, files: Sequence[Path]) -> tupl
     stylizer = stage.stylizer
     config = trained_with(stylizer.bank.records[source.name])
     metrics = StyleMetrics(place(load_loss_network(config.loss.network, STYLE_LAYERS), stylizer.device))
-    [style] = grams_by_style(metrics.network, [source], STYLE_LAYERS, config.data.style_size)
+    size, side = config.data.style_size, config.data.style_side
+    [style] = grams_by_style(metrics.network, [source], STYLE_LAYERS, size, side)
     images = [photograph(file, stylizer.device) for file in files]
     outputs = [stylizer.stylize(image, source.name) for image in images]
     before, after = (

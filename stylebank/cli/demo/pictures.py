@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFilter
-from tqdm import tqdm
 
+from stylebank.bars import counter
 from stylebank.cli.demo.stage import SHOWN, Stage
 from stylebank.images.contact_sheet import Section
 from stylebank.inference.blending import Recipe
@@ -14,13 +14,13 @@ from stylebank.regions import find_regions, parse_assignment, parse_method, regi
 def every_style(stage: Stage) -> Section:
     """Every sample photograph in every style of the bank."""
     styles, rows = stage.stylizer.styles, []
-    with tqdm(total=len(SHOWN) * len(styles), unit="picture", disable=None) as bar:
+    with counter(len(SHOWN) * len(styles), unit="picture") as shown:
         for name in SHOWN:
             photograph = stage.photograph(name)
             encoded, row = stage.stylizer.encode(photograph), [photograph]
             for style in styles:
                 row.append(stage.keep(encoded.stylize(style), "styles", style, f"{name}.png"))
-                bar.update()
+                shown.update()
             rows.append(row)
     stage.made["every style"] = str(stage.out / "styles" / "STYLE" / "NAME.png")
     return Section(f"Every style of the bank {stage.bank.name}", rows, ["photograph", *styles])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tqdm import tqdm
-
+from stylebank.bars import bar
 from stylebank.cli.messages import out_of_memory, trace
 from stylebank.cli.stylize.films import stylize_film
 from stylebank.cli.stylize.images import stylize_picture
@@ -43,7 +42,7 @@ def stylize_all(
     """Does every job; one that fails is noted and the rest go on."""
     outcome = Outcome()
     with StopRequest() as request:
-        for job in _bar(jobs, quiet):
+        for job in _shown(jobs, quiet):
             try:
                 if request.requested:
                     raise KeyboardInterrupt
@@ -88,7 +87,7 @@ def what_is_missing(outcomes: Sequence[Outcome]) -> str:
     return f"; left out: {', '.join(texts[:_NAMED])}{more}" if texts else ""
 
 
-def _bar(jobs: Sequence[Job], quiet: bool) -> tqdm[Job]:
+def _shown(jobs: Sequence[Job], quiet: bool) -> Iterable[Job]:
     """Progress over pictures; films have bars of their own."""
     quiet = quiet or len(jobs) < 2 or any(job.film for job in jobs)
-    return tqdm(jobs, unit="picture", disable=True if quiet else None)
+    return bar(jobs, unit="picture", shown=not quiet)

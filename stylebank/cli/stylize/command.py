@@ -9,11 +9,13 @@ from pathlib import Path
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest
+from stylebank.bars import load_torch
 from stylebank.cli.styles import run as show_styles
 from stylebank.cli.stylize.jobs import find_sources, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
 from stylebank.cli.stylize.options import StylizeOptions, add_arguments, request_of, webcam_of
-from stylebank.errors import BankError
+from stylebank.errors import BankError, ConfigError
+from stylebank.inference.saved_recipe import save_recipe
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,15 +26,24 @@ def run(options: argparse.Namespace) -> int:
         return show_styles(options)
     if options.webcam is not None:
         camera = webcam_of(options)
+        load_torch(line=False)
         from stylebank.cli.stylize.webcam import show_camera
 
         show_camera(camera)
         return 0
     if os.environ.get("WORLD_SIZE", "1") == "1":  # of several processes one speaks for all, later
         refuse_what_exists(request_of(options))
+    if options.save_recipe is not None and options.save_recipe.exists() and not options.overwrite:
+        raise ConfigError(f"'{options.save_recipe}' exists; pass --overwrite to replace it.")
+    load_torch(line=False)
     from stylebank.cli.stylize.work import carry_out
 
-    return carry_out(options)
+    code = carry_out(options)
+    if options.save_recipe is not None and code == 0 and os.environ.get("RANK", "0") == "0":
+        recipe = request_of(options).recipe
+        assert recipe is not None
+        save_recipe(recipe, options.save_recipe, overwrite=options.overwrite)
+    return code
 
 
 def refuse_what_exists(request: StylizeOptions) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from tqdm import tqdm
 
+from stylebank.bars import above, counter
 from stylebank.cli.stylize.jobs import Job
 from stylebank.cli.stylize.look_options import LookOptions
 from stylebank.cli.stylize.looks import Looks
@@ -17,10 +17,10 @@ from stylebank.errors import ConfigError
 from stylebank.files import fingerprint_of, sha256_of
 from stylebank.films.moving_masks import MovingMask
 from stylebank.films.profile import Profile
-from stylebank.films.stylize import FilmStylizer
+from stylebank.films.stylize import FilmStylizer, output_size
 from stylebank.inference.strokes import stroke_for, work_size
 from stylebank.inference.stylizer import Stylizer
-from stylebank.video import FrameReader, VideoError, open_reader, open_writer
+from stylebank.video import FrameReader, open_reader, open_writer
 
 
 def check_films(looks: LookOptions) -> None:
@@ -46,7 +46,7 @@ def stylize_film(
     how = options.films
     fps = how.fps if job.source.is_dir() else None
     reader = open_reader(job.source, how.start, how.end, fps=fps, strict=not how.lenient)
-    size = _size(reader, options.size)
+    size = output_size(reader, options.size)
     work_size(size, options.looks.stroke)
     left_out: list[str] = []
     first = Image.new("RGB", size)  # no recipe for films depends on what a frame shows
@@ -70,7 +70,7 @@ def stylize_film(
         )
         left_out += without
         if how.profile:
-            tqdm.write(f"{target}: {profile}")
+            above(f"{target}: {profile}")
     return left_out
 
 
@@ -96,22 +96,11 @@ def _run(
         rules=options.films.streams,
     )
     done = writer.position.index
-    with writer, tqdm(total=reader.expected, initial=done, unit="frame", desc=target.name, disable=None) as bar:
-        profile = film.run(reader, writer, bar.update, stopped)
+    with writer, counter(reader.expected, name=target.name, done=done, unit="frame") as shown:
+        profile = film.run(reader, writer, shown.update, stopped)
     for text in writer.left_out:
-        tqdm.write(f"{target}: left out {text}, which the container cannot hold.")
+        above(f"{target}: left out {text}, which the container cannot hold.")
     return profile, [f"{text} ({target.name})" for text in writer.left_out]
-
-
-def _size(reader: FrameReader, short_side: int | None) -> tuple[int, int]:
-    """(W, H) of the output; scaled ones are even, as most players want them."""
-    width, height = reader.info.size
-    if short_side is None:
-        return width, height
-    scale = short_side / min(width, height)
-    if scale > 8:
-        raise VideoError(f"'{reader.path}' is {width}x{height}; --size {short_side} enlarges it more than 8 times.")
-    return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
 def decisive(stylizer: Stylizer, options: StylizeOptions, size: tuple[int, int]) -> dict[str, Any]:

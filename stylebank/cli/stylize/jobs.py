@@ -90,8 +90,8 @@ def plan(
     is_file = not frames and _names_a_file(output)
     if is_file and not single:
         raise ImageError(
-            f"--output {output} names one file, but {len(sources)} picture(s) or film(s) in {len(looks)} look(s) are "
-            "to be written; give a folder."
+            f"--output {output} names one file, but {len(sources)} picture(s) or film(s) in {len(looks)} style(s) or "
+            "mixture(s) are to be written; give a folder."
         )
     if not is_file and not frames and output.suffix and not output.is_dir() and single:
         valid = ", ".join(sorted({*SAVE_FORMATS, *MOVING_FORMATS}))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stylebank.cli.arguments import at_least
@@ -12,7 +13,7 @@ from stylebank.cli.stylize import region_options
 from stylebank.cli.stylize.region_options import RegionOptions, regions_of
 from stylebank.errors import ConfigError
 from stylebank.inference.choices import COLOR_MODES, ORIGINAL, ColorMode, Stroke, check_feather, parse_stroke
-from stylebank.styles import IDENTITY
+from stylebank.styles import IDENTITY, name_from_path
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class LookOptions:
     """How pictures shall look, before a bank has been asked whether it has those styles."""
 
     styles: tuple[StyleChoice, ...] = ()
+    paintings: Mapping[str, Path] = field(default_factory=dict)
+    """Styles that the bank predicts from paintings, by name."""
     raw_weights: bool = False
     sweep: int | None = None
     """Mixtures in a strip that goes from one style to another."""
@@ -67,6 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="styles, 'all', or 'identity', each on its own; several with weights are one mixture, and the weight of "
         "one alone is its strength: udnie:0.5",
     )
+    group.add_argument(
+        "--style-image",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE[:WEIGHT]",
+        help="paintings as styles, of a bank that can predict them; with weights as --style",
+    )
     group.add_argument("--raw-weights", action="store_true", help="do not scale the weights to sum 1")
     group.add_argument(
         "--sweep", type=at_least(2, highest=64), metavar="N", help="a strip of N mixtures, from one style to another"
@@ -84,8 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME[:ALPHA]=FILE",
-        help="a style, at a strength of its own, where a grey picture is white, --style elsewhere; for films a film or "
-        "a folder, too",
+        help="a style (or a painting's file, as for --style-image), at a strength of its own, where a grey picture is "
+        "white, --style elsewhere; for films a film or a folder, too",
     )
     group.add_argument(
         "--outside",
@@ -118,14 +129,22 @@ def looks_of(options: argparse.Namespace) -> LookOptions:
     Raises:
         ConfigError: a text cannot be read, a number is out of range, or options contradict each other.
     """
-    if options.outside == ORIGINAL and (options.style or not (options.mask or options.assign)):
+    styles = [parse_style(text) for text in options.style]
+    masks = [parse_mask(text) for text in options.mask]
+    paintings = [parse_painting(text) for text in options.style_image]
+    files = [(path, f"--style-image {choice.text}") for choice, path in paintings]
+    files += [(Path(mask.name), f"--mask {mask.text}") for mask in masks if is_painting(mask.name)]
+    masks = [replace(mask, name=_name_of(mask.name)) for mask in masks]
+    styles += [choice for choice, _ in paintings]
+    if options.outside == ORIGINAL and (styles or not (options.mask or options.assign)):
         raise ConfigError("--outside original keeps the photograph where no mask is: give masks, and no --style.")
     return LookOptions(
-        styles=tuple(parse_style(text) for text in options.style),
+        styles=tuple(styles),
+        paintings=_by_name(files),
         raw_weights=options.raw_weights,
         sweep=options.sweep,
         alpha=options.alpha,
-        masks=tuple(parse_mask(text) for text in options.mask),
+        masks=tuple(masks),
         outside=options.outside,
         feather=check_feather(options.feather),
         colors=options.preserve_colors,
@@ -160,13 +179,55 @@ def parse_style(text: str) -> StyleChoice:
     return StyleChoice(text, name, _number(weight, f"--style {text}") if colon else None)
 
 
+def parse_painting(text: str) -> tuple[StyleChoice, Path]:
+    """Reads `FILE` or `FILE:WEIGHT`: the style that the painting becomes, and the file.
+
+    Raises:
+        ConfigError: the file's name gives no style name.
+    """
+    file, weight = _split_number(text)
+    return StyleChoice(text, name_from_path(Path(file)), weight), Path(file)
+
+
+def is_painting(name: str) -> bool:
+    """Whether what stands for a style is a painting's file: no style's name has a dot or a slash."""
+    return "." in name or "/" in name or os.sep in name
+
+
+def _name_of(style: str) -> str:
+    return name_from_path(Path(style)) if is_painting(style) else style
+
+
+def _by_name(files: Sequence[tuple[Path, str]]) -> dict[str, Path]:
+    """The paintings by the names of their styles; `files` come with where they were written."""
+    found: dict[str, Path] = {}
+    for path, where in files:
+        name = name_from_path(path)
+        if found.setdefault(name, path) != path:
+            raise ConfigError(f"{where}: {found[name]} would be called '{name}' as well; rename one of the files.")
+    return found
+
+
+def _split_number(text: str) -> tuple[str, float | None]:
+    """`FILE:0.5` taken apart; a colon before anything but a number belongs to the file."""
+    file, colon, number = text.rpartition(":")
+    try:
+        return (file, float(number)) if colon else (text, None)
+    except ValueError:
+        return text, None
+
+
 def parse_mask(text: str) -> MaskChoice:
-    """Reads `NAME=FILE` or `NAME:ALPHA=FILE`.
+    """Reads `NAME=FILE` or `NAME:ALPHA=FILE`; the name may be a painting's file.
 
     Raises:
         ConfigError: a part is missing, or the strength is not a number.
     """
     look, equals, file = text.partition("=")
+    if is_painting(look):
+        painting, strength = _split_number(look)
+        if equals and file and painting:
+            return MaskChoice(text, painting, strength, Path(file))
     name, colon, alpha = look.partition(":")
     if not equals or not file or not name or (colon and not alpha):
         raise ConfigError(f"--mask {text}: write NAME=FILE or NAME:ALPHA=FILE.")

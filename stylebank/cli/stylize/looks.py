@@ -11,9 +11,11 @@ from PIL import Image
 from stylebank.cli.stylize.look_options import LookOptions, MaskChoice, StyleChoice
 from stylebank.cli.stylize.regions import RegionFinder
 from stylebank.errors import BankError, ConfigError
-from stylebank.inference.blending import Recipe, Region, StyleWeights, blend
+from stylebank.images import load_picture
+from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
 from stylebank.inference.masks import feather, load_mask
+from stylebank.inference.mixing import StyleWeights
 from stylebank.inference.stylizer import Stylizer
 from stylebank.styles import IDENTITY
 from stylebank.video import is_film
@@ -29,6 +31,9 @@ class Looks:
     """
 
     def __init__(self, options: LookOptions, stylizer: Stylizer) -> None:
+        for name, path in options.paintings.items():
+            if name not in stylizer.styles or name in stylizer.bank.manifest.styles:  # else another look has brought it
+                stylizer.add_instant(load_picture(path).rgb, name)
         self.finder = RegionFinder(options, stylizer)
         self.moving: list[tuple[StyleWeights, MaskChoice]] = []
         """Masks that are films or folders of frames, and what is done in them."""

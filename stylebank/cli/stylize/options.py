@@ -6,13 +6,15 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.cli.arguments import BANK_HELP, at_least
-from stylebank.cli.stylize import film_options, look_options
+from stylebank.cli.arguments import BANK_HELP, at_least, require
+from stylebank.cli.stylize import film_options, look_options, recipe_options
 from stylebank.cli.stylize.film_options import FilmOptions, films_of
 from stylebank.cli.stylize.jobs import Existing
 from stylebank.cli.stylize.look_options import LookOptions, looks_of
+from stylebank.cli.stylize.recipe_options import looks_in, recipe_from, recipe_of
 from stylebank.errors import ConfigError
 from stylebank.films.methods import StabilizeMethod
+from stylebank.inference.saved_recipe import SavedRecipe
 from stylebank.shipped import DEFAULT_BANK
 
 DEFAULT_QUALITY = 95  # of JPEG and WebP
@@ -29,6 +31,7 @@ _STILL = (
     "end",
     "fps",
     "strip_metadata",
+    "save_recipe",
 )
 """Options that say nothing about a camera."""
 
@@ -53,6 +56,8 @@ class StylizeOptions:
     precision: str = "auto"
     strip_metadata: bool = False
     """Leave out what the source's file says of it: date, camera, place, author."""
+    recipe: SavedRecipe | None = None
+    """What `--save-recipe` writes."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bank", type=Path, metavar="DIR|NAME", help=BANK_HELP)
     group.add_argument("--list", action="store_true", help="print the bank's styles and leave")
     look_options.add_arguments(parser)
+    recipe_options.add_arguments(parser)
     group = parser.add_argument_group("size, quality, machine")
     group.add_argument(
         "--size", type=at_least(16, "pixels"), metavar="N", help="scale to this short side in pixels first"
@@ -115,22 +121,27 @@ def request_of(options: argparse.Namespace) -> StylizeOptions:
     Raises:
         ConfigError: something is missing or cannot be read, is out of range, or contradicts something else.
     """
-    only_regions = options.show_regions and not (options.assign or options.style or options.mask)
-    for name in ("input", *(() if only_regions else ("output",))):
-        if not getattr(options, name):
-            raise ConfigError(f"--{name} is missing.")
+    asked = options.assign or options.style or options.style_image or options.mask or options.recipe
+    by_region = options.regions or options.label_map or options.show_regions  # which have words of their own
+    require(
+        input=options.input,
+        style=asked or by_region,
+        output=options.output or (options.show_regions and not asked),
+    )
+    bank, looks, size = _look(options)
     return StylizeOptions(
-        bank=options.bank or DEFAULT_BANK,
+        bank=bank or DEFAULT_BANK,
         inputs=tuple(options.input),
         output=options.output or Path(),
-        looks=looks_of(options),
+        looks=looks,
         films=films_of(options),
         existing=Existing(options.overwrite, options.resume),
-        size=options.size,
+        size=size,
         tile=options.tile,
         quality=options.quality,
         precision=options.precision,
         strip_metadata=options.strip_metadata,
+        recipe=recipe_from(looks, size, bank) if options.save_recipe else None,
     )
 
 
@@ -143,16 +154,26 @@ def webcam_of(options: argparse.Namespace) -> WebcamOptions:
     for name in _STILL:
         if getattr(options, name):
             raise ConfigError(f"--{name.replace('_', '-')} does not go with --webcam, which only shows a window.")
+    bank, looks, size = _look(options)
     return WebcamOptions(
         camera=options.webcam,
-        bank=options.bank or DEFAULT_BANK,
-        looks=looks_of(options),
-        size=options.size,
+        bank=bank or DEFAULT_BANK,
+        looks=looks,
+        size=size,
         tile=options.tile,
         stabilize=options.stabilize,
         device=options.device,
         precision=options.precision,
     )
+
+
+def _look(options: argparse.Namespace) -> tuple[Path | None, LookOptions, int | None]:
+    """Bank, looks and size, as options or a recipe say."""
+    recipe = recipe_of(options)
+    if recipe is None:
+        return options.bank, looks_of(options), options.size
+    bank = options.bank or (None if recipe.bank is None else Path(recipe.bank))
+    return bank, looks_in(recipe), options.size or recipe.size
 
 
 def _tile(text: str) -> int | None:

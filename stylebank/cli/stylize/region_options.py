@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylebank.cli.arguments import at_least
+from stylebank.cli.arguments import UsageError, at_least
 from stylebank.config import LARGEST_SEED
 from stylebank.errors import ConfigError
 from stylebank.regions.method import RegionMethod, parse_method
@@ -58,5 +58,5 @@ def regions_of(options: argparse.Namespace) -> RegionOptions:
         raise ConfigError(f"{flag} needs --regions kmeans:N, --regions slic:N or --label-map FILE.")
     method = parse_method(options.regions) if options.regions else None
     if (method or options.label_map) and not options.assign and not options.show_regions:
-        raise ConfigError("--assign is missing: say which region becomes what, or see them with --show-regions.")
+        raise UsageError("--assign is missing: say which region becomes what, or see them with --show-regions.")
     return RegionOptions(method, options.label_map, options.assign, options.show_regions, options.seed)

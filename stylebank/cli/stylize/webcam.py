@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from stylebank.cli.arguments import require
 from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import WebcamOptions
-from stylebank.errors import ConfigError, StyleBankError
+from stylebank.errors import StyleBankError
+from stylebank.films.optical_flow import load_opencv
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
 from stylebank.video import Webcam
@@ -30,11 +32,12 @@ def show_camera(options: WebcamOptions) -> None:
         ConfigError: a mask moves, or no look is asked for.
         StyleBankError: as `show`.
     """
+    if options.stabilize == "flow":
+        load_opencv()  # before anything else is loaded
     stylizer = load_stylizer(options.bank, options.device, options.precision)
     wanted = Looks(options.looks, stylizer)
     wanted.check_still()
-    if not wanted.names:
-        raise ConfigError("--style is missing.")
+    require(style=wanted.names)
     recipes = wanted.recipes(Image.new("RGB", (64, 64)))  # none depends on the picture
     looks = {
         name: FilmStylizer(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from stylebank.cli.arguments import require
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
@@ -21,6 +22,7 @@ from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions, request_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
+from stylebank.films.optical_flow import load_opencv
 from stylebank.images import SAVE_FORMATS
 
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
@@ -48,6 +50,8 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
         StyleBankError: something in the request cannot be done; nothing is begun then.
     """
     with processes.together():  # nobody begins before everybody has seen what exists
+        if options.films.stabilize == "flow":
+            load_opencv()  # before anything else is loaded
         stylizer = load_stylizer(options.bank, str(device), options.precision)
         looks = Looks(options.looks, stylizer)
         sources = find_sources(options.inputs, options.output, options.films.frames)
@@ -86,7 +90,7 @@ def _check(options: StylizeOptions, looks: Looks, sources: dict[Path, bool]) -> 
     else:
         looks.check_still()
     if not looks.names and not options.looks.regions.show:
-        raise ConfigError("--style is missing.")
+        require(style=None)
     if not all(sources.values()) and options.quality is not None and not 1 <= options.quality <= 100:
         raise ConfigError(f"--quality {options.quality} is out of range; valid is 1 to 100 for pictures.")
 

@@ -1,0 +1,48 @@
+"""What the loss network sees of a painting's texture, as `network.predictor` reads it: Gram matrices and means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylebank.errors import ImageError
+from stylebank.images import Side, resize_side, to_tensor
+from stylebank.losses.functional import gram
+from stylebank.losses.vgg import LossNetwork
+from stylebank.network.predictor import Statistics
+
+SMALLEST_PAINTING = 16  # pixels; the deepest layer sees an eighth of them
+
+
+@torch.no_grad()
+def statistics_of(
+    network: LossNetwork, pictures: Iterable[Image.Image], layers: Sequence[str], size: int, side: Side
+) -> Statistics:
+    """The statistics of each picture by itself; B of them in one.
+
+    Args:
+        pictures: mode RGB.
+        size: pixels at which their short or long side is seen.
+        side: which of them.
+
+    Raises:
+        ImageError: a picture is too small to have a texture.
+    """
+    grams: dict[str, list[Tensor]] = {name: [] for name in layers}
+    means: dict[str, list[Tensor]] = {name: [] for name in layers}
+    for picture in pictures:
+        if min(picture.size) < SMALLEST_PAINTING:
+            width, height = picture.size
+            raise ImageError(f"A painting of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
+        image = to_tensor(resize_side(picture, size, side))[None]
+        seen = network(image.to(network.mean.device, memory_format=torch.channels_last))
+        for name in layers:
+            grams[name].append(gram(seen[name])[0])
+            means[name].append(seen[name].float().mean((2, 3))[0])
+    return Statistics(
+        {name: torch.stack(values) for name, values in grams.items()},
+        {name: torch.stack(values) for name, values in means.items()},
+    )

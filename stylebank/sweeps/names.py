@@ -1,0 +1,3 @@
+"""What the files of a study are called."""
+
+TABLE, CSV, JSON, PICTURE = "study.md", "study.csv", "study.json", "grid.jpg"
