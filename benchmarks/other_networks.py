@@ -60,4 +60,5 @@ def _reflected(cin: int, cout: int, size: int, stride: int = 1) -> nn.Module:
 
 
 def _ready(network: nn.Module) -> nn.Module:
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    network = network.eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -77,10 +77,14 @@ def run(options: argparse.Namespace) -> int:
         if options.verify:
             result = verify(options.bank, options.verify, options.paintings, follow)
         else:
-            sides, precision = options.size or None, options.precision or "float32"
-            styles = tuple(options.styles)
             wanted = ExportRequest(
-                options.bank, options.out, precision, sides, styles, options.calibrate, options.paintings
+                options.bank,
+                options.out,
+                options.precision or "float32",
+                size=options.size or None,
+                styles=tuple(options.styles),
+                calibrate=options.calibrate,
+                paintings=options.paintings,
             )
             result = export(wanted, follow)
     lines = summary(result.comparisons, result.manifest)

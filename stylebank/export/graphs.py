@@ -103,7 +103,7 @@ class RegionsGraph(nn.Module):
         every = _products(reflected(self.inputs(features, noise), self.reach), kernels, features)
         every = every + biases.flatten()[:, None]
         parts = every.unflatten(1, (kernels.shape[0], kernels.shape[1])) * maps.flatten(1)[:, None]
-        out = parts.sum(1).reshape(features.shape)
+        out: Tensor = parts.sum(1).reshape(features.shape)
         return out + features * (identities[:, None, None] * maps).sum(0) * self.scale
 
 

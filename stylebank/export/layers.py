@@ -98,7 +98,8 @@ class FlatPixelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide, channels = x.float(), x.shape[1]
         unit = wide / torch.sqrt((wide**2).sum(1, keepdim=True) + self.eps * channels)
-        return (unit * (self.weight.float() * channels**0.5) + self.bias.float()).to(x.dtype)
+        out: Tensor = unit * (self.weight.float() * channels**0.5) + self.bias.float()
+        return out.to(x.dtype)
 
 
 class FlatInstanceNorm(nn.Module):

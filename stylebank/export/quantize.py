@@ -79,7 +79,8 @@ class Levels(nn.Module):
             self.low = min(self.low, float(values.kthvalue(place).values))
             self.high = max(self.high, float(values.kthvalue(values.numel() + 1 - place).values))
             return x
-        return rounded(x, self.scale, self.zero)
+        out: Tensor = rounded(x, self.scale, self.zero)
+        return out
 
     def settle(self) -> None:
         """Chooses the levels."""
