@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--format", choices=("onnx", "web"), default="onnx", help="models, or a web page that has them")
     what.add_argument(
         "--precision",
-        choices=("float32", "float16"),
+        choices=("float32", "float16", "int8"),
         help="number format of weights and features; else float32, for web both",
     )
     what.add_argument(
@@ -39,14 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for web: the folder of the npm package onnxruntime-web (else the one in node_modules here), or an "
         "https:// address that browsers load it from",
     )
+    eight = parser.add_argument_group("int8")
+    eight.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs to find the range of activations on; else four of scikit-image's",
+    )
+    eight.add_argument(
+        "--paintings",
+        type=Path,
+        metavar="FOLDER",
+        help="paintings named like the styles, to measure the style gap on; else float32's own pictures stand for them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Exports or verifies, and prints how near the pictures are."""
-    if options.verify and (options.size is not None or options.styles or options.precision):
-        raise ConfigError("--verify takes a folder as it is: --size, --styles and --precision go with --out.")
-    if options.runtime and options.format != "web":
-        raise ConfigError("--runtime goes with --format web.")
+    _check(options)
     from stylebank.export import available
 
     available()
@@ -56,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
         return export_page(options)
     from stylebank.export.parity import summary
+    from stylebank.export.quality import quality_lines
     from stylebank.export.run import ExportRequest, export, verify
 
     with Bars() as bars:
@@ -64,18 +75,36 @@ def run(options: argparse.Namespace) -> int:
             bars.show(done, total, name=what)
 
         if options.verify:
-            result = verify(options.bank, options.verify, follow)
+            result = verify(options.bank, options.verify, options.paintings, follow)
         else:
-            sides = options.size or None
             wanted = ExportRequest(
-                options.bank, options.out, options.precision or "float32", sides, tuple(options.styles)
+                options.bank,
+                options.out,
+                options.precision or "float32",
+                size=options.size or None,
+                styles=tuple(options.styles),
+                calibrate=options.calibrate,
+                paintings=options.paintings,
             )
             result = export(wanted, follow)
-    print("\n".join(summary(result.comparisons, result.manifest)))
-    styles, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6
+    lines = summary(result.comparisons, result.manifest)
+    print("\n".join([*lines, *(["", *quality_lines(result.quality)] if result.quality else [])]))
+    count, megabytes = len(result.manifest.styles), sum(file.bytes for file in result.manifest.files.values()) / 1e6
     done = "agrees with its bank" if options.verify else "written"
-    print(f"{result.folder}: {styles} style(s), {result.manifest.precision}, {megabytes:.1f} MB, {done}.")
+    print(f"{result.folder}: {count} style(s), {result.manifest.precision}, {megabytes:.1f} MB, {done}.")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises ConfigError for options that do not go together."""
+    if options.verify and (options.size is not None or options.styles or options.precision or options.calibrate):
+        raise ConfigError(
+            "--verify takes a folder as it is: --size, --styles, --precision and --calibrate go with --out."
+        )
+    if not options.verify and options.precision != "int8" and (options.calibrate or options.paintings):
+        raise ConfigError("--calibrate and --paintings go with --precision int8.")
+    if options.runtime and options.format != "web":
+        raise ConfigError("--runtime goes with --format web.")
 
 
 def _size(text: str) -> tuple[int, int] | tuple[()]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from stylebank import __version__
 from stylebank.bank.io import Bank
@@ -38,16 +39,18 @@ def write_folder(
     size: tuple[int, int] | None,
     folder: Path,
     progress: Progress,
+    photographs: Sequence[Tensor] = (),
 ) -> ExportManifest:
     """Fills a new folder with the models and filters of some styles, a README, and the manifest that is returned.
 
     Args:
         bank: calibrated.
         size: (H, W) of all pictures; None for any.
+        photographs: for int8, see `Form`.
     """
     model, half = bank.model, precision == "float16"
     scale = 2.0 ** -max(0, round(math.log2(model.identity_gain))) if half else 1.0
-    form = Form(model, torch.float16 if half else torch.float32, scale, size)
+    form = Form(model, torch.float16 if half else torch.float32, scale, size, photographs)
     about = {"licence": bank.manifest.licence or "none given", "autoencoder_sha256": bank.manifest.autoencoder_sha256}
     total, done = len(form.wiring()) + len(names), 0
 
@@ -64,11 +67,12 @@ def write_folder(
         _save(made, folder / "styles" / f"{name}.onnx")
         progress("exporting", done := done + 1, total)
     models["picture"] = _model_record("styles/NAME.onnx", [form.ports["photo"]], form.ports["picture"])
-    return _write_manifest(bank, form, models, styles, folder)
+    return _write_manifest(bank, precision, form, models, styles, folder)
 
 
 def _write_manifest(
     bank: Bank,
+    precision: Precision,
     form: Form,
     models: dict[str, ModelRecord],
     styles: list[StyleFiles],
@@ -78,7 +82,7 @@ def _write_manifest(
     manifest = ExportManifest(
         format=FORMAT,
         stylebank=__version__,
-        precision="float16" if form.dtype == torch.float16 else "float32",
+        precision=precision,
         opset=OPSET,
         size=form.size,
         smallest=MIN_SIDE,

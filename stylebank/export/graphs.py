@@ -6,6 +6,7 @@ Pictures are float32, all else is in the precision of the export.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import cast
 
 import torch
@@ -99,10 +100,30 @@ class RegionsGraph(nn.Module):
         maps: Tensor,
         noise: Tensor | None = None,
     ) -> Tensor:
-        seen = reflected(self.inputs(features, noise), self.reach)
-        every = F.conv2d(seen, kernels.flatten(0, 1), biases.flatten())  # (B, R x C, h, w)
-        out: Tensor = (every.unflatten(1, (kernels.shape[0], kernels.shape[1])) * maps[:, None]).sum(1)
+        every = _products(reflected(self.inputs(features, noise), self.reach), kernels, features)
+        every = every + biases.flatten()[:, None]
+        parts = every.unflatten(1, (kernels.shape[0], kernels.shape[1])) * maps.flatten(1)[:, None]
+        out: Tensor = parts.sum(1).reshape(features.shape)
         return out + features * (identities[:, None, None] * maps).sum(0) * self.scale
+
+
+def _products(seen: Tensor, kernels: Tensor, like: Tensor) -> Tensor:
+    """The convolution with R kernels as one product of matrices for each of their taps: (B, R x C, h x w).
+
+    Runtimes want to know how many channels come out of a convolution, and R is open.
+
+    Args:
+        seen: (B, C + Z, h + k - 1, w + k - 1).
+        kernels: (R, C, C + Z, k, k).
+        like: of size h x w.
+    """
+    size, (height, width) = kernels.shape[3], like.shape[2:]
+    products = [
+        kernels[:, :, :, row, column].flatten(0, 1) @ seen[:, :, row : row + height, column : column + width].flatten(2)
+        for row in range(size)
+        for column in range(size)
+    ]
+    return reduce(torch.add, products)
 
 
 class DecoderGraph(nn.Module):

@@ -13,7 +13,7 @@ from stylebank.files import sha256_of
 MANIFEST = "manifest.json"
 FORMAT = 1
 LARGEST = 16 * 2**20  # bytes
-Precision = Literal["float32", "float16"]
+Precision = Literal["float32", "float16", "int8"]
 
 
 def _inside(path: str) -> str:
@@ -93,6 +93,11 @@ class ExportManifest(_Part):
     """What all models of single styles are like; their files are those of `styles`."""
     styles: Annotated[list[StyleFiles], Field(min_length=1)]
     files: dict[Inside, FileRecord]
+
+    @property
+    def numbers(self) -> str:
+        """Type of features, noise, kernels and weights of mixtures, as numpy calls it."""
+        return "float16" if self.precision == "float16" else "float32"
 
 
 def file_records(folder: Path) -> dict[str, FileRecord]:

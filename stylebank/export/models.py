@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,9 +20,11 @@ from stylebank.export.graphs import (
     scaled_filter,
 )
 from stylebank.export.onnx_file import Port, to_onnx, with_weights
+from stylebank.export.quantize import fused, quantize
 from stylebank.network.model import StyleBank
 
 _PHOTO = "RGB, 0 to 1"
+_STYLES_SEEN = 32  # by the decoder, while its levels are found
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Form:
     scale: float
     size: tuple[int, int] | None
     """(H, W) of all pictures, or None for any."""
+    photographs: Sequence[torch.Tensor] = ()
+    """For int8: (1, 3, H, W) each, to find the range of activations on. Without any, convolutions stay as they are."""
 
     @property
     def linear(self) -> bool:
@@ -105,14 +109,13 @@ class Form:
         first: onnx.ModelProto | None = None
         for name, title in styles.items():
             said = self._about(name, f"Photograph in, picture out, in the style {title or name}.", about)
-            weights = scaled_filter(self.model, name, self.scale).to(self.dtype).state_dict()
+            graph = self._picture(name)
             if first is not None:
                 try:
-                    yield name, with_weights(first, {f"filter.{key}": each for key, each in weights.items()}, said)
+                    yield name, with_weights(first, _own(graph), said)
                     continue
                 except KeyError:
                     pass
-            graph = PictureGraph(self.model, name, self.dtype, self.scale)
             first = to_onnx(graph, [self.ports["photo"]], self.ports["picture"], said)
             yield name, first
 
@@ -120,15 +123,35 @@ class Form:
         """Kernel (C, C + Z, k, k) and bias (C,) of a linear filter, multiplied by `scale`."""
         return [*scaled_filter(self.model, style, self.scale).parameters()]
 
+    def _picture(self, style: str) -> nn.Module:
+        graph = PictureGraph(self.model, style, self.dtype, self.scale)
+        if self.photographs:
+            quantize(graph, self.photographs)
+        return graph
+
     def _graph(self, name: str) -> nn.Module:
-        made: dict[str, nn.Module] = {
-            "encoder": EncoderGraph(self.model, self.dtype),
-            "noise": NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype),
-            "apply": ApplyGraph(self.model, self.scale),
-            "regions": RegionsGraph(self.model, self.scale),
-            "decoder": DecoderGraph(self.model, self.dtype, self.scale),
-        }
-        return made[name]
+        made: nn.Module
+        match name:
+            case "encoder":
+                made, examples = EncoderGraph(self.model, self.dtype), iter(self.photographs)
+            case "decoder":
+                made, examples = (
+                    DecoderGraph(self.model, self.dtype, self.scale),
+                    fused(self.model, self.photographs, _STYLES_SEEN),
+                )
+            case "noise":
+                return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype)
+            case _:  # kernels that are inputs are not known before
+                return (ApplyGraph if name == "apply" else RegionsGraph)(self.model, self.scale)
+        if self.photographs:
+            quantize(made, examples)
+        return made
 
     def _about(self, name: str, does: str, about: Mapping[str, str]) -> dict[str, str]:
         return {"name": name, "description": does, **about}
+
+
+def _own(graph: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in which one style's model differs from another's: its filter, and all levels."""
+    state = graph.state_dict()
+    return {key: state[key] for key in state if key.startswith("filter.") or key.endswith((".scale", ".zero"))}

@@ -17,9 +17,16 @@ from torch import Tensor, nn
 from stylebank import __version__
 from stylebank.errors import ExportError
 from stylebank.export.noise import noise_nodes
+from stylebank.export.quantize import rounded_nodes, unpacked_nodes
 
 OPSET = 18
 LARGEST = 2**31 - 2**20  # bytes: a protobuf holds no more, and weights in a second file are for nobody's browser
+_NODES: dict[Any, Any] = {
+    torch.ops.stylebank.noise.default: noise_nodes,
+    torch.ops.stylebank.rounded.default: rounded_nodes,
+    torch.ops.stylebank.unpacked.default: unpacked_nodes,
+}
+"""Operations of ours, and what they are in a graph."""
 _SMALLEST = {"height": 16, "width": 16, "rows": 4, "columns": 4}
 
 
@@ -82,7 +89,7 @@ def _translated(module: nn.Module, inputs: Sequence[Port], output: Port) -> onnx
             external_data=False,
             verbose=False,
             optimize=False,  # its rules take minutes over the nodes of noise, and find nothing
-            custom_translation_table={torch.ops.stylebank.noise.default: noise_nodes},
+            custom_translation_table=_NODES,
         )
         assert program is not None
         optimizer.fold_constants(program.model)

@@ -69,9 +69,9 @@ from safetensors.numpy import load_file
 {names} = (onnxruntime.InferenceSession(f"{{name}}.onnx") for name in {strings})
 photo = np.asarray(Image.open("photo.jpg").convert("RGB"), np.float32).transpose(2, 0, 1)[None] / 255
 one, other = load_file("styles/{style}.safetensors"), load_file("styles/{other}.safetensors")
-inputs = {{key: (0.7 * one[key] + 0.3 * other[key]).astype("{precision}") for key in ("kernel", "bias")}}
+inputs = {{key: (0.7 * one[key] + 0.3 * other[key]).astype("{numbers}") for key in ("kernel", "bias")}}
 [features] = encoder.run(None, {{"photo": photo}})
-{noise}[fused] = apply.run(None, {{"features": features, "identity": np.zeros(1, "{precision}"), **inputs}})
+{noise}[fused] = apply.run(None, {{"features": features, "identity": np.zeros(1, "{numbers}"), **inputs}})
 [picture] = decoder.run(None, {{"fused": fused}})
 picture = picture[0, :, : photo.shape[2], : photo.shape[3]].transpose(1, 2, 0)
 Image.fromarray((picture * 255).round().astype(np.uint8)).save("picture.png")
@@ -121,7 +121,7 @@ def _parts(manifest: ExportManifest) -> str:
         strings="(" + ", ".join(f'"{name}"' for name in models) + ")",
         style=manifest.styles[0].name,
         other=manifest.styles[-1].name,
-        precision=manifest.precision,
+        numbers=manifest.numbers,
         noise=line if noisy else "",
         scale=_SCALE.format(scale=manifest.scale) if manifest.scale != 1 else "",
         about_noise=_NOISE if noisy else "",

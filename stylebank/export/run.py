@@ -12,6 +12,8 @@ from stylebank.errors import BankError, ConfigError, ExportError, did_you_mean, 
 from stylebank.export.folder import Progress, write_folder
 from stylebank.export.manifest import ExportManifest, Precision, read_export
 from stylebank.export.parity import Comparison, check, compare
+from stylebank.export.photographs import for_calibration, for_measuring
+from stylebank.export.quality import Quality, check_quality, measure_quality, metrics, paintings_of
 from stylebank.export.runtime import ExportedBank
 from stylebank.files import new_folder
 from stylebank.inference.blending import calibrate
@@ -33,8 +35,14 @@ class ExportRequest:
     """(H, W) of all pictures; None for any from 16 pixels up."""
     styles: Sequence[str] = ()
     """All, if none is named."""
+    calibrate: Path | None = None
+    """For int8: a folder of photographs to take the range of activations from, instead of samples."""
+    paintings: Path | None = None
+    """For int8: a folder of paintings named like the styles, to measure them on."""
 
     def __post_init__(self) -> None:
+        if self.precision != "int8" and (self.calibrate or self.paintings):
+            raise ConfigError("Photographs to calibrate on and paintings to measure on are for int8.")
         if self.size and min(self.size) < MIN_SIDE:
             raise ConfigError(f"Pictures of {self.size[1]}x{self.size[0]} are too small: {MIN_SIDE} pixels at least.")
 
@@ -46,6 +54,8 @@ class Exported:
     folder: Path
     manifest: ExportManifest
     comparisons: Sequence[Comparison]
+    quality: Sequence[Quality] = ()
+    """Of int8."""
 
 
 def export(request: ExportRequest, progress: Progress = lambda what, done, total: None) -> Exported:
@@ -59,17 +69,24 @@ def export(request: ExportRequest, progress: Progress = lambda what, done, total
         raise ExportError(f"{request.out} exists; choose another --out.")
     bank = _ready(request.bank)
     names = _chosen(bank, request)
+    photographs = for_calibration(request.calibrate, request.size) if request.precision == "int8" else []
     with new_folder(request.out) as folder:
-        manifest = write_folder(bank, names, request.precision, request.size, folder, progress)
-        comparisons = _proven(bank, folder, manifest, progress)
-    return Exported(request.out, manifest, comparisons)
+        manifest = write_folder(bank, names, request.precision, request.size, folder, progress, photographs)
+        proof = _proven(bank, folder, manifest, request.paintings, progress)
+    return Exported(request.out, manifest, *proof)
 
 
-def verify(bank: Path, folder: Path, progress: Progress = lambda what, done, total: None) -> Exported:
+def verify(
+    bank: Path, folder: Path, paintings: Path | None = None, progress: Progress = lambda what, done, total: None
+) -> Exported:
     """Checks every hash of an exported folder and compares it with its bank again.
+
+    Args:
+        paintings: see `ExportRequest`.
 
     Raises:
         BankError: the bank is missing or damaged.
+        ConfigError: the folder is not of int8, and there are paintings; or none is named like a style.
         ExportError: the folder is damaged, of another bank, or computes something else.
     """
     manifest = read_export(folder)
@@ -78,7 +95,9 @@ def verify(bank: Path, folder: Path, progress: Progress = lambda what, done, tot
         raise ExportError(f"{folder} was not exported from {bank}: its auto-encoder is another one.")
     if unknown := [style.name for style in manifest.styles if style.name not in loaded.model.names]:
         raise ExportError(f"{folder} has styles that {bank} has not: {several(unknown)}.")
-    return Exported(folder, manifest, _proven(loaded, folder, manifest, progress))
+    if paintings and manifest.precision != "int8":
+        raise ConfigError(f"{folder} is {manifest.precision}; paintings are to measure int8 on.")
+    return Exported(folder, manifest, *_proven(loaded, folder, manifest, paintings, progress))
 
 
 def _ready(path: Path) -> Bank:
@@ -100,8 +119,19 @@ def _chosen(bank: Bank, request: ExportRequest) -> list[str]:
     return list(dict.fromkeys(request.styles)) or list(known)
 
 
-def _proven(bank: Bank, folder: Path, manifest: ExportManifest, progress: Progress) -> list[Comparison]:
+def _proven(
+    bank: Bank, folder: Path, manifest: ExportManifest, paintings: Path | None, progress: Progress
+) -> tuple[list[Comparison], list[Quality]]:
     exported = ExportedBank(folder, manifest)
     found = compare(bank.model, exported, lambda done, total: progress("comparing", done, total))
     check(found, manifest.precision)
-    return found
+    if manifest.precision != "int8":
+        return found, []
+    measure = metrics()
+    targets = paintings_of(paintings, [style.name for style in manifest.styles], measure)
+    photographs = for_measuring(manifest.size)
+    quality = measure_quality(
+        bank.model, exported, photographs, targets, measure, lambda done, total: progress("measuring", done, total)
+    )
+    check_quality(quality)
+    return found, quality

@@ -33,7 +33,7 @@ class ExportedBank:
     @property
     def dtype(self) -> Any:
         """Number format of everything but pictures."""
-        return np.dtype(self.manifest.precision)
+        return np.dtype(self.manifest.numbers)
 
     @cached_property
     def filters(self) -> dict[str, dict[str, np.ndarray]]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from stylebank.cli.arguments import require
+from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import WebcamOptions
 from stylebank.errors import StyleBankError
 from stylebank.films.optical_flow import load_opencv
 from stylebank.films.stylize import FilmStylizer
 from stylebank.images import resize_short_side
-from stylebank.inference.stylizer import Stylizer
 from stylebank.video import Webcam
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def show_camera(options: WebcamOptions) -> None:
     """
     if options.stabilize == "flow":
         load_opencv()  # before anything else is loaded
-    stylizer = Stylizer.load(options.bank, options.device, options.precision)
+    stylizer = load_stylizer(options.bank, options.device, options.precision)
     wanted = Looks(options.looks, stylizer)
     wanted.check_still()
     require(style=wanted.names)

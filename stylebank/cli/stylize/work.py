@@ -16,6 +16,7 @@ from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summar
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
 from stylebank.cli.stylize.jobs import find_sources, plan, what_is_unread
+from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.look_options import names_of
 from stylebank.cli.stylize.looks import Looks
 from stylebank.cli.stylize.options import StylizeOptions, request_of
@@ -23,7 +24,6 @@ from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import load_opencv
 from stylebank.images import SAVE_FORMATS
-from stylebank.inference.stylizer import Stylizer
 
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
 
@@ -52,7 +52,7 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
     with processes.together():  # nobody begins before everybody has seen what exists
         if options.films.stabilize == "flow":
             load_opencv()  # before anything else is loaded
-        stylizer = Stylizer.load(options.bank, str(device), options.precision)
+        stylizer = load_stylizer(options.bank, str(device), options.precision)
         looks = Looks(options.looks, stylizer)
         sources = find_sources(options.inputs, options.output, options.films.frames)
         _check(options, looks, sources)
