@@ -102,7 +102,7 @@ def network(module: torch.nn.Module, precision: str) -> Run:
     def stylize(photo: Tensor) -> Tensor:
         with autocast(CPU, dtype):
             made: Tensor = module(photo.contiguous(memory_format=torch.channels_last))
-        return made
+        return made.float()
 
     return stylize
 
