@@ -91,7 +91,7 @@ def test_the_extra_is_asked_for(
     fail(
         *(capsys, "stylize", "--bank", bank, "--style", "dots", "--input", tmp_path / "a.png"),
         *("--output", tmp_path / "b.png", "--precision", "int8"),
-        mentions=["int8 needs openvino: pip install '.[fast]'"],
+        mentions=["int8 needs openvino: pip install 'stylebank[fast]'"],
     )
     assert not (tmp_path / "b.png").exists()
 
