@@ -1,7 +1,7 @@
 """The page as a static folder: what `stylebank serve` does, films and training apart, in the browser itself.
 
 The models are those of `export.run`, proven against the bank before they are kept. A browser loads one precision:
-float16 where its GPU computes in it, else float32.
+float32, or float16 where its GPU computes in it and that is asked for.
 """
 
 from __future__ import annotations
