@@ -272,7 +272,7 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "options", [["--size", "8"], ["--size", "large"], ["--quality", "good"], ["--precision", "int8"]]
+    "options", [["--size", "8"], ["--size", "large"], ["--quality", "good"], ["--precision", "int4"]]
 )
 def test_options_out_of_range_are_wrong_usage(
     bank: Path, pictures: Path, capsys: pytest.CaptureFixture[str], options: list[str]

@@ -485,7 +485,7 @@ def test_sigterm_before_the_first_step_ends_well(
     arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("stylebank.training.training_run.style_grams", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("stylebank.training.task.style_grams", lambda *_: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as ended:
         run(*arguments, "--out", tmp_path / "run")
     assert ended.value.code == 0
