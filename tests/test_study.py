@@ -364,7 +364,7 @@ def test_a_failed_run_does_not_stop_the_rest(
         (["--vary", "data.styles=[nowhere.png]"], ["nowhere.png"]),
         (["--vary", "loss.style_layers=[relu1_2],[relu9_9]"], ["relu9_9"]),
         (["--vary", "data.held_out=1,0"], ["data.held_out"]),
-        (["--vary", "data.min_side=16,500"], ["0 usable photograph"]),
+        (["--vary", "data.min_side=16,500"], ["no photograph to train on"]),
         (["--vary", "train.lr=0.1", "--loss-weights", "nowhere.pth"], ["nowhere.pth"]),
         (["--vary", "train.lr=0.1", "--photograph", "nowhere.jpg"], ["nowhere.jpg"]),
         (["--vary", "train.lr=0.1", "--device", "abacus"], ["abacus"]),
