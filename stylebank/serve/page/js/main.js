@@ -31,6 +31,9 @@ async function start() {
   drawIcons();
   startStatus();
   const store = createStore();
+  let begun;
+  const taking = new Promise((resolve) => (begun = resolve));
+  createIntake((file) => taking.then((take) => take(file))); // a file may come while the rest is still being fetched
   const backend = await chosenBackend();
   const viewer = createViewer();
   const painting = backend.paintings ? createPainting({ store, backend, refresh, pick: (style) => pickStyle(store, style, false) }) : null;
@@ -44,7 +47,7 @@ async function start() {
   startRendering({ store, backend, viewer });
   const take = (file) => takeFile(file).catch(complain);
   createCamera({ store, backend, take });
-  createIntake(take);
+  begun(take);
   followKeys({ store, viewer, paint, download: share.download });
   byId("where").textContent = byId("engine").textContent = backend.said();
 
