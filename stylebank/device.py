@@ -151,7 +151,11 @@ def place(module: Network, device: torch.device) -> Network:
 
 def sent(numbers: Sequence[int], device: torch.device) -> Tensor:
     """A list of whole numbers as a tensor on a device, without waiting for it: (len(numbers),), int64."""
-    made = torch.tensor(numbers, dtype=torch.int64)
+    return carried(torch.tensor(numbers, dtype=torch.int64), device)
+
+
+def carried(made: Tensor, device: torch.device) -> Tensor:
+    """A tensor made on the processor, on a device, without waiting for it."""
     return made.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else made.to(device)
 
 

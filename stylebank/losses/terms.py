@@ -132,7 +132,7 @@ class TemporalLoss(Term):
     name = "temporal"
 
     def __call__(self, made: Made) -> Tensor:
-        values = made.outputs.new_zeros(len(made.outputs), dtype=torch.float32)
+        values = at_least_float32(made.outputs.new_zeros(len(made.outputs)))
         if not (later := made.later):
             return values
         squared = (at_least_float32(later.outputs) - later.expected).square().mean(1, keepdim=True) * later.known

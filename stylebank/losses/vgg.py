@@ -46,6 +46,11 @@ def repeated(x: Tensor) -> Tensor:
         return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
+def channels_of(layer: str) -> int:
+    """How many channels a layer has: `relu3_2` -> 256."""
+    return _WIDTHS[int(re.findall(r"\d+", layer)[0]) - 1]
+
+
 class EdgeConv2d(nn.Conv2d):
     """A 3x3 convolution that repeats the outermost pixels where others see zeros."""
 
@@ -94,7 +99,7 @@ class LossNetwork(nn.Module):
             return nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
         if kind == "relu":  # in place unless the value before it was asked for
             return nn.ReLU(inplace=name.replace("relu", "conv") not in self.wanted)
-        width = _WIDTHS[int(block) - 1]
+        width = channels_of(name)
         first = rest == ["1"]
         cin = 3 if name == "conv1_1" else _WIDTHS[int(block) - 2] if first else width
         return (nn.Conv2d if padding == "zeros" else EdgeConv2d)(cin, width, 3, padding=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylebank.device import autocast
+from stylebank.device import autocast, sent
 from stylebank.losses.objective import Values
 from stylebank.losses.terms import Features, Later
 from stylebank.training.neighbours import neighbours_of
@@ -57,11 +57,12 @@ class Branches:
         if not rows:
             return None
         run = self.run
-        next_frames = neighbours_of(images[rows], seeds)
+        index = sent(rows, images.device)
+        next_frames = neighbours_of(images.index_select(0, index), seeds)
         with torch.set_grad_enabled(run.task.joint):
             features = run.model.encode(next_frames.frames)
         made = run.model.decode(run.model.apply_filters(features, styles, seeds), (images.shape[2], images.shape[3]))
-        return Later(rows, made, next_frames.expected(outputs[rows]), next_frames.known)
+        return Later(rows, made, next_frames.expected(outputs.index_select(0, index)), next_frames.known)
 
     def _constants(self, images: Tensor) -> tuple[Tensor, Features]:
         """The encoder's features (constant while it is frozen), and what the outputs' content is compared with."""

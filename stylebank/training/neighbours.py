@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylebank.device import carried
+
 MOTION = 8.0  # pixels, the largest shift in either direction
 TURN = math.radians(1.0)
 ZOOM = 0.02
@@ -52,13 +54,13 @@ def neighbours_of(photographs: Tensor, seeds: list[int]) -> Neighbours:
     """
     height, width = photographs.shape[2:]
     drawn = [_draw(np.random.default_rng(seed), height, width) for seed in seeds]
-    theta = torch.tensor(np.stack([motion for motion, _, _ in drawn]), dtype=torch.float32)
-    theta = theta.to(photographs.device, non_blocking=True)
+    device = photographs.device
+    theta = carried(torch.tensor(np.stack([motion for motion, _, _ in drawn]), dtype=torch.float32), device)
     grid = F.affine_grid(theta, [len(seeds), 3, height, width], align_corners=False)
     moved = F.grid_sample(photographs.float(), grid, "bicubic", "border", align_corners=False)
-    light, grain = torch.tensor([rest for _, *rest in drawn]).to(moved)[:, :, None, None, None].unbind(1)
+    light, grain = carried(torch.tensor([rest for _, *rest in drawn]), device)[:, :, None, None, None].unbind(1)
     generator = torch.Generator().manual_seed(seeds[0])
-    noise = torch.randn(moved.shape, generator=generator).to(moved)
+    noise = carried(torch.randn(moved.shape, generator=generator), device)
     lit = (moved * light).clamp(0, 1)
     frames = (lit + grain * noise).clamp(0, 1).contiguous(memory_format=torch.channels_last)
     return Neighbours(frames, lit - moved, grid)

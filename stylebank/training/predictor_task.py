@@ -22,15 +22,13 @@ from stylebank.errors import BankError, ConfigError
 from stylebank.images import Side, load_picture
 from stylebank.losses.statistics import statistics_of
 from stylebank.losses.terms import Grams
-from stylebank.losses.vgg import LossNetwork
+from stylebank.losses.vgg import LossNetwork, channels_of
 from stylebank.network.layers import reflected
 from stylebank.network.model import StyleBank
 from stylebank.network.predictor import FilterPredictor, Statistics
 from stylebank.styles import StyleSource
 from stylebank.training.task import Task
 from stylebank.training.variants import variant_of
-
-LAYER_WIDTHS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}  # channels of VGG's blocks
 
 
 class PredictedFilter(nn.Module):
@@ -167,7 +165,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
             "more paintings, or lower it."
         )
     seed_everything(config.train.seed)
-    layers = {name: LAYER_WIDTHS[name.split("_")[0][-1]] for name in config.loss.style_layers}
+    layers = {name: channels_of(name) for name in config.loss.style_layers}
     network = FilterPredictor(architecture, form, layers)
     if known.predictor:
         old = known.predictor.network
