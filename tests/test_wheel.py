@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -143,3 +144,17 @@ def test_an_editable_install_finds_what_lies_in_the_checkout(tmp_path: Path) -> 
     code = "from stylebank import shipped; print(shipped.BANKS)"
     printed = call(sys.executable, "-c", code, folder=tmp_path, PYTHONPATH=str(ROOT))
     assert Path(printed.strip()) == ROOT / "checkpoints"
+
+
+def test_the_container_is_given_all_that_a_wheel_is_made_of() -> None:
+    """Its `.dockerignore` lets through what the Dockerfile copies, and that is what the build reads."""
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copied = {
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    }
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {"stylebank", "pyproject.toml", "setup.py", project["readme"], *project["license-files"], *SHIPPED}
+    assert not {name for name in needed if not any(Path(name).is_relative_to(there) for there in copied)}
