@@ -57,6 +57,11 @@ class ModelConfig(_Section):
     """Instance-normalize the features once, before a style's filter."""
     residual_blocks: Annotated[int, Field(ge=0, le=16)] = 0
     """Residual blocks at the beginning of the decoder, shared by all styles (the paper: none)."""
+    trunk_blocks: Annotated[int, Field(ge=0, le=16)] = 0
+    """Residual blocks before those, at half the features' resolution, whose outcome is added to the features (the
+    paper: none). Each sees twice as far for a quarter of the work."""
+    trunk_channels: Width = 160
+    """Channels of the blocks at half resolution."""
     upsample: Literal["nearest", "transposed"] = "nearest"
     """How the decoder doubles the size: `nearest`, by repeating pixels before a convolution, or `transposed`, by
     convolutions of stride 1/2 (the paper), which may leave a checkerboard and are not folded for speed."""

@@ -290,7 +290,8 @@ FLAT = {
 }
 """`SMALL` as banks of format 1 have it."""
 OF_BANK = {"kernel_size": "kernel_size", "depth": "depth", "width": "width", "filter_norm": "norm"}
-NEWER_OF_MODEL: dict[str, Any] = {"upsample": "nearest"}  # keys that format 1 does not know, as banks of it are
+# keys that format 1 does not know, as banks of it are
+NEWER_OF_MODEL: dict[str, Any] = {"trunk_blocks": 0, "trunk_channels": 160, "upsample": "nearest"}
 NEWER_OF_BANK: dict[str, Any] = {"noise_channels": 0, "post_norm": False, "form": "convolution"}
 """What format 1 did not have."""
 

@@ -24,6 +24,7 @@ from stylebank.network.layers import InstanceNorm, ReflectConv2d, ResidualBlock
 from stylebank.network.model import MIN_SIDE, Decoder, Encoder, StyleBank
 
 LEVEL = 1 / 255
+ROUNDING = 5e-4  # of float32, in the order of sums that a processor has; relative to the spread, without norms as well
 
 
 def difference(a: Tensor, b: Tensor) -> float:
@@ -44,9 +45,9 @@ def test_same_pictures_in_float32(
     @given(st.integers(MIN_SIDE, 45), st.integers(MIN_SIDE, 45))
     def check(height: int, width: int) -> None:
         images = picture(2, 3, height, width)
-        assert difference(fast.encode(images), model.encode(images)) < 1e-4
-        assert difference(fast.stylize(images, [1, 0]), model.stylize(images, [1, 0])) < 1e-4
-        assert difference(fast.reconstruct(images), model.reconstruct(images)) < 1e-4
+        assert difference(fast.encode(images), model.encode(images)) < ROUNDING
+        assert difference(fast.stylize(images, [1, 0]), model.stylize(images, [1, 0])) < ROUNDING
+        assert difference(fast.reconstruct(images), model.reconstruct(images)) < ROUNDING
 
     check()
 

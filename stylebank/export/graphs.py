@@ -132,7 +132,7 @@ class DecoderGraph(nn.Module):
     def __init__(self, model: StyleBank, dtype: torch.dtype, scale: float) -> None:
         super().__init__()
         decoder = cast(Decoder, scaled_decoder(model.decoder, scale))
-        self.layers = nn.Sequential(decoder.blocks, decoder.layers).to(dtype)
+        self.layers = nn.Sequential(decoder.trunk, decoder.blocks, decoder.layers).to(dtype)
 
     def forward(self, features: Tensor) -> Tensor:
         images: Tensor = self.layers(features)

@@ -24,10 +24,10 @@ from stylebank.network.layers import (
     NearestUpsample,
     PixelNorm,
     ReflectConv2d,
-    ResidualBlock,
     TransposedConv2d,
 )
 from stylebank.network.model import Decoder
+from stylebank.network.trunk import Trunk
 
 
 class PaddedConv(nn.Module):
@@ -142,33 +142,42 @@ def _replaced(module: nn.Module) -> nn.Module:
     return module
 
 
-def _fused(layers: nn.Sequential) -> nn.Sequential:
-    """The decoder's layers, with upsampling in the convolution after it where it repeats pixels."""
+def _fused(layers: nn.Sequential, last: bool = False) -> nn.Sequential:
+    """A decoder's layers, with upsampling in the convolution after it where it repeats pixels.
+
+    Args:
+        last: whether the picture comes out of them.
+    """
     made = list[nn.Module]()
-    *others, last = layers
-    for layer in others:
+    for layer in layers:
         if made and isinstance(made[-1], NearestUpsample):
-            conv, *after = cast(nn.Sequential, layer)
-            made[-1] = nn.Sequential(UpsampledConv(cast(nn.Conv2d, conv)), *after)
+            conv, *after = layer if isinstance(layer, nn.Sequential) else [layer]
+            fused = UpsampledConv(cast(nn.Conv2d, conv))
+            made[-1] = nn.Sequential(fused, *after) if after else fused
         else:
             made.append(layer)
-    return nn.Sequential(*made, QuadConv(cast(nn.Conv2d, last)))
+    if last:
+        made[-1] = QuadConv(cast(nn.Conv2d, made[-1]))
+    return nn.Sequential(*made)
 
 
 @torch.no_grad()
 def scaled_decoder(decoder: Decoder, scale: float) -> nn.Module:
     """An exportable decoder that takes features which are `scale` times as large, for the same pictures.
 
-    Between the residual blocks features stay as small as they came; see the top of this file.
+    Between the residual blocks, and in what a trunk adds to, features stay as they came; see the top of this file.
     """
     made = copy.deepcopy(decoder)
-    made.layers = _fused(made.layers)
+    made.layers = _fused(made.layers, last=True)
+    if isinstance(made.trunk, Trunk):
+        made.trunk.up = _fused(made.trunk.up)
     made = cast(Decoder, exportable(made))
-    for block in made.blocks:
-        assert isinstance(block, ResidualBlock)
-        first, *last = block.layers
+    ends = [(cast(nn.Sequential, block.layers)[0], cast(nn.Sequential, block.layers)[-1]) for block in made.blocks]
+    if isinstance(made.trunk, Trunk):
+        ends.append((made.trunk.down, [*made.trunk.up, *made.trunk.norms][-1]))
+    for first, last in ends:
         _take_scaled([*cast(nn.Sequential, first)], scale)
-        for parameter in last[-1].parameters():  # of the norm, or of the convolution where there is none
+        for parameter in last.parameters():  # of the norm, or of the convolution where there is none
             parameter.mul_(scale)
     first = next(layer for layer in made.layers if isinstance(layer, nn.Sequential))
     _take_scaled([*first], scale)

@@ -16,7 +16,7 @@ class Stretch(NamedTuple):
     """A tile along one axis, in pixels."""
 
     core: slice
-    """What is kept of it: multiples of the network's stride, at the end perhaps beyond the picture."""
+    """What is kept of it: multiples of the network's alignment, at the end perhaps beyond the picture."""
     seen: slice
     """What the network must see for it."""
 
@@ -36,25 +36,26 @@ class Tile(NamedTuple):
         """The core's part of what a layer makes of the tile: (B, C, h, w) -> (B, C, h', w')."""
         cuts = []
         for (core, seen), side in zip(self, x.shape[2:], strict=True):
-            scale = -(-(seen.stop - seen.start) // stride) * stride // side
+            pixels = -(-(seen.stop - seen.start) // stride) * stride
+            scale = 2 ** round(math.log2(pixels / side))  # at an eighth, an odd row or column stands for two
             cuts.append(slice((core.start - seen.start) // scale, (core.stop - seen.start) // scale))
         return x[:, :, cuts[0], cuts[1]]
 
 
-def cut(size: tuple[int, int], tile: int, margin: int, stride: int) -> list[Tile]:
+def cut(size: tuple[int, int], tile: int, margin: int, alignment: int) -> list[Tile]:
     """The tiles of a picture of `size` (H, W), row by row; see `stretches`."""
-    rows, columns = (stretches(side, tile, margin, stride) for side in size)
+    rows, columns = (stretches(side, tile, margin, alignment) for side in size)
     return [Tile(*pair) for pair in itertools.product(rows, columns)]
 
 
-def stretches(length: int, tile: int, margin: int, stride: int) -> list[Stretch]:
+def stretches(length: int, tile: int, margin: int, alignment: int) -> list[Stretch]:
     """Cuts an axis of `length` pixels into cores of `tile`, seen with a margin; see `StyleBank.margin`.
 
     Args:
-        tile: rounded up to a multiple of `stride`.
-        margin: a multiple of `stride`.
+        tile: rounded up to a multiple of `alignment`.
+        margin: a multiple of `alignment`.
     """
-    padded, step = (-(-side // stride) * stride for side in (length, tile))
+    padded, step = (-(-side // alignment) * alignment for side in (length, tile))
     return [
         Stretch(
             slice(start, min(start + step, padded)),

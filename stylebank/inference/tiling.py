@@ -45,7 +45,7 @@ class TiledPicture(Encoded):
     Args:
         model: the network; it stays as it is.
         source: a PIL picture, of which only single tiles ever become floats, or a tensor (B, 3, H, W) in [0, 1].
-        tile: side in pixels of what is kept of each tile; rounded up to a multiple of the network's stride.
+        tile: side in pixels of what is kept of each tile; rounded up to a multiple of the network's `alignment`.
         device: where the network is.
         progress: called after each tile.
 
@@ -68,7 +68,7 @@ class TiledPicture(Encoded):
         self.source, self.device, self.progress = source, device, progress
         self.model = _with_own_modules(model)
         self.size = size_of(source)
-        self.tiles = cut(self.size, tile, self.model.margin, self.model.stride)
+        self.tiles = cut(self.size, tile, self.model.margin, self.model.alignment)
         self._settled: set[nn.Module] = set()
         self._mixed: MixedFilters = {}
         self._seed = 0

@@ -24,9 +24,19 @@ from torch import Tensor, nn
 
 from stylebank.device import autocast, place
 from stylebank.network.chunked_norm import NormReLU, PiecewiseInstanceNorm
-from stylebank.network.fused_layers import Convert, Mirror, Pad, QuadConv, Residual, UpsampledConv, unpadded
+from stylebank.network.fused_layers import (
+    Convert,
+    HalfResolution,
+    Mirror,
+    Pad,
+    QuadConv,
+    Residual,
+    UpsampledConv,
+    unpadded,
+)
 from stylebank.network.layers import InstanceNorm, NearestUpsample, PixelNorm, ReflectConv2d, ResidualBlock
 from stylebank.network.model import Decoder, Encoder, StyleBank, StyleFilter
+from stylebank.network.trunk import Trunk
 
 
 @torch.no_grad()
@@ -37,7 +47,7 @@ def optimize_for_inference(model: StyleBank, dtype: torch.dtype) -> StyleBank:
     for encoder and decoder can neither be trained nor saved as a bank.
     """
     fast = copy.deepcopy(model)
-    fast.stride, fast.margin = model.stride, model.margin  # of the layers as they were
+    fast.stride, fast.alignment, fast.margin = model.stride, model.alignment, model.margin  # of the layers as they were
     parts = {
         "encoder": _fast_encoder(fast.encoder, dtype),
         "decoder": _fast_decoder(fast.decoder, dtype),
@@ -108,9 +118,23 @@ def _fast_encoder(encoder: nn.Module, dtype: torch.dtype) -> nn.Module:
 def _fast_decoder(decoder: nn.Module, dtype: torch.dtype) -> nn.Module:
     if type(decoder) is not Decoder or type(decoder.blocks) is not nn.Sequential:
         return Plain(decoder, dtype, torch.float32)
+    if type(decoder.trunk) is not nn.Identity:
+        decoder.trunk = nn.Sequential(Convert(dtype), _fast_trunk(decoder.trunk, dtype))
     decoder.blocks = nn.Sequential(Convert(dtype), *(_fast_residual(block, dtype) for block in decoder.blocks))
     decoder.layers = _fast_decoder_layers(decoder.layers, dtype)
     return decoder
+
+
+def _fast_trunk(trunk: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if type(trunk) is not Trunk:
+        return Plain(trunk, dtype)
+    down, up, norm = _block(trunk.down, 3, 2), _conv(trunk.up[-1], 3), _norm(list(trunk.norms))
+    if not (down and up and norm):
+        return Plain(trunk, dtype)
+    blocks = (_fast_residual(block, dtype) for block in trunk.blocks)
+    # Of m pixels beyond the edges, upsampling and a kernel of 3 leave 2m - 1.
+    up_again = nn.Sequential(Pad(1, 1, "replicate", dtype), UpsampledConv(up))
+    return HalfResolution(nn.Sequential(down.conv, NormReLU(down.norm), *blocks, up_again), norm)
 
 
 def _fast_residual(block: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -82,6 +82,23 @@ class Residual(nn.Module):
         return out
 
 
+class HalfResolution(nn.Module):
+    """A trunk with its normalizations in place: (B, C, h, w) -> (B, C, h, w).
+
+    Args:
+        layers: what comes out of them begins a pixel before the features, and ends behind them.
+    """
+
+    def __init__(self, layers: nn.Module, norm: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.norm = layers, NormReLU(norm, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen: Tensor = self.layers(x)[:, :, 1 : 1 + x.shape[2], 1 : 1 + x.shape[3]]
+        out: Tensor = self.norm(seen.contiguous(memory_format=torch.channels_last), shortcut=x)
+        return out
+
+
 class UpsampledConv(nn.Module):
     """Nearest x2 upsampling and then a 3x3 convolution, in one: (B, C, h, w) -> (B, C', 2h - 2, 2w - 2).
 

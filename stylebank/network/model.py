@@ -30,6 +30,7 @@ from stylebank.network.layers import (
     upsampling_block,
 )
 from stylebank.network.noise import noise_of_one, smooth_noise
+from stylebank.network.trunk import Trunk
 
 MIN_SIDE = 16  # reflection needs a few pixels to mirror
 MIRRORED = 8  # pixels beyond its edges that the encoder sees of a picture; no kernel reaches further
@@ -72,7 +73,11 @@ class Decoder(nn.Module):
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         c1, c2, c3 = model.channels
+        wide, deep = model.trunk_channels, model.trunk_blocks
+        self.trunk: nn.Module = Trunk(c3, wide, deep, model.norm) if deep else nn.Identity()
         self.blocks = nn.Sequential(*(ResidualBlock(c3, model.norm) for _ in range(model.residual_blocks)))
+        self.step = Trunk.step if deep else 1
+        """Rows and columns of features that it sees as one."""
         if model.upsample == "transposed":
             larger: list[nn.Module] = [upsampling_block(c3, c2, model.norm), upsampling_block(c2, c1, model.norm)]
         else:  # a transposed convolution leaves a checkerboard
@@ -81,7 +86,7 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*larger, conv(c1, 3, 9))
 
     def forward(self, features: Tensor) -> Tensor:
-        x: Tensor = self.blocks(features)
+        x: Tensor = self.blocks(self.trunk(features))
         if self.training and runs_ahead(x.device):
             # Half precision has steps of 1/256 near white: neighbours are equal, and their difference has no gradient.
             # A processor would take twice as long for this layer.
@@ -163,13 +168,18 @@ class StyleBank(nn.Module):
         return self.encoder.stride
 
     @cached_property
+    def alignment(self) -> int:
+        """Pixels, a multiple of `stride`: where a part of a picture may begin that is to become as in the whole."""
+        return self.stride * self.decoder.step
+
+    @cached_property
     def margin(self) -> int:
-        """Pixels, a multiple of `stride`, that must be known around a stretch from multiple to multiple of `stride`.
+        """Pixels, a multiple of `alignment`, that must be known around a stretch from multiple to multiple of that.
 
         Follows the stretch from output to input: at each layer, what it takes to know what is known behind it. Filters
         are all of one form. A network without filters needs what the identity needs.
         """
-        first, last = 0, self.stride - 1
+        first, last = 0, self.alignment - 1
         layers = [*self.encoder.modules(), *self.filters[:1].modules(), *self.decoder.modules()]
         for layer in reversed(layers):
             if isinstance(layer, nn.Upsample):
@@ -179,7 +189,7 @@ class StyleBank(nn.Module):
             elif isinstance(layer, nn.Conv2d):
                 reach, stride = layer.kernel_size[0] // 2, layer.stride[0]
                 first, last = first * stride - reach, last * stride + reach
-        return -(-max(-first, last - self.stride + 1) // self.stride) * self.stride
+        return -(-max(-first, last - self.alignment + 1) // self.alignment) * self.alignment
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> features (B, C, h, w)."""

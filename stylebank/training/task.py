@@ -113,7 +113,8 @@ def new_bank(config: Config, sources: Sequence[StyleSource], start: Path | None 
 def _take_over(model: StyleBank, known: StyleBank, start: Path) -> None:
     """Copies the weights of another bank's auto-encoder, and of its filters for styles that `model` has too.
 
-    A bank with fewer residual blocks will do: those that it lacks start as the identity and change nothing at first.
+    A bank with fewer residual blocks, or without a trunk, will do: what it lacks starts as the identity and changes
+    nothing at first.
     So will one with fewer channels of noise: those that it lacks start with small weights.
     """
     blocks = len(known.decoder.blocks)
@@ -122,6 +123,8 @@ def _take_over(model: StyleBank, known: StyleBank, start: Path) -> None:
     model.encoder.load_state_dict(known.encoder.state_dict())
     model.decoder.layers.load_state_dict(known.decoder.layers.state_dict())
     model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks.state_dict())
+    if known.architecture.model.trunk_blocks:
+        model.decoder.trunk.load_state_dict(known.decoder.trunk.state_dict())
     for name in set(known.names).intersection(model.names):
         there, here = known.filters[known.names.index(name)], model.filters[model.names.index(name)]
         weights = here.state_dict()
@@ -132,6 +135,8 @@ def _take_over(model: StyleBank, known: StyleBank, start: Path) -> None:
 def _differing(ours: Architecture, theirs: Architecture) -> list[str]:
     """What another bank would need to have to be a start: `bank.depth 1 instead of 2`."""
     wanted, there = ours.model_dump(), theirs.model_dump()
+    if not theirs.model.trunk_blocks:
+        wanted["model"] |= {key: there["model"][key] for key in ("trunk_blocks", "trunk_channels")}
     for section, key in (("model", "residual_blocks"), ("bank", "noise_channels")):
         wanted[section][key] = min(wanted[section][key], there[section][key])
     return [
