@@ -1,7 +1,7 @@
 # The page and its HTTP interface (docs/serve.md) in a container:
 #   docker build -t stylebank .
-#   docker run --rm -p 127.0.0.1:8000:8000 -v stylebank:/keep -e STYLEBANK_TOKEN=choose-one stylebank
-# and then http://127.0.0.1:8000/?token=choose-one. Films and new styles stay in the volume.
+#   docker run --rm -p 127.0.0.1:8000:8000 -v stylebank:/keep -e STYLEBANK_TOKEN=a-token-of-your-own stylebank
+# and then http://127.0.0.1:8000/?token=a-token-of-your-own. Films and new styles stay in the volume.
 #
 # torch's build for processors is a quarter of the size: with --build-arg PIP_EXTRA_INDEX_URL=, as docs/install.md says.
 ARG BASE=python:3.11-slim
