@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def rows(text: str) -> dict[str, str]:
 
 
 # --------------------------------------------------------------------------------------------------- the machine
+
+
+def test_it_knows_every_extra_that_users_install() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert set(machine.EXTRAS.values()) == set(extras) - {"docs", "test", "page-test", "dev"}
+    for package, extra in machine.EXTRAS.items():
+        assert [need for need in extras[extra] if need.startswith(f"{package}>")], f"{extra} does not bring {package}"
 
 
 def test_it_tells_what_there_is(capsys: Capture) -> None:

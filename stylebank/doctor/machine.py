@@ -29,7 +29,11 @@ EXTRAS = {
     "opencv-python-headless": "flow",
     "torchmetrics": "evaluate",
     "pillow-heif": "heif",
+    "pillow-jxl-plugin": "jxl",
     "fastapi": "serve",
+    "onnxruntime": "export",
+    "openvino": "fast",
+    "matplotlib": "plot",
     "shtab": "completion",
 }
 """Packages that some options need -> the extra that installs them."""
