@@ -137,14 +137,15 @@ def _measure(
 ) -> dict[str, dict[str, float]]:
     """Means over photographs, and over plain cards, by painting."""
     plain = [card.to(images[0].device) for card in plain_cards().values()]
+    seen = [[(image, metrics.activations(image)) for image in of] for of in (images, plain)]
     rows = dict[str, dict[str, float]]()
     for name, module in filters.items():
         i = names.index(name)
         style = {n: values[i : i + 1] for n, values in targets.items()}
         others = [{n: values[j : j + 1] for n, values in targets.items()} for j in range(len(names)) if j != i]
         found = [
-            [metrics.compare(_painted(model, module, image), metrics.activations(image), style, others) for image in of]
-            for of in (images, plain)
+            [metrics.compare(_painted(model, module, image), photo, style, others) for image, photo in of]
+            for of in seen
         ]
         rows[name] = {**mean_of(found[0]), "cards": mean_of(found[1])["style_gap_closed"]}
     return rows

@@ -1,7 +1,12 @@
-"""Draws the documentation's pictures anew with the shipped bank, from scikit-image's photographs."""
+"""Draws the documentation's pictures anew with the shipped bank, from scikit-image's photographs.
+
+python docs/pictures.py              # all of them
+python docs/pictures.py instant      # some
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +17,7 @@ from PIL import Image
 from stylebank.evaluation.cards import disk_cards, plain_cards
 from stylebank.films.camera_shift import shifted
 from stylebank.films.stabilize import Stabilizer
-from stylebank.images import resize_short_side, save_picture, to_image, to_tensor
+from stylebank.images import load_picture, resize_short_side, save_picture, to_image, to_tensor
 from stylebank.images.contact_sheet import contact_sheet, folded_sheet
 from stylebank.images.samples import sample_photograph
 from stylebank.inference.blending import Recipe, Region, blend
@@ -28,6 +33,7 @@ from stylebank.regions import (
     regions_from_labels,
     upsample_labels,
 )
+from stylebank.shipped import PAINTINGS
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = (512, 1024, 2048, 4096)
@@ -36,10 +42,14 @@ CARD_STYLES = ("starry_night", "great_wave", "composition_viii", "the_scream", "
 
 
 def main() -> None:
-    """Writes every picture and says which."""
+    """Writes every picture that is asked for and says which."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"among {', '.join(DRAWINGS)}; else all")
+    if unknown := set(names := parser.parse_args().names or list(DRAWINGS)) - set(DRAWINGS):
+        parser.error(f"no drawing is called {', '.join(sorted(unknown))}")
     stylizer = Stylizer.load()
-    for name, draw in DRAWINGS.items():
-        save_picture(draw(stylizer), IMAGES / f"{name}.jpg", overwrite=True, quality=85)
+    for name in names:
+        save_picture(DRAWINGS[name](stylizer), IMAGES / f"{name}.jpg", overwrite=True, quality=85)
         print(IMAGES / f"{name}.jpg")
 
 
@@ -170,6 +180,17 @@ def cards(stylizer: Stylizer) -> Image.Image:
     return contact_sheet(rows, ["card", *CARD_STYLES], (160, 160))
 
 
+def instant(stylizer: Stylizer) -> Image.Image:
+    """The sample paintings, which no training has seen, each predicted and on three photographs."""
+    paintings = {path.stem: load_picture(path).rgb for path in sorted(PAINTINGS.glob("*.jpg"))}
+    photographs = [resize_short_side(sample_photograph(name), 300) for name in PHOTOGRAPHS]
+    rows = []
+    for name, painting in paintings.items():
+        stylizer.add_instant(painting, name)
+        rows.append([painting, *(stylizer.stylize(photograph, name) for photograph in photographs)])
+    return contact_sheet(rows, ["painting", *PHOTOGRAPHS], (330, 250))
+
+
 DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
     "contact_sheet": sheet,
     "gallery_coffee": gallery("coffee"),
@@ -185,6 +206,7 @@ DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {
     "looks": looks,
     "cards": cards,
     "stability": stability,
+    "instant": instant,
 }
 
 if __name__ == "__main__":
