@@ -188,7 +188,7 @@ def instant(stylizer: Stylizer) -> Image.Image:
     for name, painting in paintings.items():
         stylizer.add_instant(painting, name)
         rows.append([painting, *(stylizer.stylize(photograph, name) for photograph in photographs)])
-    return contact_sheet(rows, ["painting", *PHOTOGRAPHS], (330, 250))
+    return contact_sheet(rows, ["painting", *PHOTOGRAPHS], (264, 200))
 
 
 DRAWINGS: dict[str, Callable[[Stylizer], Image.Image]] = {

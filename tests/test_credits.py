@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 import stylebank
+from stylebank.bank.io import load_bank
 from stylebank.bank.records import read_manifest, read_style_record
 from stylebank.shipped import DEFAULT_BANK
 
@@ -36,6 +37,19 @@ def test_every_photograph_is_named_with_its_licence() -> None:
     assert measured_on <= {key for key, row in rows.items() if row["use"] == "held out"}
     assert len(rows) == 454
     assert all(row["licence"] and row["source"].startswith("https://") and row["author"] for row in rows.values())
+
+
+def test_everything_the_predictor_learned_from_is_named() -> None:
+    predictor = load_bank(DEFAULT_BANK).predictor
+    assert predictor
+    rows = rows_of("predictor.csv")
+    assert sum(row["use"] == "training" for row in rows) == predictor.info.paintings
+    assert sum(row["use"] == "held out" for row in rows) == predictor.info.form.held_out
+    assert len({row["sha256"] for row in rows}) == len(rows)
+    assert all(
+        row["title"] and row["source"] and ("public domain" in row["licence"] or "CC0" in row["licence"])
+        for row in rows
+    )
 
 
 def test_the_citation_is_of_this_version() -> None:
