@@ -105,7 +105,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         }
         settings = load_config(config, overrides)
         if as_gpu:
-            for module in ("training.optimizer", "training.left_out", "network.model"):
+            for module in ("training.stacked_muon", "training.left_out", "network.model"):
                 stack.enter_context(patch(f"stylebank.{module}.runs_ahead", lambda device: True))
             stack.enter_context(patch("stylebank.network.layers.reflected", gathered))
             stack.enter_context(patch("stylebank.losses.vgg.repeated", lambda x: gathered(x, 1, repeat=True)))
