@@ -35,7 +35,7 @@ from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 
 PIECES = ("forward", "backward", "balance, clipping", "optimizer", "log")
-STEPS = 4  # the one before the last is counted; the first ones also make the optimizer's state
+STEPS = 3  # the one before the last is counted; the first one also makes the optimizer's state
 
 
 _aten = torch.ops.aten
@@ -94,7 +94,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
             "train": {
                 "steps": STEPS,
                 "batch_size": batch_size,
-                "crop_size": 32,
+                "crop_size": 16,
                 "precision": "bfloat16",
                 "identity_pretrain_steps": 0,
                 "steps_per_cycle": STEPS,
@@ -105,7 +105,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         }
         settings = load_config(config, overrides)
         if as_gpu:
-            for module in ("training.stacked_muon", "training.left_out", "network.model"):
+            for module in ("training.stacked_muon", "training.left_out", "network.model", "network.lowered"):
                 stack.enter_context(patch(f"stylebank.{module}.runs_ahead", lambda device: True))
             stack.enter_context(patch("stylebank.network.layers.reflected", gathered))
             stack.enter_context(patch("stylebank.losses.vgg.repeated", lambda x: gathered(x, 1, repeat=True)))

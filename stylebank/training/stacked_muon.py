@@ -20,8 +20,8 @@ class StackedMuon(torch.optim.Muon):
     """`torch.optim.Muon` with the same state and, where bfloat16 is fast, bit by bit the same steps on a processor.
 
     Elsewhere the iterations run in float32: processors without units for bfloat16 multiply such matrices some thirty
-    times as slowly. Devices that run ahead take matrices of several shapes together, with zeros around the smaller ones,
-    which stay zeros; that rounds otherwise.
+    times as slowly. Devices that run ahead take matrices of several shapes together, with zeros around the smaller
+    ones, which stay zeros; that rounds otherwise.
 
     For weight decay 0 and `match_rms_adamw`.
     """
