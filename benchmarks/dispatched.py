@@ -3,8 +3,8 @@
     python benchmarks/dispatched.py --config configs/default.yaml --styles 14 --batch-size 8
 
 The step is the real one (`Trainer.fit`), of small crops, as the count doesn't depend on their size; a TorchDispatchMode
-counts. With `--as-gpu` the ways are taken that are taken on CUDA (padding by a gather, a batch's filters as one product,
-Muon's matrices padded to one shape, nothing read back).
+counts. With `--as-gpu` the ways are taken that are taken on CUDA: padding by a gather, a batch's filters as a product,
+Muon's matrices padded to one shape, nothing read back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 
 PIECES = ("forward", "backward", "balance, clipping", "optimizer", "log")
-STEPS = 3  # the one before the last is counted; the first one also makes the optimizer's state
+STEPS = 4  # the one before the last is counted; the first ones also make the optimizer's state
 
 
 _aten = torch.ops.aten

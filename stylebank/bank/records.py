@@ -68,7 +68,7 @@ class StyleInfo(Record):
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
     measured_part: list[Annotated[int, Field(ge=0)]] = []
-    """Which of them this style was measured on, by their places in the list; all if empty, see `data.measured_pairs`."""
+    """Which of them this style was measured on, by their places in the list; all if empty (`data.measured_pairs`)."""
 
 
 class StyleRecord(StyleInfo):

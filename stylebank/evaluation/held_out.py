@@ -122,7 +122,7 @@ def measure_each(
         grams: the Gram matrices of their paintings, in that order.
         measured: of every photograph the numbers of the styles, as in `dealt`; all of them without.
     """
-    rows = []
+    rows: list[dict[int, dict[str, float]]] = []
     for i, file in enumerate(files):
         numbers = range(len(styles)) if measured is None else measured[i]
         if not numbers:
@@ -135,9 +135,7 @@ def measure_each(
     return rows
 
 
-def means_by_style(
-    names: Sequence[str], rows: Sequence[Mapping[int, dict[str, float]]]
-) -> dict[str, dict[str, float]]:
+def means_by_style(names: Sequence[str], rows: Sequence[Mapping[int, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Of the rows of every photograph, by the number of the style: name -> mean over its photographs."""
     return {name: mean_of([of_photo[i] for of_photo in rows if i in of_photo]) for i, name in enumerate(names)}
 

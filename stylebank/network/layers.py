@@ -203,6 +203,8 @@ def several_convolutions(x: Tensor, layers: Sequence[nn.Conv2d], at_once: bool) 
     height, width = x.shape[2:]
     # Rows of kernels as they lie in memory: (C', k, k, C).
     kernels = torch.stack([layer.weight.permute(0, 2, 3, 1) for layer in layers]).flatten(2)
+    if kernels.requires_grad:
+        kernels.register_hook(Tensor.contiguous)  # one copy of the gradient, or each kernel's would be copied
     biases = torch.stack([layer.bias for layer in layers if layer.bias is not None])
     windows = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)  # (B, H, W, C, k, k)
     windows = windows.permute(0, 1, 2, 4, 5, 3).reshape(len(layers), height * width, -1)

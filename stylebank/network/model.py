@@ -235,8 +235,9 @@ class StyleBank(nn.Module):
             out: Tensor = self.filters[styles[0]](inputs)
             return out
         filters = [self.filters[style] for style in styles]
-        if self.architecture.bank.linear and {*map(type, filters)} == {StyleFilter}:
-            return several_convolutions(inputs, [module[0] for module in filters], runs_ahead(inputs.device))
+        if self.architecture.bank.linear and all(type(module) is StyleFilter for module in filters):
+            layers = [layer for module in filters for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+            return several_convolutions(inputs, layers, at_once=runs_ahead(inputs.device))
         parts = zip(inputs.split(1), filters, strict=True)
         return torch.cat([module(part) for part, module in parts])
 

@@ -58,8 +58,8 @@ class StackedMuon(torch.optim.Muon):
                 self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix, memory_format=torch.preserve_format)
         buffers = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
         if taken is not None:  # towards themselves nothing moves, not by a bit
-            flat = (torch.cat([each.flatten() for each in several]) for several in (gradients, buffers))
-            parts = torch.where(taken, *flat).split([matrix.numel() for matrix in matrices])
+            new, old = (torch.cat([each.flatten() for each in several]) for several in (gradients, buffers))
+            parts = torch.where(taken, new, old).split([matrix.numel() for matrix in matrices])
             gradients = [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         return torch._foreach_lerp(gradients, buffers, group["momentum"]) if group["nesterov"] else buffers
