@@ -3,7 +3,8 @@
     python benchmarks/dispatched.py --config configs/default.yaml --styles 14 --batch-size 8
 
 The step is the real one (`Trainer.fit`), of small crops, as the count doesn't depend on their size; a TorchDispatchMode
-counts. With `--as-gpu` the ways are taken that are taken on CUDA (padding by slices, stacked Muon, nothing read back).
+counts. With `--as-gpu` the ways are taken that are taken on CUDA: padding by a gather, a batch's filters as a product,
+Muon's matrices padded to one shape, nothing read back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from unittest.mock import patch
 
 import generated
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylebank.config import load_config
@@ -52,8 +54,23 @@ class Counting(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not func.is_view and func.overloadpacket not in NOTHING:
-            self.counts[self.piece, str(func.overloadpacket)] += 1
+            self.counts[self.piece, str(func.overloadpacket)] += operations(str(func.overloadpacket), args)
         return func(*args, **(kwargs or {}))
+
+
+def operations(name: str, args: Sequence[Any]) -> int:
+    """How many operations one is on CUDA: of lists of tensors one for each, unless all counterparts lie alike."""
+    lists = [each for each in args if isinstance(each, list | tuple) and each and isinstance(each[0], Tensor)]
+    if "_foreach_" not in name or not lists:
+        return 1
+    alike = all(len({tensor.stride() for tensor in tensors}) == 1 for tensors in zip(*lists, strict=True))
+    return 1 if alike and all(_is_dense(tensor) for each in lists for tensor in each) else len(lists[0])
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers fill a stretch of memory."""
+    steps = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.numel() == 0 or steps + 1 == tensor.numel()
 
 
 class Pieces(Hooks):
@@ -94,7 +111,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
             "train": {
                 "steps": STEPS,
                 "batch_size": batch_size,
-                "crop_size": 32,
+                "crop_size": 16,
                 "precision": "bfloat16",
                 "identity_pretrain_steps": 0,
                 "steps_per_cycle": STEPS,
@@ -105,7 +122,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         }
         settings = load_config(config, overrides)
         if as_gpu:
-            for module in ("training.optimizer", "training.left_out", "network.model"):
+            for module in ("training.stacked_muon", "training.left_out", "network.model", "network.lowered"):
                 stack.enter_context(patch(f"stylebank.{module}.runs_ahead", lambda device: True))
             stack.enter_context(patch("stylebank.network.layers.reflected", gathered))
             stack.enter_context(patch("stylebank.losses.vgg.repeated", lambda x: gathered(x, 1, repeat=True)))

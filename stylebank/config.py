@@ -166,6 +166,9 @@ class DataConfig(_Section):
     """Photographs with a shorter side in pixels are skipped."""
     held_out: Annotated[int, Field(ge=0)] = 8
     """Photographs kept from training, for previews and measurements; at most half of those that are there."""
+    measured_pairs: Annotated[int, Field(ge=0)] = 512
+    """Outputs that a finished bank is measured on, each of a held-out photograph in a style: of more, every style is
+    measured on a part of the photographs, of the same number for all and at least one; 0 measures all with all."""
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Processes that decode photographs; 0 decodes in the training process."""
     in_memory: bool | Literal["auto"] = "auto"

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylebank.errors import TrainingError
-from stylebank.training import left_out, optimizer
+from stylebank.training import left_out, stacked_muon
 from stylebank.training.optimizer import adam, take_step
 from stylebank.training.stacked_muon import StackedMuon
 from stylebank.training.state import load_training_state
@@ -30,7 +30,7 @@ Make = Callable[..., Trainer]
 @pytest.fixture
 def make(photos: Path, random_vgg_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Trainers with a GPU's optimizers."""
-    monkeypatch.setattr(optimizer, "runs_ahead", lambda device: True)
+    monkeypatch.setattr(stacked_muon, "runs_ahead", lambda device: True)
     styles = paint(tmp_path / "styles", "calm", "storm")
 
     def _make(name: str, *overrides: str, **options: Any) -> Trainer:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stylebank.config import Architecture, ModelConfig
 from stylebank.evaluation import held_out, metrics
+from stylebank.evaluation.held_out import dealt
 from stylebank.evaluation.metrics import CONTENT_LAYER, STYLE_LAYERS, StyleMetrics, mean_of, psnr
 from stylebank.images import load_picture, to_tensor
 from stylebank.losses.vgg import load_loss_network
@@ -137,6 +138,20 @@ def one_by_one(
     ]
 
 
+@pytest.mark.parametrize("pairs", [0, 1, 7, 60, 512])
+@pytest.mark.parametrize(("styles", "photographs"), [(1, 1), (1, 9), (14, 20), (16, 20), (33, 20), (7, 3), (600, 20)])
+def test_photographs_are_dealt_evenly_to_styles(styles: int, photographs: int, pairs: int) -> None:
+    found = dealt(styles, photographs, pairs)
+    of_style = [sum(style in each for each in found) for style in range(styles)]
+    assert len(set(of_style)) == 1
+    assert of_style[0] >= 1
+    assert all(each == sorted(set(each)) for each in found)
+    sizes = [len(each) for each in found]
+    assert max(sizes) - min(sizes) <= 1
+    total = styles * photographs
+    assert sum(sizes) == total if not pairs or total <= pairs else sum(sizes) <= max(pairs, styles)
+
+
 @pytest.mark.parametrize("group", [1, 2, 16])
 def test_all_styles_at_once_are_measured_as_one_by_one(
     group: int, style_metrics: StyleMetrics, pictures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
@@ -150,6 +165,18 @@ def test_all_styles_at_once_are_measured_as_one_by_one(
     assert [row["style_accuracy"] for row in expected] == [0, 1, 0, 0, 1]
     found = style_metrics.compare_all(iter(outputs), photo, styles)
     assert found == [pytest.approx(row, rel=1e-5, abs=1e-6) for row in expected]
+
+
+def test_outputs_in_some_of_the_styles_are_measured_against_all(
+    style_metrics: StyleMetrics, pictures: dict[str, Tensor]
+) -> None:
+    styles = stacked(style_metrics, pictures, "waves", "noise", "squares", "patches")
+    photo = style_metrics.activations(pictures["disc"])
+    outputs = [torch.lerp(pictures["disc"], pictures[name], 0.7) for name in ("waves", "noise", "waves", "patches")]
+    whole = style_metrics.compare_all(outputs, photo, styles)
+    assert [row["style_accuracy"] for row in whole] == [1, 1, 0, 1]
+    part = style_metrics.compare_all([outputs[3], outputs[2]], photo, styles, [3, 2])
+    assert part == [pytest.approx(whole[i], rel=1e-5, abs=1e-6) for i in (3, 2)]
 
 
 def test_a_single_style_has_none_to_be_mistaken_for(style_metrics: StyleMetrics, pictures: dict[str, Tensor]) -> None:

@@ -51,6 +51,25 @@ def test_a_bank_is_as_good_as_it_says(place: Path, capsys: pytest.CaptureFixture
     assert "differs" not in text
 
 
+def test_styles_are_measured_on_the_photographs_they_say(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], random_vgg_weights: Path
+) -> None:
+    keys = ("data.held_out=2", "data.measured_pairs=2", "train.steps=2")
+    whole = trainer(place / "content", place / "styles", random_vgg_weights, tmp_path / "run", *keys)
+    whole.fit()
+    whole.run.measure()
+    assert whole.run.report()["photographs_per_style"] == 1
+    bank = tmp_path / "run" / "bank"
+    records = load_bank(bank).records
+    assert [records[name].measured_part for name in ("calm", "storm")] == [[0], [1]]
+    assert records["calm"].measured_on == records["storm"].measured_on == load_bank(bank).manifest.measured_on
+    assert "style_accuracy" in records["calm"].metrics
+    arguments = ["bank", "verify", bank, "--content", place / "content", "--styles", place / "styles"]
+    assert "All 7 numbers agree" in succeed(capsys, *arguments)
+    change(bank / "styles" / "calm.json", "measured_part", value=[1])  # type: ignore[arg-type]
+    assert run(*arguments) == 1
+
+
 def test_the_photographs_are_known_by_their_bytes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number, file in enumerate(find_images([place / "content"])):
         file.rename(file.with_name(f"renamed-{number}{file.suffix}"))

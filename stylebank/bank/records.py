@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stylebank.config import Architecture, Config, load_config
 from stylebank.errors import BankError, ConfigError
@@ -67,6 +67,8 @@ class StyleInfo(Record):
     metrics: Annotated[dict[str, float], AfterValidator(todays_names)] = {}
     measured_on: list[str] = []
     """The photographs of the metrics: the beginnings of their files' SHA-256."""
+    measured_part: list[Annotated[int, Field(ge=0)]] = []
+    """Which of them this style was measured on, by their places in the list; all if empty (`data.measured_pairs`)."""
 
 
 class StyleRecord(StyleInfo):

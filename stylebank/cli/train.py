@@ -103,7 +103,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _measured(report: Mapping[str, Any]) -> Iterator[str]:
     """What the new styles came to on the photographs held out, a line each; nothing if there were none."""
-    styles, count = report["metrics"].get("styles", {}), len(report["held_out"])
+    styles = report["metrics"].get("styles", {})
+    count = report.get("photographs_per_style", len(report["held_out"]))
     for name, metrics in list(styles.items())[:MOST_STYLES]:
         yield (
             f"{name}: style gap closed {metrics['style_gap_closed']:.2f} (0 is the photograph, 1 the painting's own "

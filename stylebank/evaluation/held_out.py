@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,6 +76,20 @@ def preview(
     return contact_sheet(rows, captions, rows[0][0].size)
 
 
+def dealt(styles: int, photographs: int, pairs: int) -> list[list[int]]:
+    """Which styles are measured on which photograph, of each the numbers of the styles.
+
+    Every style on as many photographs as any other, at least one, and every photograph in as many styles as any other,
+    but for one; all with all where that is not more than `pairs`, or where `pairs` is 0.
+    """
+    each = photographs if not pairs else min(photographs, max(1, pairs // max(1, styles)))
+    found: list[list[int]] = [[] for _ in range(photographs)]
+    for style in range(styles):
+        for i in range(each):
+            found[(style * each + i) % photographs].append(style)
+    return found
+
+
 def measure(
     model: StyleBank,
     files: Iterable[Path],
@@ -84,9 +98,10 @@ def measure(
     style_metrics: StyleMetrics,
     device: torch.device,
     dtype: torch.dtype,
+    measured: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, dict[str, float]]:
     """What `StyleMetrics.compare` says of every style, mean over photographs; see `measure_each`."""
-    rows = measure_each(model, files, styles, grams, style_metrics, device, dtype)
+    rows = measure_each(model, files, styles, grams, style_metrics, device, dtype, measured)
     return means_by_style([model.names[i] for i in styles], rows)
 
 
@@ -98,24 +113,31 @@ def measure_each(
     style_metrics: StyleMetrics,
     device: torch.device,
     dtype: torch.dtype,
-) -> list[list[dict[str, float]]]:
-    """What `StyleMetrics.compare` says of every style, by photograph.
+    measured: Sequence[Sequence[int]] | None = None,
+) -> list[dict[int, dict[str, float]]]:
+    """What `StyleMetrics.compare` says, of every photograph by the number of the style.
 
     Args:
         styles: the indices of the filters to measure.
         grams: the Gram matrices of their paintings, in that order.
+        measured: of every photograph the numbers of the styles, as in `dealt`; all of them without.
     """
-    rows = []
-    for file in files:
+    rows: list[dict[int, dict[str, float]]] = []
+    for i, file in enumerate(files):
+        numbers = range(len(styles)) if measured is None else measured[i]
+        if not numbers:
+            rows.append({})
+            continue
         image = photograph(file, device)
-        outputs = _in_styles(model, image, styles, device, dtype)
-        rows.append(style_metrics.compare_all(outputs, style_metrics.activations(image), grams))
+        outputs = _in_styles(model, image, [styles[number] for number in numbers], device, dtype)
+        found = style_metrics.compare_all(outputs, style_metrics.activations(image), grams, numbers)
+        rows.append(dict(zip(numbers, found, strict=True)))
     return rows
 
 
-def means_by_style(names: Sequence[str], rows: Sequence[Sequence[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Of the rows of every photograph, one for each style in order: name -> mean over photographs."""
-    return {name: mean_of(of_style) for name, of_style in zip(names, zip(*rows, strict=True), strict=True)}
+def means_by_style(names: Sequence[str], rows: Sequence[Mapping[int, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of the rows of every photograph, by the number of the style: name -> mean over its photographs."""
+    return {name: mean_of([of_photo[i] for of_photo in rows if i in of_photo]) for i, name in enumerate(names)}
 
 
 def _in_styles(

@@ -9,6 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from stylebank.device import sent
 from stylebank.losses.functional import content_loss, gram, style_distance
 from stylebank.losses.vgg import LossNetwork
 
@@ -70,7 +71,11 @@ class StyleMetrics:
 
     @torch.no_grad()
     def compare_all(
-        self, outputs: Iterable[Tensor], photo: Mapping[str, Tensor], styles: Mapping[str, Tensor]
+        self,
+        outputs: Iterable[Tensor],
+        photo: Mapping[str, Tensor],
+        styles: Mapping[str, Tensor],
+        numbers: Sequence[int] | None = None,
     ) -> list[dict[str, float]]:
         """What `compare` says of one output for each style, all others being its `others`; read back once.
 
@@ -78,12 +83,14 @@ class StyleMetrics:
             outputs: each (1, 3, H, W) in [0, 1], in the styles' order; one at a time is asked for.
             photo: the photograph's `activations`.
             styles: layer -> the Gram matrices of all styles, (S, C, C).
+            numbers: which of them the outputs are in; all of them without.
         """
+        numbers = range(len(styles[STYLE_LAYERS[0]])) if numbers is None else numbers
         photo_grams = {n: gram(photo[n]) for n in STYLE_LAYERS}
         sizes = {n: styles[n].square().sum((1, 2)) for n in STYLE_LAYERS}
         table, first = list[Tensor](), 0  # of the table each part is (measures, styles of a group)
         for group in _groups(map(self.activations, outputs)):
-            part = slice(first, first := first + len(group))
+            part = sent(numbers[first : (first := first + len(group))], styles[STYLE_LAYERS[0]].device)
             grams = {n: torch.cat([gram(out[n]) for out in group]) for n in STYLE_LAYERS}
             own = {n: styles[n][part] for n in STYLE_LAYERS}
             content = torch.cat([content_loss(out, photo, [CONTENT_LAYER]) for out in group])
@@ -101,7 +108,7 @@ def _distances(grams: Mapping[str, Tensor], styles: Mapping[str, Tensor]) -> Ten
 
 
 def _nearest_other(
-    grams: Mapping[str, Tensor], styles: Mapping[str, Tensor], sizes: Mapping[str, Tensor], own: slice
+    grams: Mapping[str, Tensor], styles: Mapping[str, Tensor], sizes: Mapping[str, Tensor], own: Tensor
 ) -> Tensor:
     """Which other style each of a group of outputs is nearest to: (B, C, C) and (S, C, C) by layer -> (B,).
 
@@ -110,7 +117,7 @@ def _nearest_other(
 
     Args:
         sizes: |G_s|^2 of every style, (S,).
-        own: the styles that the outputs are in.
+        own: the numbers of the styles that the outputs are in, (B,).
     """
     distances = []
     for n in STYLE_LAYERS:
@@ -118,7 +125,7 @@ def _nearest_other(
         squares = flat.square().sum(1, keepdim=True) - 2 * (flat @ targets.T) + sizes[n]
         distances.append((squares / sizes[n].clamp_min(1e-12)).clamp_min(0).sqrt())
     total = torch.stack(distances).sum(0)
-    total[:, own].fill_diagonal_(math.inf)
+    total.scatter_(1, own[:, None], math.inf)
     return total.argmin(1)
 
 

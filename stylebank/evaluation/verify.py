@@ -80,8 +80,10 @@ def verify(
         seen = bar(sources, name="reading paintings", unit="painting", after=1)
         grams = style_grams(network, seen, STYLE_LAYERS, config.data.style_size, config.data.style_side)
         styles = [bank.manifest.styles.index(name) for name in names]
+        parts = [bank.records[name].measured_part or range(len(files)) for name in names]
+        measured = [[i for i, part in enumerate(parts) if place in part] for place in range(len(files))]
         shown = bar(files, name="measuring", unit="photograph")
-        for name, row in measure(model, shown, styles, grams, StyleMetrics(network), device, dtype).items():
+        for name, row in measure(model, shown, styles, grams, StyleMetrics(network), device, dtype, measured).items():
             written = bank.records[name].metrics
             checks += [Check(name, key, written[key], row[key]) for key in TOLERANCES if key in written and key in row]
     if not checks:

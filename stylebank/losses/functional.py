@@ -7,7 +7,7 @@ target's own size and is then the same for every scale of the loss network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,20 +28,66 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
-        if flat.device.type == "cuda" and flat.dtype in (torch.bfloat16, torch.float16) and not torch.version.hip:
-            return torch.bmm(flat.transpose(1, 2), flat, out_dtype=torch.float32)  # tensor cores, which sum in float32
-        wide = at_least_float32(flat)
-        with exact_products(flat):
-            return wide.transpose(1, 2) @ wide
+        return _products(flat)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
-        # In bfloat16 the result is rounded to bfloat16 anyway; half precision would overflow on the way.
-        factor = flat if flat.dtype == torch.bfloat16 else at_least_float32(flat)
-        with torch.autocast(flat.device.type, enabled=False):
-            return (factor @ (gradient + gradient.transpose(1, 2)).to(factor.dtype)).to(flat.dtype)
+        return _through(flat, gradient + gradient.transpose(1, 2))
+
+
+def _products(flat: Tensor) -> Tensor:
+    """`X^T X` in float32 at least."""
+    if flat.device.type == "cuda" and flat.dtype in (torch.bfloat16, torch.float16) and not torch.version.hip:
+        return torch.bmm(flat.transpose(1, 2), flat, out_dtype=torch.float32)  # tensor cores, which sum in float32
+    wide = at_least_float32(flat)
+    with exact_products(flat):
+        return wide.transpose(1, 2) @ wide
+
+
+def _through(flat: Tensor, gradient: Tensor) -> Tensor:
+    """X times a symmetric gradient, in the format of X."""
+    # In bfloat16 the result is rounded to bfloat16 anyway; half precision would overflow on the way.
+    factor = flat if flat.dtype == torch.bfloat16 else at_least_float32(flat)
+    with torch.autocast(flat.device.type, enabled=False):
+        return (factor @ gradient.to(factor.dtype)).to(flat.dtype)
+
+
+def _flat(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, HW, C): a view of channels-last memory."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class _SquaredDistances(torch.autograd.Function):
+    """`||X^T X / n - G_s||^2` of every layer's (n, C) matrices X and targets G_s, image by image: (layers, B).
+
+    Written out because autograd would keep a Gram matrix of every step on the way, and take twice the operations.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, layers: int, *tensors: Tensor) -> Tensor:
+        flats, targets = tensors[:layers], tensors[layers:]
+        ctx.sizes = [flat.shape[1] for flat in flats]
+        # All n times as large.
+        differences = [
+            _products(flat).sub_(target, alpha=n) for flat, target, n in zip(flats, targets, ctx.sizes, strict=True)
+        ]
+        ctx.save_for_backward(*flats, *differences)
+        norms = [torch.linalg.vector_norm(difference, dim=(1, 2)) for difference in differences]
+        return torch.stack(torch._foreach_div(norms, ctx.sizes)).square_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        layers = len(ctx.sizes)
+        flats, differences = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
+        factors = torch._foreach_mul(gradient.unbind(), [4 / n**2 for n in ctx.sizes])
+        through = [
+            _through(flat, difference * factor[:, None, None])
+            for flat, difference, factor in zip(flats, differences, factors, strict=True)
+        ]
+        return None, *through, *[None] * layers
 
 
 def gram(features: Tensor) -> Tensor:
@@ -50,7 +96,7 @@ def gram(features: Tensor) -> Tensor:
     Gatys et al. 2016, equation 3. Always in float32 at least: half precision overflows.
     """
     with torch.autocast(features.device.type, enabled=False):
-        flat = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C): a view of channels-last memory
+        flat = _flat(features)
         product: Tensor = _Gram.apply(flat)  # type: ignore[no-untyped-call]
         return product / flat.shape[1]
 
@@ -64,9 +110,21 @@ def style_distance(grams: Tensor, targets: Tensor) -> Tensor:
     return torch.sqrt(difference / targets.square().sum((1, 2)).clamp_min(_EPS) + _EPS)
 
 
-def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-    """Mean over the layers of `style_distance`: activations (B, C, H, W) and Grams (B, C, C) by layer -> (B,)."""
-    return torch.stack([style_distance(gram(features[name]), target) for name, target in targets.items()]).mean(0)
+def gram_sizes(grams: Iterable[Tensor]) -> Tensor:
+    """||G_s||^2 of every layer's (S, C, C), never 0: (layers, S)."""
+    return torch.stack([torch.linalg.vector_norm(gram, dim=(1, 2)) for gram in grams]).square().clamp_min(_EPS)
+
+
+def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], sizes: Tensor | None = None) -> Tensor:
+    """Mean over the layers of `style_distance`: activations (B, C, H, W) and Grams (B, C, C) by layer -> (B,).
+
+    Args:
+        sizes: `gram_sizes` of the targets, where they are known.
+    """
+    flats, grams = [_flat(features[name]) for name in targets], list(targets.values())
+    with torch.autocast(flats[0].device.type, enabled=False):
+        squares: Tensor = _SquaredDistances.apply(len(flats), *flats, *grams)  # type: ignore[no-untyped-call]
+        return torch.sqrt(squares / (gram_sizes(grams) if sizes is None else sizes) + _EPS).mean(0)
 
 
 def content_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:

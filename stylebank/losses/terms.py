@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from stylebank.config import LossConfig
 from stylebank.device import at_least_float32, sent
-from stylebank.losses.functional import content_loss, identity_loss, style_loss, total_variation
+from stylebank.losses.functional import content_loss, gram_sizes, identity_loss, style_loss, total_variation
 
 Grams = Mapping[str, Tensor]
 """Layer -> the Gram matrices of every style, (styles, C, C)."""
@@ -109,7 +110,13 @@ class StyleLoss(Term):
 
     def __call__(self, made: Made) -> Tensor:
         index = sent(made.styles, made.outputs.device)
-        return style_loss(made.features, {name: self.grams[name].index_select(0, index) for name in self.layers})
+        targets = {name: self.grams[name].index_select(0, index) for name in self.layers}
+        return style_loss(made.features, targets, self.sizes.index_select(1, index))
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Of the paintings' Gram matrices, (layers, styles)."""
+        return gram_sizes(self.grams[name] for name in self.layers)
 
     def weights(self, styles: Sequence[int]) -> float | Tensor:
         if self.strengths is None or not styles:

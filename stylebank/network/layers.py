@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -60,25 +61,28 @@ class _PixelNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, low: tuple[Tensor, Tensor] | None, eps: float
+    ) -> Tensor:
         wide = torch.promote_types(x.dtype, torch.float32)
         squares = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=wide).square_()  # (B, 1, H, W)
-        scale = squares.div_(x.shape[1]).add_(eps).rsqrt_().to(x.dtype)
-        unit, factor = x * scale, weight.to(x.dtype)[:, None, None]
+        scale = torch.add(_constant(eps, wide, x.device), squares, alpha=1 / x.shape[1]).rsqrt_().to(x.dtype)
+        factor, shift = low or (weight.to(x.dtype), bias.to(x.dtype))
+        unit, factor = x * scale, factor[:, None, None]
         ctx.save_for_backward(unit, scale, factor)
         ctx.wide = weight.dtype
-        return torch.addcmul(bias.to(x.dtype)[:, None, None], unit, factor)
+        return torch.addcmul(shift[:, None, None], unit, factor)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
         unit, scale, factor = ctx.saved_tensors
         of_weight, of_bias = None, None
         products = gradient * unit
         if ctx.needs_input_grad[1]:
             of_weight, of_bias = (each.sum((0, 2, 3), dtype=ctx.wide) for each in (products, gradient))
         along = products.mul_(factor).mean(1, keepdim=True)  # what would only change the length
-        return torch.addcmul(gradient * factor, unit, along, value=-1).mul_(scale), of_weight, of_bias, None
+        return torch.addcmul(gradient * factor, unit, along, value=-1).mul_(scale), of_weight, of_bias, None, None
 
 
 class PixelNorm(nn.Module):
@@ -90,6 +94,9 @@ class PixelNorm(nn.Module):
     Input and output: (B, C, H, W).
     """
 
+    low: tuple[Tensor, Tensor] | None = None
+    """Scale and shift in the input's number format where they are at hand, see `lowered`."""
+
     def __init__(self, channels: int, eps: float = 1e-4) -> None:
         super().__init__()
         self.eps = eps
@@ -97,8 +104,22 @@ class PixelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = _PixelNorm.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        out: Tensor = _PixelNorm.apply(x, self.weight, self.bias, self.low, self.eps)  # type: ignore[no-untyped-call]
         return out
+
+
+def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number on a device, put there once."""
+    found = _known_constant(value, dtype, device)
+    if type(found) is not Tensor:  # a stand-in, of a mode that follows what is done
+        _known_constant.cache_clear()
+    return found
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept may be asked for in training next
+def _known_constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.full((), value, dtype=dtype, device=device)
 
 
 def norm_layers(kind: Norm, channels: int) -> list[nn.Module]:
@@ -115,6 +136,9 @@ def reflected(x: Tensor, width: int) -> Tensor:
 
 class ReflectConv2d(nn.Conv2d):
     """A convolution that keeps the size (divided by the stride); reflection leaves no dark border."""
+
+    exact = False
+    """Whether training leaves it in float32 where that costs next to nothing, see `Decoder.forward`."""
 
     def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
         super().__init__(cin, cout, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
@@ -153,7 +177,7 @@ class NearestUpsample(nn.Upsample):
             return super().forward(x)
 
 
-def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -> ReflectConv2d:
     """A convolution with the weights that training starts with."""
     layer = ReflectConv2d(cin, cout, kernel, stride, bias)
     if not layer.weight.is_meta:  # no numbers to draw, and torch would import its compiler for it, which takes seconds
@@ -163,21 +187,29 @@ def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -
     return layer
 
 
-def several_convolutions(x: Tensor, filters: Sequence[Sequence[Tensor]]) -> Tensor:
-    """`ReflectConv2d` with other weights for every image, as one product: (B, C, H, W), B kernels and biases.
+def several_convolutions(x: Tensor, layers: Sequence[nn.Conv2d], at_once: bool) -> Tensor:
+    """`ReflectConv2d` with a layer of its own for every image: (B, C, H, W), B layers -> (B, C', H, W).
 
     Args:
-        filters: of every image a kernel (C', C, k, k) and a bias (C',), all of one size.
+        layers: all of one size.
+        at_once: as one product, which takes more memory and few operations.
     """
-    kernels, biases = (torch.stack(list(each)) for each in zip(*filters, strict=True))
-    count, outputs, _, size, _ = kernels.shape
-    height, width = x.shape[2:]
+    size = layers[0].kernel_size[0]
     with torch.autocast(x.device.type, enabled=False):
         padded = reflected(x, size // 2)
+    if not at_once:
+        parts = zip(padded.split(1), layers, strict=True)
+        return torch.cat([F.conv2d(part, layer.weight, layer.bias) for part, layer in parts])
+    height, width = x.shape[2:]
+    # Rows of kernels as they lie in memory: (C', k, k, C).
+    kernels = torch.stack([layer.weight.permute(0, 2, 3, 1) for layer in layers]).flatten(2)
+    if kernels.requires_grad:
+        kernels.register_hook(Tensor.contiguous)  # one copy of the gradient, or each kernel's would be copied
+    biases = torch.stack([layer.bias for layer in layers if layer.bias is not None])
     windows = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)  # (B, H, W, C, k, k)
-    windows = windows.reshape(count, height * width, -1)
-    out = torch.baddbmm(biases[:, None], windows, kernels.flatten(2).mT)  # (B, H W, C')
-    return out.view(count, height, width, outputs).permute(0, 3, 1, 2)
+    windows = windows.permute(0, 1, 2, 4, 5, 3).reshape(len(layers), height * width, -1)
+    out = torch.baddbmm(biases[:, None], windows, kernels.mT)  # (B, H W, C')
+    return out.view(len(layers), height, width, -1).permute(0, 3, 1, 2)
 
 
 def upsampling_block(cin: int, cout: int, norm: Norm) -> nn.Sequential:

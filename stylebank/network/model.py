@@ -83,7 +83,9 @@ class Decoder(nn.Module):
         else:  # a transposed convolution leaves a checkerboard
             larger = [NearestUpsample(), block(c3, c2, 3, 1, model.norm)]
             larger += [NearestUpsample(), block(c2, c1, 3, 1, model.norm)]
-        self.layers = nn.Sequential(*larger, conv(c1, 3, 9))
+        last = conv(c1, 3, 9)
+        last.exact = True
+        self.layers = nn.Sequential(*larger, last)
 
     def forward(self, features: Tensor) -> Tensor:
         x: Tensor = self.blocks(self.trunk(features))
@@ -233,10 +235,11 @@ class StyleBank(nn.Module):
             out: Tensor = self.filters[styles[0]](inputs)
             return out
         filters = [self.filters[style] for style in styles]
-        # A few operations instead of many for each, where it is told what to do ahead of time.
-        if self.architecture.bank.linear and runs_ahead(inputs.device) and {*map(type, filters)} == {StyleFilter}:
-            return several_convolutions(inputs, [[*module.parameters()] for module in filters])
-        return torch.cat([module(inputs[i : i + 1]) for i, module in enumerate(filters)])
+        if self.architecture.bank.linear and all(type(module) is StyleFilter for module in filters):
+            layers = [layer for module in filters for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+            return several_convolutions(inputs, layers, at_once=runs_ahead(inputs.device))
+        parts = zip(inputs.split(1), filters, strict=True)
+        return torch.cat([module(part) for part, module in parts])
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The auto-encoder branch (identity): (B, 3, H, W) -> (B, 3, H, W)."""

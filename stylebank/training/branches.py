@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylebank.device import autocast, sent
 from stylebank.losses.objective import Values
 from stylebank.losses.terms import Features, Later
+from stylebank.network.lowered import lowered
 from stylebank.training.neighbours import neighbours_of
 from stylebank.training.training_run import TrainingRun
 
@@ -25,7 +27,7 @@ class Branches:
     def identity(self, images: Tensor) -> Values:
         """The auto-encoder branch: I -> E -> D -> I'. Images are (B, 3, H, W) in [0, 1]."""
         run = self.run
-        with autocast(run.device, run.dtype):
+        with self._converted():
             return run.objective.identity_terms(images, run.model.reconstruct(images))
 
     def stylize(self, images: Tensor, styles: list[int], cards: Sequence[bool] = ()) -> Values:
@@ -35,9 +37,9 @@ class Branches:
             cards: which of the images are drawn cards, if any.
         """
         run = self.run
-        with autocast(run.device, run.dtype):
+        indices = [run.task.first_style + i for i in styles]
+        with self._converted([run.model.filters[i] for i in dict.fromkeys(indices)]):
             features, photograph = self._constants(images)
-            indices = [run.task.first_style + i for i in styles]
             seeds = run.noise_of_step()[run.places.start : run.places.stop][: len(images)]
             filtered = run.model.apply_filters(features, indices, seeds)
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
@@ -46,6 +48,15 @@ class Branches:
                 rows = [i for i in range(len(images)) if not any(cards[i : i + 1])][: -(-len(images) // 2)]
                 later = self._later(images, outputs, [indices[i] for i in rows], [seeds[i] for i in rows], rows)
             return run.objective.stylizing_terms(images, outputs, styles, photograph, cards, later)
+
+    @contextmanager
+    def _converted(self, filters: Sequence[nn.Module] = ()) -> Iterator[None]:
+        """Context in which networks compute in the run's number format."""
+        run = self.run
+        # A compiler has the conversions within its kernels.
+        networks = [] if run.config.train.compile else [run.model.encoder, run.model.decoder, *filters]
+        with autocast(run.device, run.dtype), lowered(networks, run.dtype):
+            yield
 
     def _later(
         self, images: Tensor, outputs: Tensor, styles: list[int], seeds: list[int], rows: list[int]

@@ -5,6 +5,7 @@ Nothing here waits for the device: what is decided by numbers on it is decided t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,7 @@ class Gradients:
         """
         run = self.run
         found: list[Values] = []
-        total = torch.zeros((), device=run.device)
+        losses: list[Tensor] = []
         if run.config.train.compile == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()  # what graphs of the last step returned may be overwritten
         for places in run.pieces():
@@ -53,15 +54,17 @@ class Gradients:
                 values = self.branches.identity(images[here])
             else:
                 values = self.branches.stylize(images[here], styles[here], cards[here])
-            loss = run.objective.total(values, styles[here]) * (len(places) / len(run.part))
+            loss = run.objective.total(values, styles[here])
+            if places != run.part:
+                loss = loss * (len(places) / len(run.part))
             self.hooks.forward_ends(run, values, styles[here])
             run.scaler.scale(loss).backward()
             found.append({name: value.detach() for name, value in values.items()})
-            total += loss.detach()
+            losses.append(loss.detach())
         run.places = run.part
         if len(found) == 1:
-            return found[0], total
-        return {name: torch.cat([values[name] for values in found]) for name in found[0]}, total
+            return found[0], losses[0]
+        return {name: torch.cat([values[name] for values in found]) for name in found[0]}, torch.stack(losses).sum()
 
     def weight(self, loss: Tensor, identity: bool) -> Tensor:
         """Makes of what backward left the gradient to step along, of the whole batch, and returns the norm it had.
@@ -125,7 +128,7 @@ class Gradients:
         norm = nn.utils.get_total_norm(gradients)
         self.note("identity" if identity else "stylizing", norm)
         if not identity:
-            run.stylizing_norm = torch.where(norm.isfinite(), norm, run.stylizing_norm)
+            run.stylizing_norm = torch.where(norm < math.inf, norm, run.stylizing_norm)
         elif run.step >= train.identity_pretrain_steps:
             weight = torch.full_like(norm, run.schedule.identity_weight(run.step))
             if train.gradient_rescaling:

@@ -7,6 +7,7 @@ found out when something is read anyway, at the log's intervals and before a che
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class _Step:
     values: Mapping[str, Tensor]
     styles: Sequence[int]
     paths: Sequence[Path]
+    bad: Tensor | None = None
+    """Whether it was left out, on a device that runs ahead."""
 
 
 class LeftOut:
@@ -41,10 +44,8 @@ class LeftOut:
     def __init__(self, run: TrainingRun, say: Callable[[str], object]) -> None:
         self.run, self.say = run, say
         self.ahead = runs_ahead(run.device)
-        self.recent: dict[int, _Step] = {}
-        """By number: the steps that nothing is known of yet."""
-        # How many of these were left out, and the first of them.
-        self.found = torch.zeros(2, dtype=torch.int64, device=run.device)
+        self.recent: list[_Step] = []
+        """The steps that nothing is known of yet."""
 
     def judge(
         self, norm: Tensor, loss: Tensor, values: Mapping[str, Tensor], styles: Sequence[int], paths: Sequence[Path]
@@ -59,26 +60,19 @@ class LeftOut:
         Raises:
             TrainingError: more steps were left out than the run may.
         """
-        step = _Step(self.run.step, values, styles, paths)
-        finite = (norm + loss).isfinite()
+        finite = (norm + loss).abs() < math.inf
         if self.ahead:
-            self.recent[step.number] = step
-            return self._noted(finite, loss)
+            bad = ~finite
+            if self.run.scaler.is_enabled():  # as in `_overflowed`
+                scale = self.run.scaler.scale(torch.ones((), device=loss.device))
+                bad &= ~(loss.isfinite() & (scale > 1))
+            self.recent.append(_Step(self.run.step, values, styles, paths, bad))
+            return finite.float()
         if bool(finite):  # the one number that is read back in every step
             return True
         if not self._overflowed(loss):
-            self._report(1, step)
+            self._report(1, _Step(self.run.step, values, styles, paths))
         return False
-
-    def _noted(self, finite: Tensor, loss: Tensor) -> Tensor:
-        """Counts on the device."""
-        bad = ~finite
-        if self.run.scaler.is_enabled():  # as in `_overflowed`
-            scale = self.run.scaler.scale(torch.ones((), device=loss.device))
-            bad &= ~(loss.isfinite() & (scale > 1))
-        first = torch.where(bad & (self.found[0] == 0), self.run.step, self.found[1])
-        self.found = torch.stack([self.found[0] + bad, first])
-        return finite.float()
 
     def settle(self) -> None:
         """Finds out which steps were left out since the last time. Waits for the device, if it runs ahead.
@@ -88,11 +82,10 @@ class LeftOut:
         """
         if not self.recent:
             return
-        count, first = self.found.tolist()
-        step, self.recent = self.recent.get(first), {}
-        self.found = torch.zeros_like(self.found)
-        if count and step:
-            self._report(count, step)
+        flags = torch.stack([step.bad for step in self.recent if step.bad is not None]).tolist()
+        bad, self.recent = [step for step, flag in zip(self.recent, flags, strict=True) if flag], []
+        if bad:
+            self._report(len(bad), bad[0])
 
     def _overflowed(self, loss: Tensor) -> bool:
         """Whether a gradient was too large for float16: the step is left out, and the scaler takes a smaller factor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,8 +40,9 @@ class Means:
         """Adds one value per name; `values` has shape (len(names),). What is not finite is left out."""
         index = sent([self.index[name] for name in names], self.sums.device)
         values = values.detach().float()
-        finite = values.isfinite()
-        self.sums.index_add_(1, index, torch.stack([values.where(finite, 0.0), finite.float()]) * weight)
+        finite = (values.abs() < math.inf).float()
+        both = torch.stack([torch.nan_to_num(values, 0.0, 0.0, 0.0), finite])
+        self.sums.index_add_(1, index, both if weight == 1 else both * weight)
 
     def take(self, processes: Processes) -> dict[str, float]:
         """The means since the last call over all processes, of the names that got a value; starts anew."""
@@ -79,6 +81,7 @@ class Monitor:
         self.by_style = {term.name: [f"{term.by_style}/{name}" for name in styles] for term in terms if term.by_style}
         names = [TOTAL, *(f"loss/{term.name}" for term in terms), *(f"gradient/{branch}" for branch in BRANCHES)]
         self.means = Means([*names, *chain.from_iterable(self.by_style.values())], device)
+        self.norms: dict[str, Tensor] = {}  # of the step whose values come next
         self.writer: SummaryWriter | None = None
         self.lines: JsonLines | None = None
         self._logged = first_step, time.monotonic()
@@ -95,18 +98,20 @@ class Monitor:
             weight: the share of the step's images that these are.
         """
         self.bar.update()
-        means = [value.mean() for value in values.values()]
-        names = [f"loss/{name}" for name in values]
+        names, added = [f"loss/{name}" for name in values], [torch.stack(list(values.values())).mean(1)]
         if styles:
-            names, means = [*names, TOTAL], [*means, loss]
-        self.means.add(names, torch.stack(means), weight)
-        for term, names in self.by_style.items():
-            if styles and names and term in values:
-                self.means.add([names[i] for i in styles], values[term])
+            names, added = [*names, TOTAL], [*added, loss.reshape(1)]
+        for term, of_style in self.by_style.items():
+            if styles and of_style and term in values:
+                names, added = [*names, *(of_style[i] for i in styles)], [*added, values[term]]
+        for branch, norm in self.norms.items():
+            names, added = [*names, f"gradient/{branch}"], [*added, norm.reshape(1)]
+        self.norms = {}
+        self.means.add(names, torch.cat(added), weight)  # all at once
 
     def add_gradient(self, branch: str, norm: Tensor) -> None:
-        """Notes the norm of a branch's gradient over the auto-encoder: `stylizing` or `identity`."""
-        self.means.add([f"gradient/{branch}"], norm.reshape(1))
+        """Notes the norm of a branch's gradient over the auto-encoder: `stylizing` or `identity`; before the values."""
+        self.norms[branch] = norm
 
     def log(self, step: int, lr: float) -> None:
         """Writes the means since the last call, over all processes, and refreshes the bar."""

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from stylebank.device import runs_ahead
 from stylebank.training.stacked_muon import StackedMuon
 
 Kind = Literal["adam", "muon"]
@@ -36,9 +35,7 @@ class KernelMuon:
         rest = [parameter for parameter in parameters if not _is_kernel(parameter)]
         self.parts: list[torch.optim.Optimizer] = []
         if self.matrices:
-            kind = StackedMuon if runs_ahead(self.matrices[0].device) else torch.optim.Muon
-            muon = kind(self.matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-            self.parts.append(muon)
+            self.parts.append(StackedMuon(self.matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
         if rest:
             self.parts.append(adam(rest, lr))
 
@@ -47,12 +44,12 @@ class KernelMuon:
         """The groups of both, for their learning rates."""
         return [group for part in self.parts for group in part.param_groups]
 
-    def step(self, taken: Tensor | None = None) -> None:
-        """Updates every parameter that has a gradient; `taken` as in `take_step`."""
+    def step(self, found_inf: Tensor | None = None) -> None:
+        """Updates every parameter that has a gradient, or where `found_inf` is 1 nothing."""
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.permute(0, 2, 3, 1).flatten(1)
         for part in self.parts:
-            _mark(part, taken)
+            part.found_inf = found_inf  # type: ignore[attr-defined]
             part.step()
         for matrix in self.matrices:
             matrix.grad = None
@@ -82,16 +79,13 @@ def take_step(optimizer: Optimizer, taken: Tensor | None = None) -> None:
         taken: 1, or 0 for a step that changes neither weights nor state, whatever the gradients are: a number on a
             device that runs ahead (`device.runs_ahead`).
     """
+    # As torch's fused optimizers and `StackedMuon` know it: whether something is wrong with the gradients.
+    found_inf = None if taken is None else 1 - taken
     if isinstance(optimizer, KernelMuon):
-        optimizer.step(taken)
+        optimizer.step(found_inf)
     else:
-        _mark(optimizer, taken)
+        optimizer.found_inf = found_inf  # type: ignore[attr-defined]
         optimizer.step()
-
-
-def _mark(optimizer: torch.optim.Optimizer, taken: Tensor | None) -> None:
-    """Tells one of torch's fused optimizers, or `StackedMuon`, whether gradients count: 1 if something is wrong."""
-    optimizer.found_inf = None if taken is None else 1 - taken  # type: ignore[attr-defined]
 
 
 def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from stylebank.config import Config
 from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
-from stylebank.evaluation.held_out import hashes_of, identity_psnrs, means_by_style, measure_each
+from stylebank.evaluation.held_out import dealt, hashes_of, identity_psnrs, means_by_style, measure_each
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
 from stylebank.losses.objective import Objective, style_grams
 from stylebank.losses.terms import Grams, layers_of
@@ -77,6 +77,7 @@ class TrainingRun:
         self.best: dict[str, float] = {}  # step and loss of the bank that did best, where that is looked at
         self.last_report: dict[str, Any] = {}  # as last written
         self.measured_on: list[str] = []  # those photographs, see `hashes_of`
+        self.measured_parts: dict[str, list[int]] = {}  # by style the places of its own, where not all
         self.photographs = find_photographs(data.content, data.min_side, data.held_out, train.seed)
         self.resident: ResidentCrops | None = None  # where photographs stay in memory, see `data.in_memory`
         self.issues = RunIssues(self.photographs.skipped)
@@ -230,6 +231,7 @@ class TrainingRun:
             settings=self.config.style_settings(),
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
             measured_on=self.measured_on,
+            measured_part=self.measured_parts.get(source.name, []),
             images=self.task.crops_before.get(source.name, 0) + seen // len(self.task.sources),
             unfinished="" if self.step >= self.config.train.steps else f"step {self.step} of {self.config.train.steps}",
         )
@@ -280,20 +282,30 @@ class TrainingRun:
         processes = self.processes
         if not (files := processes.from_main(self.held_out)):
             return
-        found: list[tuple[float, list[dict[str, float]]]] = []
+        names = [self.task.sources[i].name for i in self.task.measured]
+        numbers = dealt(len(names), len(files), self.config.data.measured_pairs)
+        found: list[tuple[float, dict[int, dict[str, float]]]] = []
         with processes.together():
-            found = self._measured(files[processes.rank :: processes.world_size])
+            own = slice(processes.rank, None, processes.world_size)
+            found = self._measured(files[own], numbers[own])
         by_process = processes.gather(found)
         psnrs, rows = zip(
             *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
         )
-        names = [self.task.sources[i].name for i in self.task.measured]
+        parts = [[place for place, of_photo in enumerate(numbers) if i in of_photo] for i in range(len(names))]
+        self.measured_parts = {} if len(parts[0]) == len(files) else dict(zip(names, parts, strict=True))
         self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
         self.measured_on = processes.from_main(lambda: hashes_of(files))
         processes.from_main(self._save_bank)
 
-    def _measured(self, files: Sequence[Path]) -> list[tuple[float, list[dict[str, float]]]]:
-        """Of each photograph the PSNR of its reconstruction in dB, and the measures of its output in every style."""
+    def _measured(
+        self, files: Sequence[Path], numbers: Sequence[Sequence[int]]
+    ) -> list[tuple[float, dict[int, dict[str, float]]]]:
+        """Of each photograph the PSNR of its reconstruction in dB, and the measures of its outputs by style.
+
+        Args:
+            numbers: of each photograph those of the styles.
+        """
         if not files:
             return []
         network = self._loss_network(STYLE_LAYERS)
@@ -304,7 +316,8 @@ class TrainingRun:
         shown = bar(files, name="measuring", unit="photograph", after=1)
         with self.as_measured():
             psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-            rows = measure_each(self.model, shown, styles, grams, StyleMetrics(network), self.device, self.dtype)
+            metrics = StyleMetrics(network)
+            rows = measure_each(self.model, shown, styles, grams, metrics, self.device, self.dtype, numbers)
         return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
@@ -318,6 +331,7 @@ class TrainingRun:
         To be called by all processes.
         """
         counts, skipped = self.issues.of_all(self.processes)
+        part = next(iter(self.measured_parts.values()), None)
         return {
             "steps": self.step,
             "of": self.config.train.steps,
@@ -326,6 +340,7 @@ class TrainingRun:
             "losses": self.losses,
             "held_out": [str(path) for path in self.photographs.held_out],
             "metrics": self.metrics,
+            **({"photographs_per_style": len(part)} if part else {}),
             **({"best": self.best} if self.best else {}),
             "counts": {"skipped_files": len(skipped), "nonfinite_steps": self.nonfinite_steps, **counts},
             "skipped": skipped,
