@@ -223,16 +223,16 @@ def test_the_camera_is_live_and_takes_a_photograph(page: Any, tmp_path: Path) ->
     assert made.std() > 5  # no black frame
 
 
-def test_on_webgpu_it_makes_the_same_picture(
-    browser: Any, address: str, folder: Path, photo: Path, tmp_path: Path
-) -> None:
+def test_on_webgpu_it_makes_the_same_picture(browser: Any, address: str, folder: Path, tmp_path: Path) -> None:
     """On the GPU that Chromium computes in software: slow, but the code is the one of a real one."""
+    small = smooth(96, 64)
+    small.save(tmp_path / "small.png")
     with page_at(browser, address) as page:
         if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
             pytest.skip("this Chromium has no WebGPU")
-        page.set_default_timeout(5 * PATIENCE)
-        open_photo(page, photo)
+        page.set_default_timeout(4 * PATIENCE)
+        open_photo(page, tmp_path / "small.png")
         playwright.expect(page.locator("#engine")).to_have_text("In this browser: WebGPU")
         made = downloaded(page, page.locator("#download"), tmp_path)
-    right = Stylizer.load(folder / "noisy", "cpu", "float32").stylize(Image.open(photo), "calm")
+    right = Stylizer.load(folder / "noisy", "cpu", "float32").stylize(small, "calm")
     assert apart(pixels(made)[..., :3], np.asarray(right))[1] <= 1
