@@ -1,6 +1,7 @@
-"""Screenshots of the page for docs/page.md, of scikit-image's photographs: python docs/page_pictures.py.
+"""Pictures of the page for docs/page.md and the README, of scikit-image's photographs: python docs/page_pictures.py.
 
-Needs the extras `serve` and `page-test`, and Chromium.
+Needs the extras `serve` and `page-test`, and Chromium. With the names of some of them it takes these alone:
+`python docs/page_pictures.py page.gif`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import io
 import shutil
 import socket
+import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from page_film import VIEW, story
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -40,8 +44,10 @@ def main() -> None:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--force-device-scale-factor=1"]
             )
             address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-            mixture(browser, address, Path(folder) / "coffee.png")
-            brush(browser, address, Path(folder) / "chelsea.png")
+            wanted = sys.argv[1:] or list(PICTURES)
+            for name in wanted:
+                photo, take = PICTURES[name]
+                take(browser, address, Path(folder) / photo)
             browser.close()
         server.should_exit = True
         thread.join()
@@ -87,6 +93,15 @@ def brush(browser: Any, address: str, photo: Path) -> None:
     save(page, "page_brush.jpg", 84)
 
 
+def film(browser: Any, address: str, photo: Path) -> None:
+    """A photograph dropped, styles mixed, one painted, before and after."""
+    page = browser.new_context(viewport=VIEW, color_scheme="light").new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    page.get_by_text("Ready.", exact=True).wait_for()
+    story(page, photo, settle).save(TARGET / "page.gif")
+
+
 def opened(browser: Any, address: str, photo: Path, **options: Any) -> Any:
     """A page with a photograph in all styles."""
     page = browser.new_context(**options).new_page()
@@ -108,6 +123,14 @@ def save(page: Any, name: str, quality: int) -> None:
     """Keeps what is on the screen as a JPEG."""
     page.wait_for_timeout(500)
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(TARGET / name, quality=quality, optimize=True)
+
+
+PICTURES: dict[str, tuple[str, Callable[[Any, str, Path], None]]] = {
+    "page.jpg": ("coffee.png", mixture),
+    "page_brush.jpg": ("chelsea.png", brush),
+    "page.gif": ("chelsea.png", film),
+}
+"""File -> the photograph, and what takes it."""
 
 
 if __name__ == "__main__":

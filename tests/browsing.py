@@ -16,22 +16,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pictures import noise, smooth
+from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra 'page-test' (playwright)")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = 60_000  # milliseconds, on a busy machine
+playwright.expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*flags: str) -> Iterator[Any]:
     """A browser without a window."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (apt-get install chromium)")
     sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]  # root has none
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield browser
-        browser.close()
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
@@ -41,24 +46,28 @@ def page_at(browser: Any, url: str, width: int = 1280, height: int = 800, **opti
     context.set_default_timeout(PATIENCE)
     page, raised = context.new_page(), list[str]()
     page.on("pageerror", lambda error: raised.append(str(error)))
-    page.goto(url)
-    yield page
-    context.close()
+    try:
+        page.goto(url)
+        yield page
+    finally:
+        context.close()
     assert not raised
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, port: int = 0) -> Iterator[str]:
     """An ASGI application at an address of this machine."""
     import uvicorn
 
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:  # else a test that fails would never end
+        server.should_exit = True
+        thread.join()
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -72,13 +81,23 @@ def static_files(folder: Path) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def drop(page: Any, file: Path, kind: str = "image/png") -> None:
-    """Drops a file onto the page."""
+def write_shore(path: Path) -> Path:
+    """A photograph of 300x200: a gradient with grain."""
+    grain = np.asarray(noise(300, 200)).astype(float)
+    mixed = 0.8 * np.asarray(smooth(300, 200)) + 0.2 * grain
+    Image.fromarray(mixed.astype(np.uint8)).save(path)
+    return path
+
+
+def drop(page: Any, file: Path, kind: str = "image/png", onto: str = "body") -> None:
+    """Drops a file onto the page, or an element of it."""
     data = base64.b64encode(file.read_bytes()).decode()
     transfer = page.evaluate_handle(
         """([data, name, type]) => {
@@ -89,7 +108,7 @@ def drop(page: Any, file: Path, kind: str = "image/png") -> None:
         [data, file.name, kind],
     )
     for event in ("dragenter", "dragover", "drop"):
-        page.dispatch_event("body", event, {"dataTransfer": transfer})
+        page.dispatch_event(onto, event, {"dataTransfer": transfer})
 
 
 def rest(page: Any, count: int = 1) -> None:

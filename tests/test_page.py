@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Iterator
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import noise, smooth
+from pictures import smooth
 from PIL import Image
-from tiny import pixels, run, succeed, write_bank
+from tiny import succeed
 
 pytest.importorskip("fastapi", reason="needs the extra 'serve'")
 from browsing import (
-    apart,
     choose,
     chromium,
     downloaded,
@@ -27,17 +27,15 @@ from browsing import (
     playwright,
     rest,
     serving,
-    static_files,
     stroke,
+    write_shore,
 )
 from films import make_film
 from serving import settings_in
 
-from stylebank.inference.stylizer import Stylizer
 from stylebank.serve.app import make_app
 from stylebank.serve.service import Service
 
-RUNTIME = Path(__file__).parent / "web" / "node_modules" / "onnxruntime-web" / "dist"
 EXACT = ("--precision", "float32", "--device", "cpu")
 
 
@@ -60,11 +58,7 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def photo(folder: Path) -> Path:
-    """300x200: a gradient with grain."""
-    grain = np.asarray(noise(300, 200)).astype(float)
-    mixed = 0.8 * np.asarray(smooth(300, 200)) + 0.2 * grain
-    Image.fromarray(mixed.astype(np.uint8)).save(folder / "shore.png")
-    return folder / "shore.png"
+    return write_shore(folder / "shore.png")
 
 
 def test_choose_mix_and_download(
@@ -167,6 +161,28 @@ def test_two_tabs_have_a_picture_each(browser: Any, address: str, photo: Path, t
             assert Image.open(downloaded(page, page.locator("#download"), tmp_path)).size == size
 
 
+def test_a_server_that_was_started_anew_gets_what_it_lost(
+    browser: Any, folder: Path, photo: Path, tmp_path: Path
+) -> None:
+    def server(port: int = 0) -> Any:
+        return serving(make_app(Service(settings_in(folder, keep=tmp_path / "kept"))), port)
+
+    with contextlib.ExitStack() as later:
+        with server() as address:
+            page = later.enter_context(page_at(browser, address))
+            open_photo(page, photo)
+            page.get_by_role("tab", name="Brush").click()
+            choose(page, "Storm")
+            stroke(page, (0.2, 0.3), (0.8, 0.3))
+            rest(page, painted(page) + 1)
+            before = downloaded(page, page.locator("#download"), tmp_path / "before")
+        page.locator("#download").click()
+        playwright.expect(page.get_by_role("alert")).to_contain_text("is 'stylebank serve' still running?")
+        with server(int(address.rstrip("/").rpartition(":")[2])):
+            after = downloaded(page, page.locator("#download"), tmp_path / "after")
+    assert after.read_bytes() == before.read_bytes()
+
+
 def test_by_keyboard(browser: Any, address: str, photo: Path) -> None:
     with page_at(browser, address) as page:
         open_photo(page, photo)
@@ -211,55 +227,3 @@ def test_a_film(browser: Any, address: str, tmp_path: Path) -> None:
         link = page.get_by_role("link", name="Download")
         link.wait_for()
         assert downloaded(page, link, tmp_path / "made").stat().st_size > 500
-
-
-# ------------------------------------------------------------------------------------------------ without a server
-
-
-@pytest.fixture
-def static(folder: Path) -> Iterator[str]:
-    """The static folder of a tiny bank with noise, on a server that knows nothing but files."""
-    if not RUNTIME.is_dir():
-        pytest.skip("needs npm install --prefix tests/web")
-    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    write_bank(folder / "noisy", "calm", "storm", noise_channels=2)
-    where = ("--out", folder / "web", "--runtime", RUNTIME, "--precision", "float32")
-    assert run("export", folder / "noisy", "--format", "web", *where) == 0
-    with static_files(folder / "web") as address:
-        yield address
-
-
-def test_the_static_folder_makes_python_s_pictures(
-    browser: Any, static: str, folder: Path, photo: Path, tmp_path: Path
-) -> None:
-    """One test, as a browser takes seconds to compile the runtime: plain, in pieces, and with all there is."""
-    stylizer = Stylizer.load(folder / "noisy", "cpu", "float32")
-
-    def differs(name: str, source: Image.Image, style: Any, **look: Any) -> tuple[float, int]:
-        made = downloaded(page, page.locator("#download"), tmp_path / name)
-        return apart(pixels(made)[..., :3], np.asarray(stylizer.stylize(source, style, **look)))
-
-    with page_at(browser, static) as page:
-        large = Image.open(photo).resize((890, 610))  # more than half a megapixel is painted in pieces
-        large.save(tmp_path / "large.png")
-        open_photo(page, tmp_path / "large.png")
-        assert differs("pieces", large, "calm")[1] <= 1
-        drop(page, photo)
-        rest(page, 2)
-        small = Image.open(photo)
-        assert differs("plain", small, "calm")[1] <= 1
-        page.get_by_role("button", name="Add Storm to the mixture").click()
-        page.get_by_role("tab", name="Look").click()
-        page.get_by_role("radio", name="Its palette").check()
-        page.get_by_label("Seed of the strokes").fill("70000")
-        page.get_by_role("radio", name="Set").check()
-        page.get_by_role("slider", name="Width").fill("1")
-        page.get_by_role("tab", name="Brush").click()
-        choose(page, "Storm")
-        stroke(page, (0.2, 0.3), (0.8, 0.6))
-        mask = downloaded(page, page.get_by_role("button", name="Save the mask"), tmp_path)
-        look: dict[str, Any] = {"seed": 70000, "stroke": 2.0, "colors": "histogram"}
-        look["masks"] = {"storm": Image.open(mask).convert("L")}
-        mean, largest = differs("all", small, {"calm": 0.5, "storm": 0.5}, **look)
-    assert mean < 0.1
-    assert largest <= 8  # levels of the palette are rounded differently

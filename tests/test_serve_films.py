@@ -309,4 +309,8 @@ def test_a_painting_is_a_style_at_once_of_a_bank_that_can(
         told(client.post("/api/paintings/instant", files={"file": ("dawn.png", painting)}), 409)
         told(client.post("/api/paintings/instant", files={"file": ("a.png", b"nothing")}), 400)
         assert [path.name for path in service_behind(client).store.folder.iterdir() if path.is_dir()] == []
+        post: dict[str, Any] = {"files": {"file": ("calm.png", painting)}, "data": {"start": "predicted"}}
+        assert "no predictor" in told(client.post("/api/paintings", **post), 409)  # of the first bank
+        post["data"]["bank"] = "quick"
+        assert "'calm'" in told(client.post("/api/paintings", **post), 409)  # is the bank's own
     assert load_bank(tmp_path / "kept" / "banks" / "quick").predictor

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from tiny import fail
 from stylebank.errors import StyleBankError
 from stylebank.images import LIMIT_VARIABLE
 from stylebank.serve.guard import LARGEST_JSON
+from stylebank.serve.kept_folder import LOCK, in_use
 from stylebank.serve.run import address, serve
 from stylebank.serve.settings import Limits, ServeSettings
 
@@ -173,6 +178,51 @@ def test_a_port_that_is_taken_is_one_sentence(folder: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StyleBankError, match=f"cannot listen at 127.0.0.1, port {port}"):
             serve(settings_in(folder, port=port), print)
+
+
+def begin(settings: ServeSettings) -> subprocess.Popen[str]:
+    """The command in a process of its own, once it is ready."""
+    where = ("--port", "0", "--bank", settings.banks[0], "--keep", settings.keep)
+    command = [sys.executable, "-m", "stylebank", "serve", *map(str, where)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert server.stdout.readline().startswith("Starting at ")
+    assert server.stdout.readline() == "Ready.\n"
+    return server
+
+
+def test_a_folder_in_use_is_refused_until_its_server_has_ended_however_it_does(folder: Path, tmp_path: Path) -> None:
+    settings = settings_in(folder, keep=tmp_path / "kept", port=0)
+    server = begin(settings)
+    try:
+        wanted = rf"'{settings.keep}' is in use by another server \(process {server.pid}, port \d+\); .*--keep\.$"
+        with pytest.raises(StyleBankError, match=wanted):
+            serve(settings, print)
+        assert server.poll() is None  # and is not disturbed
+    finally:
+        server.kill()
+        server.communicate()
+    assert list(settings.keep.iterdir()) == [settings.keep / LOCK]  # what a killed one leaves hinders nobody
+    with in_use(settings.keep, 80), pytest.raises(StyleBankError, match=f"process {os.getpid()}, port 80"):
+        serve(settings, print)
+    assert list(settings.keep.iterdir()) == []
+    server = begin(settings)
+    server.send_signal(signal.SIGINT)
+    assert server.communicate(timeout=60)[1] == ""
+    assert server.returncode == 0
+    assert list(settings.keep.iterdir()) == []
+
+
+def test_the_folder_is_there_while_it_is_used(tmp_path: Path) -> None:
+    with in_use(tmp_path / "kept", 80):
+        pass
+    assert not (tmp_path / "kept").exists()
+    with in_use(tmp_path / "kept", 80):
+        (tmp_path / "kept" / "film").touch()
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["film"]
+    (tmp_path / "file").touch()
+    with in_use(tmp_path / "file", 80):  # pictures can be served even so
+        pass
 
 
 def test_addresses_are_written_as_browsers_take_them() -> None:

@@ -23,7 +23,9 @@ from pictures import smooth
 from serving import file_of, settings_in, told
 from tiny import files_of, write_bank
 
+from stylebank.bank.io import load_bank, save_bank
 from stylebank.bank.operations import extract_style, merge_banks, remove_styles
+from stylebank.bank.records import StyleInfo
 from stylebank.errors import BankError, ConfigError
 from stylebank.inference.saved_recipe import MaskedStyle, SavedRecipe
 from stylebank.inference.strokes import work_size
@@ -153,6 +155,24 @@ def test_an_added_style_is_in_the_copy_alone(tmp_path: Path) -> None:
     other = write_bank(tmp_path / "elsewhere" / "one", "night", seed=5)
     with refused(ConfigError, "another --keep"):
         Banks([other], tmp_path / "kept", "cpu", "float32")
+
+
+def test_a_trained_style_takes_the_place_of_a_predicted_one(tmp_path: Path) -> None:
+    bank = write_bank(tmp_path / "one", "calm")
+    loaded = load_bank(write_bank(tmp_path / "more", "calm", "dusk", "dawn"))
+    infos = {name: StyleInfo(predicted=name != "dawn") for name in loaded.records}
+    save_bank(loaded.model, tmp_path / "guessed", infos)
+    banks = Banks([bank], tmp_path / "kept", "cpu", "float32")
+    for name in ("dusk", "dawn"):
+        banks.add("one", extract_style(tmp_path / "guessed", name, tmp_path / "guesses"))
+    assert [banks.takes("one", name) for name in ("calm", "dusk", "dawn", "night")] == [False, True, False, True]
+    trained = write_bank(tmp_path / "trained", "calm", "dusk", seed=0)
+    banks.add("one", extract_style(trained, "dusk", tmp_path / "style"))
+    assert list(banks.named("one").records) == ["calm", "dawn", "dusk"]
+    assert not banks.named("one").records["dusk"].predicted
+    assert not banks.takes("one", "dusk")
+    with refused(BankError, "dusk"):
+        banks.add("one", tmp_path / "style" / "dusk.safetensors")
 
 
 # ------------------------------------------------------------------------------------------------------------ line

@@ -23,10 +23,14 @@ from stylebank.export.run import Exported, ExportRequest, export
 from stylebank.export.web_readme import HEADERS, readme
 from stylebank.export.web_runtime import RUNTIME_FOLDER, Runtime
 from stylebank.files import new_folder
+from stylebank.images.convert import srgb_profile
 from stylebank.shipped import PAGE
 
+PROFILE = "srgb.icc"
+"""The ICC profile of the pictures that the page makes, as the command line's have it."""
 BOTH: tuple[Precision, ...] = ("float32", "float16")
-_SERVER_ONLY = "js/backends/http.js"
+_SERVER_ONLY = ("backends/http.js", "server")
+"""Of the page's modules."""
 _BACKEND = '<meta name="stylebank-backend" content="{}" />'
 
 
@@ -78,6 +82,7 @@ def export_web(request: WebRequest, progress: Progress = lambda what, done, tota
         sizes |= _take_models(exports, folder / "bank")
         shutil.rmtree(work)
         sizes |= request.runtime.copy_to(folder / RUNTIME_FOLDER)
+        (folder / "bank" / PROFILE).write_bytes(srgb_profile())
         about = _about(bank, path.name, exports, request.runtime)
         (folder / "bank" / "bank.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(readme(bank.manifest.licence, request.runtime), encoding="utf-8")
@@ -87,8 +92,12 @@ def export_web(request: WebRequest, progress: Progress = lambda what, done, tota
 
 def _copy_page(folder: Path) -> None:
     """The page's files, with the browser's own backend in place of the server's."""
-    shutil.copytree(PAGE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    (folder / _SERVER_ONLY).unlink()
+    left_out = {PAGE / "js" / name for name in _SERVER_ONLY}
+
+    def ignored(place: str, names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith((".", "__pycache__")) or Path(place) / name in left_out]
+
+    shutil.copytree(PAGE, folder, dirs_exist_ok=True, ignore=ignored)
     index = folder / "index.html"
     text = index.read_text(encoding="utf-8")
     index.write_text(text.replace(_BACKEND.format("http"), _BACKEND.format("static")), encoding="utf-8")
@@ -137,6 +146,7 @@ def _about(bank: Bank, name: str, exports: Sequence[Exported], runtime: Runtime)
             }
             for each in exports
         },
+        "profile": PROFILE,
         "runtime": runtime.paths(),
         "styles": [
             {**_named(bank, style.name), "filter": f"filters/{style.name}.safetensors"} for style in manifest.styles

@@ -106,8 +106,15 @@ class Banks:
         """The folder of a bank as it was given, without the styles that were added here."""
         return self._originals[name]
 
+    def takes(self, name: str, style: str) -> bool:
+        """Whether a style of that name can be trained for a bank: there is none, or one that was predicted here."""
+        record = self._banks[name].records.get(style)
+        return record is None or (record.predicted and style not in read_style_records(self._originals[name]))
+
     def add(self, name: str, style: Path) -> None:
         """Adds a style to the copy of a bank, which is served from now on; the bank itself is not changed.
+
+        A style of the same name that was predicted from its painting is replaced.
 
         Args:
             style: the weights of a style that was taken out of a bank, see `bank.operations.extract_style`.
@@ -116,7 +123,11 @@ class Banks:
             StyleBankError: it is of another auto-encoder, there is one of that name, or the disk fails.
         """
         with self._adding:
-            self._write_copy(name, self._banks[name].folder, [style])
+            bank = self._banks[name]
+            if style.stem not in bank.records or not self.takes(name, style.stem):
+                self._write_copy(name, bank.folder, [style])
+            else:
+                self._write_copy(name, self._originals[name], [*self._added(name, style.stem), style])
 
     def predict(self, name: str, source: StyleSource, scratch: Path) -> None:
         """Adds a painting to the copy of a bank as a style that the bank predicts. Raises as `add`, or if it cannot.
@@ -135,8 +146,13 @@ class Banks:
         """Brings a copy up to date whose bank has got more or other styles since."""
         original, copy = read_style_records(self._originals[name]), self._banks[name]
         if any(style not in copy.records or copy.records[style].sha256 != original[style].sha256 for style in original):
-            added = [copy.folder / STYLES / f"{style}.safetensors" for style in copy.records if style not in original]
-            self._write_copy(name, self._originals[name], added)
+            self._write_copy(name, self._originals[name], self._added(name))
+
+    def _added(self, name: str, but: str | None = None) -> list[Path]:
+        """The weights of the styles that only the copy of a bank has."""
+        original, copy = read_style_records(self._originals[name]), self._banks[name]
+        added = [style for style in copy.records if style not in original and style != but]
+        return [copy.folder / STYLES / f"{style}.safetensors" for style in added]
 
     def _write_copy(self, name: str, bank: Path, styles: Sequence[Path]) -> None:
         """Makes the copy a bank with some styles more, and serves it."""

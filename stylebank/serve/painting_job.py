@@ -21,6 +21,7 @@ from stylebank.serve.job import Job
 from stylebank.serve.refusals import Refused
 from stylebank.training.hooks import Hooks
 from stylebank.training.run import add_style
+from stylebank.training.task import Start
 from stylebank.training.training_run import TrainingRun
 
 STEPS = 500
@@ -35,6 +36,8 @@ class PaintingRecord(BaseModel):
     bank: str
     painting: str
     steps: int
+    start: Start = "identity"
+    """What the filter begins as; see `training.run.add_style`."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class PaintingJob(Job):
             content,
             out,
             names=[self.name],
+            start=self.record.start,
             overrides=_settings(self.record.steps, held_out),
             resume="auto",
             device=shop.device,
@@ -121,6 +125,8 @@ class PaintingJob(Job):
         """Notes a step of the training, and stops it after saving if somebody asked for it."""
         self.losses = {k.removeprefix("loss/"): v for k, v in run.losses.items() if k.startswith("loss/")}
         self.message = f"Step {run.step:,} of {self.record.steps:,}."
+        if run.step >= self.record.steps:
+            self.message = "Learnt; it is being measured on photographs that it has not seen."
         self.advance(run.step, self.record.steps)
         if self.asked_to_stop():
             run.save()
@@ -154,12 +160,14 @@ def _settings(steps: int, held_out: int) -> Overrides:
     return {"train": train, "data": {"held_out": held_out, "workers": 0}}
 
 
-def new_painting_job(
-    keep: Path, key: str, painting: Path, name: str, bank: str, steps: int, workshop: Workshop
-) -> PaintingJob:
-    """Makes the folder of a new job. Raises StyleBankError if the disk fails."""
+def new_painting_job(keep: Path, key: str, painting: Path, wanted: PaintingRecord, workshop: Workshop) -> PaintingJob:
+    """Makes the folder of a new job. Raises StyleBankError if the disk fails.
+
+    Args:
+        painting: a file that is only lent, whatever `wanted` calls it.
+    """
     folder = keep / "paintings" / key
-    record = PaintingRecord(name=name, bank=bank, painting=f"painting{painting.suffix}", steps=steps)
+    record = wanted.model_copy(update={"painting": f"painting{painting.suffix}"})
     try:
         folder.mkdir(parents=True, mode=0o700)
         shutil.copyfile(painting, folder / record.painting)

@@ -15,11 +15,12 @@ from stylebank.images import probe
 from stylebank.serve.banks import ServedBank
 from stylebank.serve.bodies import Added, Begun
 from stylebank.serve.line import Ticket
-from stylebank.serve.painting_job import MOST_STEPS, STEPS, new_painting_job
+from stylebank.serve.painting_job import MOST_STEPS, STEPS, PaintingRecord, new_painting_job
 from stylebank.serve.refusals import Refused, called
 from stylebank.serve.service import Here, Service
 from stylebank.serve.store import Upload
 from stylebank.styles import StyleSource, check_name, name_from_path
+from stylebank.training.task import Start
 
 router = APIRouter(prefix="/api/paintings", tags=["paintings"])
 
@@ -34,16 +35,21 @@ async def add_painting(
     name: Name = None,
     bank: Bank = None,
     steps: Annotated[int, Form(ge=1, le=MOST_STEPS)] = STEPS,
+    start: Annotated[Start, Form(description="Begin near the identity, or with what the bank predicts.")] = "identity",
 ) -> Begun:
-    """Puts a painting into the line of long work: it becomes a style of a copy of the bank."""
+    """Puts a painting into the line of long work: it becomes a style of a copy of the bank.
+
+    It may have the name of a style that was predicted here, and takes its place when it is trained.
+    """
     served = service.banks.named(bank)
-    style = _free_name(service, served, file, name)
+    if start == "predicted" and not served.predictor:
+        raise Refused(409, f"The bank {served.name} has no predictor, so a painting cannot start as 'predicted'.")
+    style = _free_name(service, served, file, name, training=True)
     service.jobs.check_room()
     async with _stored(service, file) as upload:
         keep, key = service.settings.keep.absolute(), secrets.token_hex(8)
-        job = await run_in_threadpool(
-            new_painting_job, keep, key, upload.path, style, served.name, steps, service.workshop
-        )
+        wanted = PaintingRecord(name=style, bank=served.name, painting=upload.name, steps=steps, start=start)
+        job = await run_in_threadpool(new_painting_job, keep, key, upload.path, wanted, service.workshop)
     service.jobs.start(job)
     return Begun(job=job.id)
 
@@ -71,9 +77,12 @@ async def predict_painting(
     return Added(style=style, bank=served.name)
 
 
-def _free_name(service: Service, bank: ServedBank, file: UploadFile, name: str | None) -> str:
+def _free_name(
+    service: Service, bank: ServedBank, file: UploadFile, name: str | None, *, training: bool = False
+) -> str:
     style = check_name(name) if name else name_from_path(Path(file.filename or "painting"))
-    if style in bank.records or any(job.name == style and job.state != "failed" for job in service.jobs.all()):
+    free = service.banks.takes(bank.name, style) if training else style not in bank.records
+    if not free or any(job.name == style and job.state != "failed" for job in service.jobs.all()):
         raise Refused(409, f"There is a style '{style}' already; give the painting another name.")
     return style
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stylebank.errors import StyleBankError
+from stylebank.serve.kept_folder import in_use
 from stylebank.serve.settings import ServeSettings
 
 
@@ -22,24 +23,30 @@ def serve(settings: ServeSettings, say: Callable[[str], None], *, show: bool = F
         show: open the page in a browser.
 
     Raises:
-        StyleBankError: the address is taken or not this machine's, or a bank cannot be read.
+        StyleBankError: the address is taken or not this machine's, another server works in `settings.keep`, or a bank
+            cannot be read.
     """
     listening = _listen(settings)
     settings = replace(settings, port=listening.getsockname()[1])
     if not settings.local and settings.token is None:
         settings = replace(settings, token=secrets.token_urlsafe(24))
     try:
-        say(f"Starting at {address(settings)} (Ctrl-C ends it).")
-        from stylebank.serve.http import HttpServer  # here: it takes seconds to import, and the line above comes first
-
-        server = HttpServer(settings)
-        threading.Thread(target=_announce, args=(server, settings, say, show), daemon=True).start()
-        server.run(sockets=[listening])
+        with in_use(settings.keep, settings.port):
+            say(f"Starting at {address(settings)} (Ctrl-C ends it).")
+            _run(listening, settings, say, show)
     except KeyboardInterrupt:
         pass
     finally:
         listening.close()
     say("Ended; films and styles are in " + f"{settings.keep}." if settings.keep.exists() else "Ended.")
+
+
+def _run(listening: socket.socket, settings: ServeSettings, say: Callable[[str], None], show: bool) -> None:
+    from stylebank.serve.http import HttpServer  # here: it takes seconds to import, and what was said comes first
+
+    server = HttpServer(settings)
+    threading.Thread(target=_announce, args=(server, settings, say, show), daemon=True).start()
+    server.run(sockets=[listening])
 
 
 def address(settings: ServeSettings) -> str:

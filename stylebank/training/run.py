@@ -19,6 +19,7 @@ from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
 from stylebank.training.memory import check_memory
 from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
+from stylebank.training.task import Start
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 
@@ -90,6 +91,7 @@ def add_style(
     out: str | Path,
     *,
     names: Sequence[str] = (),
+    start: Start = "identity",
     overrides: Overrides | None = None,
     resume: bool | Literal["auto"] = False,
     device: str = "auto",
@@ -105,6 +107,7 @@ def add_style(
         content: a folder of photographs.
         out: folder of the new bank; the run's own folder lies beside it.
         names: the styles' names, else those of the files.
+        start: what the filters begin as: near the identity, or as the bank's predictor makes them.
         overrides: configuration values that differ from those the bank was trained with, by section and key.
         resume: go on with a call that was stopped; `auto` begins if there was none.
 
@@ -120,6 +123,7 @@ def add_style(
         bank=Path(bank),
         add_style=tuple(map(Path, files)),
         names=tuple(names),
+        start=start,
         resume=resume,
         device=device,
         loss_weights=Path(loss_weights) if loss_weights else None,

@@ -1,6 +1,7 @@
 // A film: a scrubber on the stage, and a job in the background that can be stopped and gone on with.
 
 import { byId, choices, element, showPart } from "./elements.js";
+import { clock, jobCard } from "./jobs.js";
 import { recipeOf } from "./recipe.js";
 import { begin, complain, say } from "./status.js";
 import { LOOKS } from "./store.js";
@@ -91,58 +92,4 @@ export function createFilm({ store, backend, viewer }) {
   }
 
   return { open, present, earlier };
-}
-
-/** A job: its name, how far it is, and what can be done with it. */
-export function jobCard({ backend, id, job = null, whenDone }) {
-  const name = element("strong");
-  const bar = element("progress", { max: 1, value: 0, "aria-label": "Progress" });
-  const text = element("p", { className: "fine", role: "status" });
-  const picture = element("img", { className: "preview", alt: "", hidden: true });
-  const stop = element("button", { type: "button", className: "small", textContent: "Stop", onclick: () => backend.stopJob(id).catch(complain) });
-  const resume = element("button", { type: "button", className: "small", textContent: "Go on", onclick: () => backend.resumeJob(id).then(listen).catch(complain) });
-  const get = element("a", { className: "file-button", textContent: "Download", href: backend.jobResultUrl(id), download: "" });
-  const card = element("div", { className: "job" }, name, bar, text, picture, element("div", { className: "row" }, stop, resume, get));
-  let looked = 0;
-
-  function show(now) {
-    name.textContent = now.name ?? "";
-    if (now.total) bar.value = now.done / now.total;
-    else bar.removeAttribute("value");
-    if (now.state !== "running" && now.state !== "waiting") bar.value = now.state === "done" ? 1 : (now.total ? now.done / now.total : 0);
-    const losses = Object.entries(now.losses ?? {}).map(([key, value]) => `${key} ${Number(value).toPrecision(3)}`).join(", ");
-    text.textContent = [now.message, left(now), losses].filter(Boolean).join(" · ");
-    stop.hidden = !["waiting", "running"].includes(now.state);
-    resume.hidden = !["stopped", "failed"].includes(now.state);
-    get.hidden = now.state !== "done" || now.kind === "painting";
-    if (now.state === "running" && now.done > 0 && performance.now() - looked > 2000) look();
-    if (now.state === "done") whenDone?.(now);
-    if (now.state === "failed") complain(now.message);
-  }
-
-  async function look() {
-    looked = performance.now();
-    try {
-      const blob = await backend.jobPreview(id);
-      if (!blob.size) return;
-      if (picture.src) URL.revokeObjectURL(picture.src);
-      picture.src = URL.createObjectURL(blob);
-      picture.hidden = false;
-    } catch {
-      // There is none yet.
-    }
-  }
-
-  const listen = () => backend.follow(id, show);
-  if (job) show(job);
-  if (!job || ["waiting", "running"].includes(job.state)) listen();
-  return card;
-}
-
-const left = ({ state, seconds_left: seconds }) => (state === "running" && seconds ? `${clock(seconds)} left` : "");
-
-export function clock(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return (parts[0] ? parts : parts.slice(1)).map((part, i) => (i ? String(part).padStart(2, "0") : part)).join(":");
 }

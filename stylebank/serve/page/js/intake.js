@@ -2,7 +2,7 @@
 
 import { byId } from "./elements.js";
 
-/** Calls `take` with one file. */
+/** Calls `take` with one file, and the element that it was dropped on, if it was. */
 export function createIntake(take) {
   const input = byId("file");
   const choose = () => input.click();
@@ -20,7 +20,7 @@ export function createIntake(take) {
   addEventListener("dragenter", (event) => {
     if (!hasFile(event)) return;
     inside++;
-    veil.hidden = false;
+    veil.hidden = Boolean(document.querySelector("dialog[open]"));
   });
   addEventListener("dragleave", () => {
     inside = Math.max(0, inside - 1);
@@ -33,7 +33,7 @@ export function createIntake(take) {
     if (!hasFile(event)) return;
     event.preventDefault();
     const [file] = event.dataTransfer.files;
-    if (file) take(file);
+    if (file) take(file, event.target);
   });
 
   addEventListener("paste", (event) => {

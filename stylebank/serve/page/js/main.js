@@ -33,10 +33,10 @@ async function start() {
   const store = createStore();
   let begun;
   const taking = new Promise((resolve) => (begun = resolve));
-  createIntake((file) => taking.then((take) => take(file))); // a file may come while the rest is still being fetched
+  createIntake((...given) => taking.then((take) => take(...given))); // a file may come while the rest is still being fetched
   const backend = await chosenBackend();
   const viewer = createViewer();
-  const painting = backend.paintings ? createPainting({ store, backend, refresh, pick: (style) => pickStyle(store, style, false) }) : null;
+  const painting = backend.paintings ? createPainting({ store, backend, refresh, pick }) : null;
   const strip = createStrip({ store, backend, pick, addPainting: painting?.open });
   createMixer({ store, strip });
   const paint = createPaintPanel({ store, backend, viewer });
@@ -45,7 +45,7 @@ async function start() {
   createTabs({ store });
   const film = backend.films ? createFilm({ store, backend, viewer }) : null;
   startRendering({ store, backend, viewer });
-  const take = (file) => takeFile(file).catch(complain);
+  const take = (file, place) => (painting?.wants(place) ? ready.then(() => painting.take(file)) : takeFile(file)).catch(complain);
   createCamera({ store, backend, take });
   begun(take);
   followKeys({ store, viewer, paint, download: share.download });
@@ -64,6 +64,7 @@ async function start() {
     try {
       store.update({ bank: await backend.bank(tell) });
       film?.earlier().catch(() => {});
+      painting?.earlier().catch(() => {});
       said = "Ready.";
     } finally {
       finished(said);
@@ -73,7 +74,7 @@ async function start() {
   /** The bank has changed: its styles anew, and this photograph in all of them. */
   async function refresh() {
     store.update({ bank: await backend.bank() });
-    if (store.state.photo) await strip.load();
+    if (store.state.photo) strip.load().catch(complain);
   }
 
   function pick(style, adding) {

@@ -10,18 +10,27 @@ const AT_ONCE = 2;
 export function createStrip({ store, backend, pick, addPainting }) {
   const list = byId("styles");
   const entries = new Map();
+  const learning = element("span", { className: "learning", hidden: true });
   let urls = [];
   let work = new AbortController();
 
   function build() {
     const { state } = store;
+    const focused = list.contains(document.activeElement) ? [...entries].find(([, { choose }]) => choose === document.activeElement)?.[0] ?? "new" : null;
     entries.clear();
     list.replaceChildren(...state.bank.styles.map(entryOf));
     if (addPainting) {
-      const button = element("button", { type: "button", className: "style-new", onclick: addPainting }, icon("plus"), "Add a painting");
+      const button = element("button", { type: "button", className: "style-new", onclick: addPainting }, icon("plus"), "Add a painting", learning);
       list.append(element("li", {}, button));
     }
     mark();
+    if (focused) (entries.get(focused)?.choose ?? list.querySelector(".style-new"))?.focus();
+  }
+
+  /** Says what is being learnt in the background. */
+  function tellLearning() {
+    learning.textContent = store.state.learning ?? "";
+    learning.hidden = !store.state.learning;
   }
 
   function entryOf(style) {
@@ -107,5 +116,6 @@ export function createStrip({ store, backend, pick, addPainting }) {
   }, { passive: false });
 
   store.on(["mix", "tab", "brushStyle"], mark);
+  store.on(["learning"], tellLearning);
   return { load, stop: () => work.abort(), urlOf: (name) => entries.get(name)?.image.src };
 }

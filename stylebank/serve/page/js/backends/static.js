@@ -1,6 +1,8 @@
 // The engine in the browser itself: no server, and no photograph leaves the machine.
 
 import { commandOf, fileName } from "../static/command.js";
+import { metadataOf, withMetadata } from "../static/metadata/carry.js";
+import { fetched } from "../static/runtime.js";
 
 const [SOON, LATER, AT_LAST] = [0, 1, 2];
 const base = new URL("bank/", location.href);
@@ -9,6 +11,8 @@ const waiting = new Map();
 let counted = 0;
 let engine = null;
 let about = null;
+let profile = null; // sRGB, as a promise
+const metadata = new Map(); // id of a photograph -> what its file says of it
 let tell = () => {};
 
 worker.onmessage = ({ data }) => {
@@ -50,15 +54,30 @@ export const backend = {
     return { banks: [{ name: about.bank, licence: about.licence }], styles: about.styles.map((style) => ({ ...style, bank: about.bank })), noise: about.noise_channels > 0, version: about.version };
   },
 
-  open: (file) => ask("open", { file, name: file.name || "pasted.png" }),
+  async open(file) {
+    const { upright, turn, ...kept } = await metadataOf(file);
+    const photo = await ask("open", { file: upright, name: file.name || "pasted.png", turn });
+    metadata.set(photo.id, kept);
+    return photo;
+  },
   photograph: (photo, side) => ask("photograph", { id: photo.id, side }),
-  close: (photo) => ask("close", { id: photo.id }),
-  thumbnail: (photo, style, side, signal) => ask("render", { id: photo.id, recipe: { style: style.name }, options: { side, draft: true, format: "jpeg" } }, { urgency: AT_LAST, signal }),
+  close(photo) {
+    metadata.delete(photo.id);
+    return ask("close", { id: photo.id });
+  },
+  async thumbnail(photo, style, side, signal) {
+    const given = { id: photo.id, recipe: { style: style.name }, options: { side, draft: true, format: "jpeg" } };
+    return (await ask("render", given, { urgency: AT_LAST, signal })).blob;
+  },
 
   async render(photo, recipe, { side, format, draft = false, signal }) {
     const masks = recipe.masks?.map(({ layer, ...rest }) => ({ ...rest, data: layer.data, width: layer.width, height: layer.height }));
     const given = { id: photo.id, recipe: masks ? { ...recipe, masks } : recipe, options: { side, draft, format } };
-    return { blob: await ask("render", given, { urgency: draft ? SOON : LATER, signal }), name: fileName(photo.name, recipe, format) };
+    const { blob, size } = await ask("render", given, { urgency: draft ? SOON : LATER, signal });
+    const name = fileName(photo.name, recipe, format);
+    if (side || !metadata.has(photo.id)) return { blob, name };
+    profile ??= fetched(new URL(about.profile, base)).then((bytes) => new Uint8Array(bytes));
+    return { blob: await withMetadata(blob, format, size, metadata.get(photo.id), await profile), name };
   },
 
   regions: (photo, count) => ask("regions", { id: photo.id, count }),

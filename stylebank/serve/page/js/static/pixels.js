@@ -2,21 +2,27 @@
 
 import { LANCZOS, resample } from "./resample.js";
 
-export async function decoded(blob, name) {
+/** @param turn EXIF's orientation, of a file that the browser does not turn itself */
+export async function decoded(blob, name, turn = 1) {
   let bitmap;
   try {
-    bitmap = await createImageBitmap(blob, { premultiplyAlpha: "none" }); // upright, as its EXIF says
+    bitmap = await createImageBitmap(blob, { premultiplyAlpha: "none" });
   } catch {
     throw new Error(`'${name}' cannot be read as a picture by this browser.`);
   }
-  return ofBitmap(bitmap);
+  return ofBitmap(bitmap, turn);
 }
 
-export function ofBitmap(bitmap) {
-  const { width, height } = bitmap;
+/** Where a stored picture's (1, 0), (0, 1) and corner come to, by orientation: as a canvas' transformation. */
+const TURNS = (w, h) => [[1, 0, 0, 1, 0, 0], [-1, 0, 0, 1, w, 0], [-1, 0, 0, -1, w, h], [1, 0, 0, -1, 0, h], [0, 1, 1, 0, 0, 0], [0, 1, -1, 0, h, 0], [0, -1, -1, 0, h, w], [0, -1, 1, 0, 0, w]];
+
+export function ofBitmap(bitmap, turn = 1) {
+  const [width, height] = turn > 4 ? [bitmap.height, bitmap.width] : [bitmap.width, bitmap.height];
   if (Math.min(width, height) < 16) throw new Error(`The picture has ${width} × ${height} pixels; at least 16 on a side are needed.`);
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error(`A picture of ${width} × ${height} pixels is too large for this browser.`);
+  context.imageSmoothingEnabled = false;
+  context.setTransform(...TURNS(bitmap.width, bitmap.height)[turn - 1]);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return { data: context.getImageData(0, 0, width, height).data, width, height };

@@ -16,8 +16,8 @@ export function createStudio(engine) {
   const photos = new Map();
   let counted = 0;
 
-  async function open(blob, name) {
-    const picture = await decoded(blob, name);
+  async function open(blob, name, turn) {
+    const picture = await decoded(blob, name, turn);
     const id = `photo-${++counted}`;
     photos.set(id, { picture, features: new Map() });
     return { id, name, width: picture.width, height: picture.height };
@@ -67,7 +67,10 @@ export function createStudio(engine) {
       const { picture } = photo(id);
       return encoded(resized(picture, ...smaller([picture.width, picture.height], side)), "jpeg");
     },
-    render: async (id, recipe, { side, draft, format }, check) => encoded(await make(photo(id), recipe, side, draft, check), format),
+    async render(id, recipe, { side, draft, format }, check) {
+      const made = await make(photo(id), recipe, side, draft, check);
+      return { blob: await encoded(made, format), size: [made.width, made.height] };
+    },
     regions: (id, count) => findRegions(photo(id).picture, count),
     /** A camera's frame in a style. */
     async live(bitmap, style, check) {

@@ -17,7 +17,7 @@ const calls = {
     studio = createStudio({ about, runtime, filters: createFilters(about, base, runtime.scale) });
     return { about, engine: { ...runtime.engine, threads: runtime.threads } };
   },
-  open: ({ file, name }) => studio.open(file, name),
+  open: ({ file, name, turn }) => studio.open(file, name, turn),
   close: ({ id }) => studio.close(id),
   photograph: ({ id, side }) => studio.photograph(id, side),
   render: ({ id, recipe, options }, check) => studio.render(id, recipe, options, check),
