@@ -1,4 +1,4 @@
-"""Exports that are not ONNX: OpenVINO's files and PyTorch's programs compute what the bank does, and say what they are."""
+"""Exports that are not ONNX: the files of OpenVINO and of PyTorch compute what the bank does, and say what they are."""
 
 from __future__ import annotations
 

@@ -19,7 +19,24 @@ from stylebank.export.noise import plain_noise
 from stylebank.network.model import Decoder, StyleBank
 
 Noise = Callable[[Tensor, Tensor, int], Tensor]
-"""`noise.plain_noise`, or the same as one operation."""
+"""`noise.plain_noise`, or what stands for it."""
+Cut = Callable[[Tensor, Tensor], Tensor]
+"""Picture, photo -> what of the picture is where the photo is."""
+
+
+def sliced(picture: Tensor, photo: Tensor) -> Tensor:
+    """(B, 3, H', W'), (B, 3, H, W) -> (B, 3, H, W)."""
+    return picture[:, :, : photo.shape[2], : photo.shape[3]]
+
+
+def selected(picture: Tensor, photo: Tensor) -> Tensor:
+    """As `sliced`, in memory of its own.
+
+    A slice that leaves nothing out has other strides than one that does, which `torch.export` would make a rule of.
+    """
+    for axis in (2, 3):
+        picture = picture.index_select(axis, torch.arange(photo.shape[axis], device=photo.device))
+    return picture
 
 
 class EncoderGraph(nn.Module):
@@ -148,10 +165,16 @@ class PictureGraph(nn.Module):
     seed: Tensor
 
     def __init__(
-        self, model: StyleBank, style: str, dtype: torch.dtype, scale: float, noise: Noise = plain_noise
+        self,
+        model: StyleBank,
+        style: str,
+        dtype: torch.dtype,
+        scale: float,
+        noise: Noise = plain_noise,
+        cut: Cut = sliced,
     ) -> None:
         super().__init__()
-        self.noise = noise
+        self.noise, self.cut = noise, cut
         self.encoder, self.decoder = EncoderGraph(model, dtype), DecoderGraph(model, dtype, scale)
         self.inputs, self.filter = _Inputs(model), scaled_filter(model, style, scale).to(dtype)
         self.channels, self.dtype = model.architecture.bank.noise_channels, dtype
@@ -162,7 +185,7 @@ class PictureGraph(nn.Module):
         beside = self.noise(features, self.seed, self.channels).to(self.dtype) if self.channels else None
         seen = self.inputs(features, beside)
         picture: Tensor = self.decoder(self.filter(seen))
-        return picture[:, :, : photo.shape[2], : photo.shape[3]]
+        return self.cut(picture, photo)
 
 
 @torch.no_grad()

@@ -19,11 +19,14 @@ from stylebank.export.graphs import (
     PictureGraph,
     RegionsGraph,
     scaled_filter,
+    selected,
+    sliced,
 )
 from stylebank.export.noise import noise, plain_noise
 from stylebank.export.ports import Port
 from stylebank.export.quantize import fused, quantize
 from stylebank.network.model import StyleBank
+from stylebank.network.noise import smooth_noise
 
 _PHOTO = "RGB, 0 to 1"
 _STYLES_SEEN = 32  # by the decoder, while its levels are found
@@ -54,7 +57,7 @@ class Form:
     rounds_outputs: bool = True
     """For int8: see `quantize`."""
     own_operations: bool = True
-    """Whether the noise is one operation, for which a format has nodes of its own."""
+    """Whether a format has nodes of its own for the noise, which then is one operation."""
 
     @property
     def linear(self) -> bool:
@@ -131,12 +134,17 @@ class Form:
         """Kernel (C, C + Z, k, k) and bias (C,) of a linear filter, multiplied by `scale`."""
         return [*scaled_filter(self.model, style, self.scale).parameters()]
 
-    @property
-    def _noise(self) -> Noise:
-        return noise if self.own_operations else plain_noise
+    @cached_property
+    def _fixed(self) -> Noise:
+        """The noise of the one size and seed 0: numbers, as converters to other formats know no operations on bits."""
+        assert self.size is not None
+        grid = (slice(0, -(-side // self.model.stride)) for side in self.size)
+        values = smooth_noise(self.model.architecture.bank.noise_channels, [0], *grid).contiguous()
+        return lambda features, seed, channels: values
 
     def _picture(self, style: str) -> nn.Module:
-        graph = PictureGraph(self.model, style, self.dtype, self.scale, self._noise)
+        made = (noise, sliced) if self.own_operations else (plain_noise if self.size is None else self._fixed, selected)
+        graph = PictureGraph(self.model, style, self.dtype, self.scale, *made)
         if self.photographs:
             quantize(graph, self.photographs, self.rounds_outputs)
         return graph.eval()
@@ -152,7 +160,8 @@ class Form:
                     fused(self.model, self.photographs, _STYLES_SEEN),
                 )
             case "noise":
-                return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype, self._noise).eval()
+                made_by = noise if self.own_operations else plain_noise
+                return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype, made_by).eval()
             case _:  # kernels that are inputs are not known before
                 return (ApplyGraph if name == "apply" else RegionsGraph)(self.model, self.scale).eval()
         if self.photographs:
