@@ -4,7 +4,8 @@
     taskset -c 0,1 python benchmarks/runtimes.py --exported outputs/runtimes
 
 All take turns on the same picture, with as many threads as torch has, so that whatever else the machine does meets them
-all; times are medians. The other programs' networks (`other_networks`) have random weights.
+all; times are medians. The other programs' networks (`other_networks`) have random weights. The first run exports one
+style four times, which takes minutes; what it made is used again.
 
 - memory: the process's highest resident size during a run above that before it, measured in a process of its own
 - difference: mean absolute difference to the bank in float32 in levels of 255
@@ -29,11 +30,13 @@ from inference import SIZES, highest_resident, picture
 from torch import Tensor
 
 from stylebank.bank.find import find_bank
+from stylebank.bank.io import load_bank
 from stylebank.device import autocast, precisions
-from stylebank.errors import StyleBankError
+from stylebank.errors import ExportError, StyleBankError
 from stylebank.export.fast import load_int8
-from stylebank.export.manifest import Precision
-from stylebank.export.openvino_runtime import compiled, installed
+from stylebank.export.formats import FORMATS
+from stylebank.export.manifest import Kind, Precision, read_export
+from stylebank.export.openvino_runtime import compiled, installed, openvino
 from stylebank.export.run import ExportRequest, export
 from stylebank.inference.stylizer import Stylizer
 from stylebank.shipped import DEFAULT_BANK
@@ -83,13 +86,11 @@ def runner(variant: Variant, options: argparse.Namespace) -> Run:
         return lambda photo: stylizer.stylize(photo, options.style).numpy()
     if variant.who in OTHERS:
         return network(OTHERS[variant.who](), variant.precision)
-    file = exported(options, "int8" if variant.precision == "int8" else "float32")
-    if variant.who == "onnxruntime":
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = torch.get_num_threads()
-        settings.log_severity_level = 3  # errors
-        session = onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
-        return lambda photo: session.run(None, {"photo": photo.numpy()})[0]
+    kind: Kind = "onnx" if variant.who == "onnxruntime" else "openvino"
+    file = exported(options, kind, "int8" if variant.precision == "int8" else "float32")
+    if kind == "onnx":
+        run = FORMATS[kind].tools().opened(file)
+        return lambda photo: run({"photo": photo.numpy()})
     made = compiled(str(file), HINTS[variant.precision])
     return lambda photo: made({"photo": photo.numpy()})[0]
 
@@ -107,13 +108,22 @@ def network(module: torch.nn.Module, precision: str) -> Run:
     return stylize
 
 
-def exported(options: argparse.Namespace, precision: Precision) -> Path:
-    """The model of the style, made if it is not there."""
-    folder: Path = options.exported / precision
+def exported(options: argparse.Namespace, kind: Kind, precision: Precision) -> Path:
+    """The model of the style, made if it is not there.
+
+    Raises:
+        ExportError: what is there is damaged, or of another bank.
+    """
+    folder: Path = options.exported / f"{options.bank.name}-{options.style}-{kind}-{precision}"
     if not folder.exists():
         print(f"Exporting {folder}", file=sys.stderr)
-        export(ExportRequest(options.bank, folder, precision, styles=(options.style,)))
-    return folder / "styles" / f"{options.style}.onnx"
+        export(ExportRequest(options.bank, folder, precision, styles=(options.style,), kind=kind))
+    manifest = read_export(folder)
+    if manifest.autoencoder_sha256 != load_bank(options.bank).manifest.autoencoder_sha256:
+        raise ExportError(
+            f"{folder} was not exported from {options.bank} as it is now; remove it, or choose --exported."
+        )
+    return folder / manifest.styles[0].picture
 
 
 def measure(size: str, options: argparse.Namespace) -> str:
@@ -143,7 +153,10 @@ def memory_in_new_process(variant: Variant, size: str, options: argparse.Namespa
     """Bytes that a variant takes at its peak."""
     command = [sys.executable, __file__, "--memory-of", *variant, "--sizes", size, "--style", options.style]
     command += ["--bank", str(options.bank), "--exported", str(options.exported)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if ended.returncode:
+        raise StyleBankError(f"The memory of {variant} at {size} could not be measured; what it said is above.")
+    return float(ended.stdout)
 
 
 def peak_memory(variant: Variant, size: str, options: argparse.Namespace) -> int:
@@ -163,7 +176,9 @@ def main() -> int:
         if options.memory_of:
             print(peak_memory(Variant(*options.memory_of), options.sizes[0], options))
             return 0
-        print(f"{torch.get_num_threads()} threads, medians of {options.rounds} rounds")
+        versions = f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}"
+        versions += f", OpenVINO {openvino().__version__.partition('-')[0]}" if installed() else ""
+        print(f"{torch.get_num_threads()} threads, medians of {options.rounds} rounds; {versions}")
         for size in options.sizes:
             print(f"\n### {size}\n\n{measure(size, options)}", flush=True)
     except StyleBankError as error:

@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "stylebank export --out exported",
         "stylebank export runs/mine --out phone --precision float16 --size 512 --styles the_scream",
         "stylebank export runs/mine --out small --precision int8 --calibrate photos --paintings paintings",
+        "stylebank export runs/mine --out openvino --format openvino",
         "stylebank export runs/mine --verify phone",
         "stylebank export --format web --out page --runtime node_modules/onnxruntime-web/dist",
     ),

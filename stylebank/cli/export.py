@@ -1,4 +1,4 @@
-"""Write a bank as ONNX models for other programs, and prove that they make the same pictures."""
+"""Write a bank as models for other programs, and prove that they make the same pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from stylebank.bars import Bars, load_torch
 from stylebank.cli.arguments import BANK_HELP
 from stylebank.errors import ConfigError
+from stylebank.export.formats import FORMATS
+from stylebank.export.manifest import Kind
 from stylebank.shipped import DEFAULT_BANK
 
 
@@ -20,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
     one.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
     what = parser.add_argument_group("what to write")
-    what.add_argument("--format", choices=("onnx", "web"), default="onnx", help="models, or a web page that has them")
+    what.add_argument(
+        "--format",
+        choices=(*FORMATS, "web"),
+        help="ONNX (what you get without it), OpenVINO's own files, programs of torch.export (pt2), or a web page that "
+        "has ONNX models",
+    )
     what.add_argument(
         "--precision",
         choices=("float32", "float16", "int8"),
@@ -57,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exports or verifies, and prints how near the pictures are."""
     _check(options)
-    from stylebank.export import available
-
-    available()
+    kind: Kind = "onnx" if options.format in (None, "web") else options.format
+    if options.out:
+        FORMATS[kind].check_installed()
     load_torch()
     if options.format == "web":
         from stylebank.cli.export_web import export_page
@@ -85,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
                 styles=tuple(options.styles),
                 calibrate=options.calibrate,
                 paintings=options.paintings,
+                kind=kind,
             )
             result = export(wanted, follow)
     lines = summary(result.comparisons, result.manifest)
@@ -97,9 +105,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Raises ConfigError for options that do not go together."""
-    if options.verify and (options.size is not None or options.styles or options.precision or options.calibrate):
+    ours = (options.styles, options.precision, options.calibrate, options.format not in (None, "web"))
+    if options.verify and (options.size is not None or any(ours)):
         raise ConfigError(
-            "--verify takes a folder as it is: --size, --styles, --precision and --calibrate go with --out."
+            "--verify takes a folder as it is: --format, --size, --styles, --precision and --calibrate go with --out."
         )
     if not options.verify and options.precision != "int8" and (options.calibrate or options.paintings):
         raise ConfigError("--calibrate and --paintings go with --precision int8.")

@@ -1,6 +1,6 @@
-"""Banks for other runtimes: ONNX models with filters as inputs, and one model per style.
+"""Banks for other runtimes: models with filters as inputs, and one model per style.
 
-The modules need the extra `export` or `fast`; `available` says so before any of them is imported.
+What makes and runs models of a format may need an extra; `available` says so before any of it is imported.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import importlib.util
 from stylebank.errors import MissingExtraError
 
 _PACKAGES = {"export": ("onnx", "onnxscript", "onnxruntime"), "fast": ("onnx", "onnxscript", "openvino")}
-_NEEDS = {"export": "An export", "fast": "Precision int8"}
 
 
-def available(extra: str = "export") -> None:
-    """Returns if what an extra of this room holds is installed: `export`, or `fast` for a stylizer in int8.
+def available(extra: str, what: str) -> None:
+    """Returns if what an extra of this room holds is installed.
+
+    Args:
+        extra: `export`, or `fast`.
+        what: needs it, as a sentence begins.
 
     Raises:
         MissingExtraError: it says what is missing, and how to install it.
     """
     missing = [package for package in _PACKAGES[extra] if importlib.util.find_spec(package) is None]
     if missing:
-        raise MissingExtraError(f"{_NEEDS[extra]} needs {', '.join(missing)}: pip install 'stylebank[{extra}]'.")
+        raise MissingExtraError(f"{what} needs {', '.join(missing)}: pip install 'stylebank[{extra}]'.")

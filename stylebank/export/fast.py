@@ -18,9 +18,10 @@ from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.export.graphs import DecoderGraph, EncoderGraph
 from stylebank.export.models import Form
-from stylebank.export.onnx_file import Port, to_onnx
+from stylebank.export.onnx_file import to_onnx
 from stylebank.export.openvino_runtime import compiled
 from stylebank.export.photographs import for_calibration
+from stylebank.export.ports import Port
 from stylebank.export.quantize import fused, quantize
 from stylebank.inference.stylizer import Stylizer
 from stylebank.shipped import DEFAULT_BANK

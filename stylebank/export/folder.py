@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import onnx
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from stylebank import __version__
 from stylebank.bank.io import Bank
+from stylebank.export.formats import FORMATS, Format, Tools
 from stylebank.export.manifest import (
     FORMAT,
     MANIFEST,
     ExportManifest,
+    Kind,
     ModelRecord,
     PortRecord,
     Precision,
     StyleFiles,
     file_records,
 )
-from stylebank.export.models import Form
-from stylebank.export.onnx_file import OPSET, Port
+from stylebank.export.models import Form, Part
+from stylebank.export.ports import Port
 from stylebank.export.readme import readme
 from stylebank.network.model import MIN_SIDE
 
@@ -35,6 +36,7 @@ Progress = Callable[[str, int, int], None]
 def write_folder(
     bank: Bank,
     names: Sequence[str],
+    kind: Kind,
     precision: Precision,
     size: tuple[int, int] | None,
     folder: Path,
@@ -48,30 +50,53 @@ def write_folder(
         size: (H, W) of all pictures; None for any.
         photographs: for int8, see `Form`.
     """
-    model, half = bank.model, precision == "float16"
-    scale = 2.0 ** -max(0, round(math.log2(model.identity_gain))) if half else 1.0
-    form = Form(model, torch.float16 if half else torch.float32, scale, size, photographs)
+    files = FORMATS[kind]
+    form, tools = _form(bank, files, precision, size, photographs), files.tools()
     about = {"licence": bank.manifest.licence or "none given", "autoencoder_sha256": bank.manifest.autoencoder_sha256}
     total, done = len(form.wiring()) + len(names), 0
 
     models = dict[str, ModelRecord]()
-    for name, made in form.shared(about):
-        inputs, output, _ = form.wiring()[name]
-        models[name] = _model_record(f"{name}.onnx", [form.ports[each] for each in inputs], form.ports[output])
-        _save(made, folder / f"{name}.onnx")
+    for part in form.shared(about):
+        models[part.name] = _model_record(part.name + files.suffix, part.inputs, part.output)
+        tools.save(tools.made(*part[1:]), folder / models[part.name].file)
         progress("exporting", done := done + 1, total)
     (folder / "styles").mkdir()
     titles = {name: bank.records[name].title for name in names}
-    styles = [_write_filter(form, name, titles[name], folder) for name in names]
-    for name, made in form.pictures(titles, about):
-        _save(made, folder / "styles" / f"{name}.onnx")
+    styles = [_write_filter(form, name, titles[name], files.suffix, folder) for name in names]
+    for style in _write_pictures(form.pictures(titles, about), tools, files.suffix, folder / "styles"):
+        models["picture"] = _model_record(f"styles/NAME{files.suffix}", style.inputs, style.output)
         progress("exporting", done := done + 1, total)
-    models["picture"] = _model_record("styles/NAME.onnx", [form.ports["photo"]], form.ports["picture"])
-    return _write_manifest(bank, precision, form, models, styles, folder)
+    return _write_manifest(bank, kind, precision, form, models, styles, folder)
+
+
+def _form(
+    bank: Bank, files: Format, precision: Precision, size: tuple[int, int] | None, photographs: Sequence[Tensor]
+) -> Form:
+    half = precision == "float16"
+    return Form(
+        bank.model,
+        torch.float16 if half else torch.float32,
+        2.0 ** -max(0, round(math.log2(bank.model.identity_gain))) if half else 1.0,
+        size,
+        photographs,
+        files.rounds_outputs,
+        files.own_operations,
+    )
+
+
+def _write_pictures(parts: Iterable[Part], tools: Tools, suffix: str, folder: Path) -> Iterator[Part]:
+    """A whole model of each style. All are the first one with other weights where that works."""
+    model = None
+    for part in parts:
+        model = None if model is None else tools.again(model, part.module, part.about)
+        model = tools.made(*part[1:]) if model is None else model
+        tools.save(model, folder / f"{part.name}{suffix}")
+        yield part
 
 
 def _write_manifest(
     bank: Bank,
+    kind: Kind,
     precision: Precision,
     form: Form,
     models: dict[str, ModelRecord],
@@ -82,8 +107,9 @@ def _write_manifest(
     manifest = ExportManifest(
         format=FORMAT,
         stylebank=__version__,
+        kind=kind,
         precision=precision,
-        opset=OPSET,
+        opset=FORMATS[kind].opset,
         size=form.size,
         smallest=MIN_SIDE,
         multiple=bank.model.stride,
@@ -113,16 +139,12 @@ def _port_record(port: Port) -> PortRecord:
     return PortRecord(name=port.name, dtype=port.dtype, shape=port.shape, about=port.about)
 
 
-def _write_filter(form: Form, name: str, title: str, folder: Path) -> StyleFiles:
+def _write_filter(form: Form, name: str, title: str, suffix: str, folder: Path) -> StyleFiles:
     """A style's kernel and bias as the model `apply` wants them."""
-    picture, file = f"styles/{name}.onnx", f"styles/{name}.safetensors"
+    picture, file = f"styles/{name}{suffix}", f"styles/{name}.safetensors"
     if not form.linear:
         return StyleFiles(name=name, title=title, picture=picture)
     kernel, bias = (parameter.to(form.dtype).contiguous() for parameter in form.kernel(name))
     data = safetensors.torch.save({"kernel": kernel, "bias": bias}, {"style": name, "title": title})
     (folder / file).write_bytes(data)
     return StyleFiles(name=name, title=title, filter=file, picture=picture)
-
-
-def _save(model: onnx.ModelProto, path: Path) -> None:
-    path.write_bytes(model.SerializeToString())

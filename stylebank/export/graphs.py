@@ -6,6 +6,7 @@ Pictures are float32, all else is in the precision of the export.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import cast
 
@@ -14,8 +15,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.export.layers import exportable, reflected, scaled_decoder
-from stylebank.export.noise import noise
+from stylebank.export.noise import plain_noise
 from stylebank.network.model import Decoder, StyleBank
+
+Noise = Callable[[Tensor, Tensor, int], Tensor]
+"""`noise.plain_noise`, or what stands for it."""
+Cut = Callable[[Tensor, Tensor], Tensor]
+"""Picture, photo -> what of the picture is where the photo is."""
+
+
+def sliced(picture: Tensor, photo: Tensor) -> Tensor:
+    """(B, 3, H', W'), (B, 3, H, W) -> (B, 3, H, W)."""
+    return picture[:, :, : photo.shape[2], : photo.shape[3]]
+
+
+def selected(picture: Tensor, photo: Tensor) -> Tensor:
+    """As `sliced`, in memory of its own.
+
+    A slice that leaves nothing out has other strides than one that does, which `torch.export` would make a rule of.
+    """
+    for axis in (2, 3):
+        picture = picture.index_select(axis, torch.arange(photo.shape[axis], device=photo.device))
+    return picture
 
 
 class EncoderGraph(nn.Module):
@@ -38,13 +59,12 @@ class EncoderGraph(nn.Module):
 class NoiseGraph(nn.Module):
     """Features (B, C, h, w), seed (2,) -> noise (1, Z, h, w). Of the features only the size counts."""
 
-    def __init__(self, channels: int, dtype: torch.dtype) -> None:
+    def __init__(self, channels: int, dtype: torch.dtype, noise: Noise) -> None:
         super().__init__()
-        self.channels, self.dtype = channels, dtype
+        self.channels, self.dtype, self.noise = channels, dtype, noise
 
     def forward(self, features: Tensor, seed: Tensor) -> Tensor:
-        made: Tensor = noise(features, seed, self.channels)
-        return made.to(self.dtype)
+        return self.noise(features, seed, self.channels).to(self.dtype)
 
 
 class _Inputs(nn.Module):
@@ -134,16 +154,27 @@ class DecoderGraph(nn.Module):
         decoder = cast(Decoder, scaled_decoder(model.decoder, scale))
         self.layers = nn.Sequential(decoder.trunk, decoder.blocks, decoder.layers).to(dtype)
 
-    def forward(self, features: Tensor) -> Tensor:
-        images: Tensor = self.layers(features)
+    def forward(self, fused: Tensor) -> Tensor:
+        images: Tensor = self.layers(fused)
         return ((images.float() + 2) / 4).clamp(0, 1)
 
 
 class PictureGraph(nn.Module):
     """Photo (B, 3, H, W) in [0, 1] -> picture (B, 3, H, W) in [0, 1]: one style, with the noise of seed 0."""
 
-    def __init__(self, model: StyleBank, style: str, dtype: torch.dtype, scale: float) -> None:
+    seed: Tensor
+
+    def __init__(
+        self,
+        model: StyleBank,
+        style: str,
+        dtype: torch.dtype,
+        scale: float,
+        noise: Noise = plain_noise,
+        cut: Cut = sliced,
+    ) -> None:
         super().__init__()
+        self.noise, self.cut = noise, cut
         self.encoder, self.decoder = EncoderGraph(model, dtype), DecoderGraph(model, dtype, scale)
         self.inputs, self.filter = _Inputs(model), scaled_filter(model, style, scale).to(dtype)
         self.channels, self.dtype = model.architecture.bank.noise_channels, dtype
@@ -151,10 +182,10 @@ class PictureGraph(nn.Module):
 
     def forward(self, photo: Tensor) -> Tensor:
         features = self.encoder(photo)
-        beside = noise(features, self.seed, self.channels).to(self.dtype) if self.channels else None
+        beside = self.noise(features, self.seed, self.channels).to(self.dtype) if self.channels else None
         seen = self.inputs(features, beside)
         picture: Tensor = self.decoder(self.filter(seen))
-        return picture[:, :, : photo.shape[2], : photo.shape[3]]
+        return self.cut(picture, photo)
 
 
 @torch.no_grad()

@@ -13,6 +13,8 @@ from stylebank.files import sha256_of
 MANIFEST = "manifest.json"
 FORMAT = 1
 LARGEST = 16 * 2**20  # bytes
+Kind = Literal["onnx", "openvino", "pt2"]
+"""Of files, see `formats`."""
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -42,7 +44,7 @@ class PortRecord(_Part):
 
 
 class ModelRecord(_Part):
-    """An ONNX file."""
+    """A model's file; OpenVINO's weights are in another one beside it, NAME.bin."""
 
     file: Inside
     inputs: list[PortRecord]
@@ -57,7 +59,7 @@ class StyleFiles(_Part):
     filter: Inside | None = None
     """Safetensors with `kernel` (C, C + Z, k, k) and `bias` (C,); none of banks whose filters are no single kernel."""
     picture: Inside
-    """ONNX, photo in and picture out."""
+    """A model, photo in and picture out."""
 
 
 class FileRecord(_Part):
@@ -73,8 +75,10 @@ class ExportManifest(_Part):
     format: int
     stylebank: str
     """Version of the program that wrote it."""
+    kind: Kind = "onnx"
     precision: Precision
-    opset: int
+    opset: int | None
+    """Of the ONNX operations that models are made of."""
     size: tuple[Side, Side] | None
     """[height, width] of all pictures, or null for any size from `smallest` up."""
     smallest: int
@@ -135,8 +139,10 @@ def read_export(folder: Path) -> ExportManifest:
 
 
 def _check_files(folder: Path, manifest: ExportManifest) -> None:
-    named = [model.file for model in manifest.models.values()]
-    named += [file for style in manifest.styles for file in (style.filter, style.picture) if file]
+    models = [model.file for model in manifest.models.values()] + [style.picture for style in manifest.styles]
+    named = models + [style.filter for style in manifest.styles if style.filter]
+    if manifest.kind == "openvino":
+        named += [str(PurePosixPath(file).with_suffix(".bin")) for file in models]
     for name in named:
         if name not in manifest.files:
             raise ExportError(f"{folder / MANIFEST} gives no hash for {name}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
-import onnx
 import torch
 from torch import nn
 
@@ -14,17 +14,33 @@ from stylebank.export.graphs import (
     ApplyGraph,
     DecoderGraph,
     EncoderGraph,
+    Noise,
     NoiseGraph,
     PictureGraph,
     RegionsGraph,
     scaled_filter,
+    selected,
+    sliced,
 )
-from stylebank.export.onnx_file import Port, to_onnx, with_weights
+from stylebank.export.noise import noise, plain_noise
+from stylebank.export.ports import Port
 from stylebank.export.quantize import fused, quantize
 from stylebank.network.model import StyleBank
+from stylebank.network.noise import smooth_noise
 
 _PHOTO = "RGB, 0 to 1"
 _STYLES_SEEN = 32  # by the decoder, while its levels are found
+
+
+class Part(NamedTuple):
+    """What becomes one model."""
+
+    name: str
+    module: nn.Module
+    inputs: Sequence[Port]
+    output: Port
+    about: Mapping[str, str]
+    """Metadata."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,10 @@ class Form:
     """(H, W) of all pictures, or None for any."""
     photographs: Sequence[torch.Tensor] = ()
     """For int8: (1, 3, H, W) each, to find the range of activations on. Without any, convolutions stay as they are."""
+    rounds_outputs: bool = True
+    """For int8: see `quantize`."""
+    own_operations: bool = True
+    """Whether a format has nodes of its own for the noise, which then is one operation."""
 
     @property
     def linear(self) -> bool:
@@ -98,38 +118,38 @@ class Form:
         parts["decoder"] = (("fused",), "decoded", "Makes a picture of features.")
         return parts
 
-    def shared(self, about: Mapping[str, str]) -> Iterator[tuple[str, onnx.ModelProto]]:
-        """The models that all styles have in common, by name."""
+    def shared(self, about: Mapping[str, str]) -> Iterator[Part]:
+        """What all styles have in common."""
         for name, (inputs, output, does) in self.wiring().items():
             ports = [self.ports[each] for each in inputs]
-            yield name, to_onnx(self._graph(name), ports, self.ports[output], self._about(name, does, about))
+            yield Part(name, self._module(name), ports, self.ports[output], _about(name, does, about))
 
-    def pictures(self, styles: Mapping[str, str], about: Mapping[str, str]) -> Iterator[tuple[str, onnx.ModelProto]]:
-        """A whole model of every style: name -> title. All are the first one with other weights where that works."""
-        first: onnx.ModelProto | None = None
+    def pictures(self, styles: Mapping[str, str], about: Mapping[str, str]) -> Iterator[Part]:
+        """All of it for each style: name -> title."""
         for name, title in styles.items():
-            said = self._about(name, f"Photograph in, picture out, in the style {title or name}.", about)
-            graph = self._picture(name)
-            if first is not None:
-                try:
-                    yield name, with_weights(first, _own(graph), said)
-                    continue
-                except KeyError:
-                    pass
-            first = to_onnx(graph, [self.ports["photo"]], self.ports["picture"], said)
-            yield name, first
+            said = _about(name, f"Photograph in, picture out, in the style {title or name}.", about)
+            yield Part(name, self._picture(name), [self.ports["photo"]], self.ports["picture"], said)
 
     def kernel(self, style: str) -> list[torch.Tensor]:
         """Kernel (C, C + Z, k, k) and bias (C,) of a linear filter, multiplied by `scale`."""
         return [*scaled_filter(self.model, style, self.scale).parameters()]
 
-    def _picture(self, style: str) -> nn.Module:
-        graph = PictureGraph(self.model, style, self.dtype, self.scale)
-        if self.photographs:
-            quantize(graph, self.photographs)
-        return graph
+    @cached_property
+    def _fixed(self) -> Noise:
+        """The noise of the one size and seed 0: numbers, as converters to other formats know no operations on bits."""
+        assert self.size is not None
+        grid = (slice(0, -(-side // self.model.stride)) for side in self.size)
+        values = smooth_noise(self.model.architecture.bank.noise_channels, [0], *grid).contiguous()
+        return lambda features, seed, channels: values
 
-    def _graph(self, name: str) -> nn.Module:
+    def _picture(self, style: str) -> nn.Module:
+        made = (noise, sliced) if self.own_operations else (plain_noise if self.size is None else self._fixed, selected)
+        graph = PictureGraph(self.model, style, self.dtype, self.scale, *made)
+        if self.photographs:
+            quantize(graph, self.photographs, self.rounds_outputs)
+        return graph.eval()
+
+    def _module(self, name: str) -> nn.Module:
         made: nn.Module
         match name:
             case "encoder":
@@ -140,18 +160,20 @@ class Form:
                     fused(self.model, self.photographs, _STYLES_SEEN),
                 )
             case "noise":
-                return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype)
+                made_by = noise if self.own_operations else plain_noise
+                return NoiseGraph(self.model.architecture.bank.noise_channels, self.dtype, made_by).eval()
             case _:  # kernels that are inputs are not known before
-                return (ApplyGraph if name == "apply" else RegionsGraph)(self.model, self.scale)
+                return (ApplyGraph if name == "apply" else RegionsGraph)(self.model, self.scale).eval()
         if self.photographs:
-            quantize(made, examples)
-        return made
-
-    def _about(self, name: str, does: str, about: Mapping[str, str]) -> dict[str, str]:
-        return {"name": name, "description": does, **about}
+            quantize(made, examples, self.rounds_outputs)
+        return made.eval()
 
 
-def _own(graph: nn.Module) -> dict[str, torch.Tensor]:
-    """The weights in which one style's model differs from another's: its filter, and all levels."""
+def _about(name: str, does: str, about: Mapping[str, str]) -> dict[str, str]:
+    return {"name": name, "description": does, **about}
+
+
+def changing(graph: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in which one style's whole model differs from another's: its filter, and all levels of int8."""
     state = graph.state_dict()
     return {key: state[key] for key in state if key.startswith("filter.") or key.endswith((".scale", ".zero"))}

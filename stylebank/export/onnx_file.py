@@ -6,20 +6,21 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from typing import Any
 
 import onnx
 import torch
 from onnxscript import optimizer
-from torch import Tensor, nn
+from torch import nn
 
 from stylebank import __version__
 from stylebank.errors import ExportError
-from stylebank.export.noise import noise_nodes
-from stylebank.export.quantize import rounded_nodes, unpacked_nodes
+from stylebank.export.formats import OPSET
+from stylebank.export.models import changing
+from stylebank.export.noise_nodes import noise_nodes
+from stylebank.export.ports import SMALLEST, Port
+from stylebank.export.quantize_nodes import rounded_nodes, unpacked_nodes
 
-OPSET = 18
 LARGEST = 2**31 - 2**20  # bytes: a protobuf holds no more, and weights in a second file are for nobody's browser
 _NODES: dict[Any, Any] = {
     torch.ops.stylebank.noise.default: noise_nodes,
@@ -27,28 +28,6 @@ _NODES: dict[Any, Any] = {
     torch.ops.stylebank.unpacked.default: unpacked_nodes,
 }
 """Operations of ours, and what they are in a graph."""
-_SMALLEST = {"height": 16, "width": 16, "rows": 4, "columns": 4}
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or output of a model: an example of it, and what its axes are called where they may have any length."""
-
-    name: str
-    example: Tensor
-    axes: Mapping[int, str] = field(default_factory=dict)
-    about: str = ""
-    """What it is, with its range."""
-
-    @property
-    def shape(self) -> list[int | str]:
-        """Lengths of the axes, or their names."""
-        return [self.axes.get(axis, length) for axis, length in enumerate(self.example.shape)]
-
-    @property
-    def dtype(self) -> str:
-        """As numpy calls it."""
-        return str(self.example.dtype).removeprefix("torch.")
 
 
 def to_onnx(module: nn.Module, inputs: Sequence[Port], output: Port, about: Mapping[str, str]) -> onnx.ModelProto:
@@ -74,7 +53,7 @@ def _translated(module: nn.Module, inputs: Sequence[Port], output: Port) -> onnx
     dims: dict[str, Any] = {}
     for port in inputs:
         for name in port.axes.values():
-            dims.setdefault(name, torch.export.Dim(name, min=_SMALLEST.get(name, 1)))
+            dims.setdefault(name, torch.export.Dim(name, min=SMALLEST.get(name, 1)))
     shapes = tuple({axis: dims[name] for axis, name in port.axes.items()} or None for port in inputs)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # of what the exporter calls within itself
@@ -120,20 +99,15 @@ def _describe(model: onnx.ModelProto, about: Mapping[str, str]) -> None:
     onnx.helper.set_model_props(model, dict(about))
 
 
-def with_weights(model: onnx.ModelProto, weights: Mapping[str, Tensor], about: Mapping[str, str]) -> onnx.ModelProto:
-    """A copy of a model with other values of some weights, by their names.
-
-    Raises:
-        KeyError: the exporter has made something else of one of them.
-    """
+def again(model: onnx.ModelProto, module: nn.Module, about: Mapping[str, str]) -> onnx.ModelProto | None:
+    """A copy of a style's whole model with the weights of another one; None if the exporter has changed them."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     places = {tensor.name: tensor for tensor in made.graph.initializer}
-    for name, value in weights.items():
-        old = places[name]
-        new = onnx.numpy_helper.from_array(value.detach().contiguous().numpy(), name)
-        if list(old.dims) != list(new.dims) or old.data_type != new.data_type:
-            raise KeyError(name)
+    for name, value in changing(module).items():
+        new, old = onnx.numpy_helper.from_array(value.detach().contiguous().numpy(), name), places.get(name)
+        if old is None or list(old.dims) != list(new.dims) or old.data_type != new.data_type:
+            return None
         old.CopyFrom(new)
     _describe(made, about)
     return made

@@ -9,18 +9,13 @@ Networks for Efficient Integer-Arithmetic-Only Inference", section 2.1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
 
 import torch
-from onnxscript import opset18
 from torch import Tensor, nn
 
 from stylebank.export.layers import PaddedConv, QuadConv
 from stylebank.network.model import StyleBank
 
-op = cast(Any, opset18)  # typed for values, where there are nodes
-Node = Any
-"""What an operation of `op` gives while a graph is made."""
 LEVELS = 255
 CLIPPED = 3e-5  # of the values of a photograph, at either end
 
@@ -45,16 +40,6 @@ def unpacked(weight: Tensor, scale: Tensor) -> Tensor:
 @unpacked.register_fake
 def _unpacked_shape(weight: Tensor, scale: Tensor) -> Tensor:
     return torch.empty_like(weight, dtype=torch.float32)
-
-
-def rounded_nodes(x: Node, scale: Node, zero: Node) -> Node:
-    """The nodes that `rounded` stands for."""
-    return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)
-
-
-def unpacked_nodes(weight: Node, scale: Node) -> Node:
-    """The node that `unpacked` stands for."""
-    return op.DequantizeLinear(weight, scale, axis=0)
 
 
 class Levels(nn.Module):

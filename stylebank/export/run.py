@@ -10,7 +10,8 @@ from stylebank.bank.find import find_bank
 from stylebank.bank.io import Bank, load_bank
 from stylebank.errors import BankError, ConfigError, ExportError, did_you_mean, several
 from stylebank.export.folder import Progress, write_folder
-from stylebank.export.manifest import ExportManifest, Precision, read_export
+from stylebank.export.formats import FORMATS
+from stylebank.export.manifest import ExportManifest, Kind, Precision, read_export
 from stylebank.export.parity import Comparison, check, compare
 from stylebank.export.photographs import for_calibration, for_measuring
 from stylebank.export.quality import Quality, check_quality, measure_quality, metrics, paintings_of
@@ -25,7 +26,7 @@ class ExportRequest:
     """What to export.
 
     Raises:
-        ConfigError: a size is smaller than the network takes.
+        ConfigError: a size is smaller than the network takes, or the format has no such models.
     """
 
     bank: Path
@@ -39,8 +40,10 @@ class ExportRequest:
     """For int8: a folder of photographs to take the range of activations from, instead of samples."""
     paintings: Path | None = None
     """For int8: a folder of paintings named like the styles, to measure them on."""
+    kind: Kind = "onnx"
 
     def __post_init__(self) -> None:
+        FORMATS[self.kind].check(self.precision, self.size)
         if self.precision != "int8" and (self.calibrate or self.paintings):
             raise ConfigError("Photographs to calibrate on and paintings to measure on are for int8.")
         if self.size and min(self.size) < MIN_SIDE:
@@ -59,19 +62,23 @@ class Exported:
 
 
 def export(request: ExportRequest, progress: Progress = lambda what, done, total: None) -> Exported:
-    """Writes a bank as a folder of ONNX models and filters, runs it, and keeps it only if it computes the same.
+    """Writes a bank as a folder of models and filters, runs it, and keeps it only if it computes the same.
 
     Raises:
         BankError: the bank is missing or damaged, or has no such style.
         ExportError: the folder exists, or what was written differs from the bank; nothing is left then.
+        MissingExtraError: what makes or runs such models is not installed.
     """
+    FORMATS[request.kind].check_installed()
     if request.out.exists():
         raise ExportError(f"{request.out} exists; choose another --out.")
     bank = _ready(request.bank)
     names = _chosen(bank, request)
     photographs = for_calibration(request.calibrate, request.size) if request.precision == "int8" else []
     with new_folder(request.out) as folder:
-        manifest = write_folder(bank, names, request.precision, request.size, folder, progress, photographs)
+        manifest = write_folder(
+            bank, names, request.kind, request.precision, request.size, folder, progress, photographs
+        )
         proof = _proven(bank, folder, manifest, request.paintings, progress)
     return Exported(request.out, manifest, *proof)
 
@@ -88,8 +95,10 @@ def verify(
         BankError: the bank is missing or damaged.
         ConfigError: the folder is not of int8, and there are paintings; or none is named like a style.
         ExportError: the folder is damaged, of another bank, or computes something else.
+        MissingExtraError: what runs such models is not installed.
     """
     manifest = read_export(folder)
+    FORMATS[manifest.kind].check_installed()
     loaded = _ready(bank)
     if manifest.autoencoder_sha256 != loaded.manifest.autoencoder_sha256:
         raise ExportError(f"{folder} was not exported from {bank}: its auto-encoder is another one.")

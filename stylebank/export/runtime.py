@@ -1,4 +1,4 @@
-"""An exported folder run by ONNX Runtime, piece by piece, as any program would."""
+"""An exported folder run by the runtime of its format, piece by piece, as any program would."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import safetensors.numpy
-import torch
 from safetensors import SafetensorError
 
 from stylebank.errors import ExportError
+from stylebank.export.formats import FORMATS, Run
 from stylebank.export.manifest import ExportManifest
 from stylebank.inference.mixing import StyleWeights, balanced
 from stylebank.styles import IDENTITY
@@ -28,7 +27,7 @@ class ExportedBank:
 
     def __init__(self, folder: Path, manifest: ExportManifest) -> None:
         self.folder, self.manifest = folder, manifest
-        self._sessions: dict[str, Any] = {}
+        self._tools, self._opened = FORMATS[manifest.kind].tools(), dict[str, Run]()
 
     @property
     def dtype(self) -> Any:
@@ -95,24 +94,17 @@ class ExportedBank:
 
     def _run(self, model: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """By the name of a shared model, or the file of a style's."""
-        if model not in self._sessions:
-            file = self.manifest.models[model].file if model in self.manifest.models else model
-            self._sessions[model] = _session(self.folder / file)
+        runtime = FORMATS[self.manifest.kind].runtime
+        file = self.folder / (self.manifest.models[model].file if model in self.manifest.models else model)
         try:
-            [output] = self._sessions[model].run(None, dict(inputs))
-        except Exception as error:  # ONNX Runtime's own kinds are not public
-            raise ExportError(f"{model} of {self.folder} cannot be run: {_reason(error)}.") from error
-        return np.asarray(output)
-
-
-def _session(file: Path) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own kinds are not public
-        raise ExportError(f"{file} cannot be loaded by ONNX Runtime: {_reason(error)}.") from error
+            if model not in self._opened:
+                self._opened[model] = self._tools.opened(file)
+        except Exception as error:  # a runtime's own kinds are not public
+            raise ExportError(f"{file} cannot be loaded by {runtime}: {_reason(error)}.") from error
+        try:
+            return np.asarray(self._opened[model](inputs))
+        except Exception as error:  # as above
+            raise ExportError(f"{model} of {self.folder} cannot be run by {runtime}: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:

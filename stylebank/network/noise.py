@@ -14,6 +14,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+Span = range | slice
+"""Places from `start` to `stop`, which a slice may hold as symbols while a graph is made."""
 OCTAVES = 6  # of 1, 2, 4, 8, 16 and 32 features; channel i has octave i mod 6
 
 _LARGEST_KEPT = 2**22  # numbers: two pictures of 5 megapixels with 12 channels, 16 MB in bfloat16
@@ -21,7 +23,7 @@ _WORD = 0xFFFFFFFF
 _BYTES_MEAN, _BYTES_DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5  # of the sum of four bytes
 
 
-def smooth_noise(channels: int, seeds: Tensor | Sequence[int], rows: range, columns: range) -> Tensor:
+def smooth_noise(channels: int, seeds: Tensor | Sequence[int], rows: Span, columns: Span) -> Tensor:
     """Noise of about normal distribution, mean 0 and variance 1 at every place: (seeds, channels, rows, columns).
 
     Args:
@@ -31,7 +33,7 @@ def smooth_noise(channels: int, seeds: Tensor | Sequence[int], rows: range, colu
         columns: features across, counted from its left edge, step 1.
     """
     keys = torch.as_tensor(seeds, dtype=torch.int64)
-    shape = (len(keys), channels, len(rows), len(columns))
+    shape = (len(keys), channels, rows.stop - rows.start, columns.stop - columns.start)
     out = torch.empty(shape, device=keys.device, memory_format=torch.channels_last)
     for octave in range(min(OCTAVES, channels)):
         numbers = torch.arange(octave, channels, OCTAVES, device=keys.device)
@@ -58,11 +60,11 @@ def _kept(channels: int, seed: int, rows: range, columns: range, device: torch.d
     return smooth_noise(channels, torch.tensor([seed], device=device), rows, columns).to(dtype)
 
 
-def _one_octave(keys: Tensor, spacing: int, rows: range, columns: range) -> Tensor:
+def _one_octave(keys: Tensor, spacing: int, rows: Span, columns: Span) -> Tensor:
     """Keys (...) -> (..., rows, columns): a lattice of independent values, seen through a cubic B-spline."""
     if spacing == 1:
         return _lattice(keys, rows, columns)
-    nodes = [range(span.start // spacing - 1, (span.stop - 1) // spacing + 3) for span in (rows, columns)]
+    nodes = [slice(span.start // spacing - 1, (span.stop - 1) // spacing + 3) for span in (rows, columns)]
     values = _lattice(keys, *nodes)
     for axis, span in ((-2, rows), (-1, columns)):
         index, weights = _taps(span, spacing, keys.device)
@@ -72,7 +74,7 @@ def _one_octave(keys: Tensor, spacing: int, rows: range, columns: range) -> Tens
     return values
 
 
-def _taps(span: range, spacing: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _taps(span: Span, spacing: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The first of each place's four lattice nodes, counted from the first one needed, and their weights (4, places).
 
     The weights' squares sum to 1, as then does the variance.
@@ -84,7 +86,7 @@ def _taps(span: range, spacing: int, device: torch.device) -> tuple[Tensor, Tens
     return first - span.start // spacing, weights / weights.square().sum(0).sqrt()
 
 
-def _lattice(keys: Tensor, rows: range, columns: range) -> Tensor:
+def _lattice(keys: Tensor, rows: Span, columns: Span) -> Tensor:
     """Keys (...) -> independent values (..., rows, columns): sums of four bytes, brought to mean 0 and variance 1."""
     down = torch.arange(rows.start, rows.stop, device=keys.device)
     across = torch.arange(columns.start, columns.stop, device=keys.device)

@@ -19,7 +19,7 @@ def load_stylizer(bank: Path, device: str, precision: str) -> Stylizer:
         return Stylizer.load(bank, device, precision)
     from stylebank.export import available
 
-    available("fast")
+    available("fast", "Precision int8")
     from stylebank.export.fast import load_int8
 
     return load_int8(bank, device)
