@@ -148,7 +148,8 @@ def test_broken_folders(folders: Path, kind: Kind, tmp_path: Path, capsys: pytes
 
 @every
 def test_a_folder_is_compared_again(folders: Path, kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
-    said = succeed(capsys, "export", folders / "bank", "--verify", folders / kind)
+    trust = ["--trust"] if FORMATS[kind].runs_code else []
+    said = succeed(capsys, "export", folders / "bank", "--verify", folders / kind, *trust)
     for what in ("its own model, 2 styles", "kernel, 2 styles", "mixture", "regions", "identity", "agrees"):
         assert what in said
 
@@ -187,6 +188,8 @@ def test_what_a_format_has_not_is_refused(folders: Path, tmp_path: Path, capsys:
     fail(capsys, "export", folders / "bank", *options, mentions=["PyTorch programs in int8", "float32, float16"])
     fail(capsys, "export", folders / "bank", "--verify", folders / "pt2", "--format", "pt2", mentions=["--format"])
     fail(capsys, "export", folders / "bank", "--out", folders / "pt2", "--format", "pt2", mentions=["exists"])
+    fail(capsys, "export", folders / "bank", "--verify", folders / "pt2", mentions=["can run code", "--trust"])
+    fail(capsys, "export", folders / "bank", "--out", tmp_path / "out", "--trust", mentions=["--verify"])
     with refused(ConfigError, "int8"):
         ExportRequest(folders / "bank", tmp_path / "out", "int8", kind="pt2")
     assert not (tmp_path / "out").exists()
@@ -207,6 +210,6 @@ def test_the_extra_is_asked_for_before_any_work(
 def test_pytorch_s_programs_need_no_extra(folders: Path) -> None:
     code = "import sys; sys.modules.update(dict.fromkeys(('onnx', 'onnxscript', 'onnxruntime', 'openvino')));"
     code += "from stylebank.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "export", str(folders / "bank"), "--verify", str(folders / "pt2")]
+    command = [sys.executable, "-c", code, "export", str(folders / "bank"), "--verify", str(folders / "pt2"), "--trust"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one = where.add_mutually_exclusive_group(required=True)
     one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
     one.add_argument("--verify", type=Path, metavar="DIR", help="compare an exported folder with its bank again")
+    where.add_argument(
+        "--trust", action="store_true", help="of --verify: open files that could run code when opened, those of pt2"
+    )
     what = parser.add_argument_group("what to write")
     what.add_argument(
         "--format",
@@ -82,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
             bars.show(done, total, name=what)
 
         if options.verify:
-            result = verify(options.bank, options.verify, options.paintings, follow)
+            result = verify(options.bank, options.verify, options.paintings, follow, options.trust)
         else:
             wanted = ExportRequest(
                 options.bank,
@@ -110,6 +113,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             "--verify takes a folder as it is: --format, --size, --styles, --precision and --calibrate go with --out."
         )
+    if options.trust and not options.verify:
+        raise ConfigError("--trust goes with --verify.")
     if not options.verify and options.precision != "int8" and (options.calibrate or options.paintings):
         raise ConfigError("--calibrate and --paintings go with --precision int8.")
     if options.runtime and options.format != "web":

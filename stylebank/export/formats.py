@@ -62,6 +62,8 @@ class Format:
     """Of the ONNX operations that models are made of."""
     own_operations: bool = False
     """Whether its module puts other operations in the place of the program's own."""
+    runs_code: bool = False
+    """Whether a file that somebody else has made could run their code when it is opened."""
     rounds_outputs: bool = False
     """Whether its runtime needs outputs of convolutions rounded to compute in integers; see `quantize`."""
 
@@ -127,5 +129,6 @@ FORMATS: dict[Kind, Format] = {
         ".pt2",
         "torch_models",
         precisions=("float32", "float16"),
+        runs_code=True,
     ),
 }

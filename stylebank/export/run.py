@@ -84,21 +84,32 @@ def export(request: ExportRequest, progress: Progress = lambda what, done, total
 
 
 def verify(
-    bank: Path, folder: Path, paintings: Path | None = None, progress: Progress = lambda what, done, total: None
+    bank: Path,
+    folder: Path,
+    paintings: Path | None = None,
+    progress: Progress = lambda what, done, total: None,
+    trust: bool = False,
 ) -> Exported:
     """Checks every hash of an exported folder and compares it with its bank again.
 
     Args:
         paintings: see `ExportRequest`.
+        trust: open files, too, that could run code when they are opened.
 
     Raises:
         BankError: the bank is missing or damaged.
         ConfigError: the folder is not of int8, and there are paintings; or none is named like a style.
-        ExportError: the folder is damaged, of another bank, or computes something else.
+        ExportError: the folder is damaged, of another bank, or computes something else; or it is not trusted.
         MissingExtraError: what runs such models is not installed.
     """
     manifest = read_export(folder)
-    FORMATS[manifest.kind].check_installed()
+    form = FORMATS[manifest.kind]
+    form.check_installed()
+    if form.runs_code and not trust:
+        raise ExportError(
+            f"{folder} holds {form.title}, and opening one can run code that somebody has put into it: give --trust if "
+            "you, or people you trust, have written it."
+        )
     loaded = _ready(bank)
     if manifest.autoencoder_sha256 != loaded.manifest.autoencoder_sha256:
         raise ExportError(f"{folder} was not exported from {bank}: its auto-encoder is another one.")
