@@ -298,7 +298,7 @@ def test_a_batch_in_pieces_takes_the_same_steps(make: Callable[..., Trainer], tm
     assert parts.fit()
     assert sizes[: min(5, pieces)] == {2: [3, 2], 3: [2, 2, 1], 9: [1] * 5}[pieces]
     for (name, one), other in zip(whole.run.model.named_parameters(), parts.run.model.parameters(), strict=True):
-        torch.testing.assert_close(one, other, atol=2e-4, rtol=0, msg=name)
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=0, msg=name)  # a sixth of what the steps are
     for name, value in whole.run.losses.items():
         assert parts.run.losses[name] == pytest.approx(value, rel=1e-2), name
 

@@ -71,7 +71,7 @@ def test_every_style_has_levels_of_its_own(folder: Path) -> None:
 
     dots, waves = weights("dots"), weights("waves")
     differing = {name for name in dots if dots[name] != waves[name]}
-    assert {"filter.0.packed", "filter.0.made.scale", "decoder.layers.1.0.0.seen.scale"} <= differing
+    assert {"filter.0.packed", "filter.0.made.scale", "decoder.layers.2.0.0.seen.scale"} <= differing
     assert not any(name.startswith("encoder") for name in differing)
 
 
@@ -79,10 +79,13 @@ def test_every_style_has_levels_of_its_own(folder: Path) -> None:
 def test_openvino_makes_the_same_pictures(folder: Path) -> None:
     photo = pictures((50, 71)).numpy()
     model = compiled(str(folder / "exported" / "styles" / "dots.onnx"), "f32")
-    expected = ExportedBank(folder / "exported", read_export(folder / "exported")).picture("dots", photo)
-    assert (
-        np.abs(np.asarray(model({"photo": photo})[0]) - expected).mean() < LEVEL
-    )  # a level more or less, here and there
+    plain = onnxruntime.SessionOptions()  # as the file has it: made integer, sums are rounded in other places
+    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    expected = onnxruntime.InferenceSession(folder / "exported" / "styles" / "dots.onnx", plain).run(
+        None, {"photo": photo}
+    )
+    # A level more or less, here and there.
+    assert np.abs(np.asarray(model({"photo": photo})[0]) - np.asarray(expected[0])).mean() < LEVEL
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -94,7 +97,7 @@ def test_rounding_is_as_coarse_as_its_levels(bias: bool) -> None:
     quantize(part, [x])
     made = part[0]
     assert isinstance(made, QuantizedConv)
-    assert made.packed.abs().flatten(1).amax(1).tolist() == [127] * 5
+    assert made.packed.abs().flatten(1).amax(1).tolist() == [63] * 5
     assert float(made.seen.scale) == pytest.approx(float(x.max() - x.min()) / 255, rel=1e-5)
     error = (part(x) - expected).abs()
     assert 0 < error.max() < 4 * float(made.made.scale)

@@ -1,4 +1,4 @@
-"""int8: convolutions that see eight bits of what comes in, with weights of eight bits.
+"""int8: convolutions that see eight bits of what comes in, with weights of seven.
 
 Activations have one scale and zero point each, found on photographs; weights one scale for every output channel
 (symmetric). Norms, sums and noise stay in float32. In a graph it is `QuantizeLinear` and `DequantizeLinear` around
@@ -17,6 +17,8 @@ from stylebank.export.layers import PaddedConv, QuadConv
 from stylebank.network.model import StyleBank
 
 LEVELS = 255
+LARGEST = 63
+"""Of a weight, in bytes that hold 127: processors without VNNI add two products in 16 bits, and would clip the sum."""
 CLIPPED = 3e-5  # of the values of a photograph, at either end
 
 
@@ -85,7 +87,7 @@ class QuantizedConv(nn.Module):
         self.conv, self.seen, self.pads_rounded = conv, Levels(), not outputs
         self.made = Levels() if outputs and not isinstance(conv, QuadConv) else nn.Identity()
         weight = conv.weight.detach()
-        self.register_buffer("scale", weight.abs().flatten(1).amax(1).clamp_min(1e-12) / 127)
+        self.register_buffer("scale", weight.abs().flatten(1).amax(1).clamp_min(1e-12) / LARGEST)
         self.register_buffer("packed", torch.round(weight / self.scale[:, None, None, None]).to(torch.int8))
         del conv.weight
 
