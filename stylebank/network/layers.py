@@ -110,6 +110,8 @@ class PixelNorm(nn.Module):
 
 def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A number on a device, put there once."""
+    if torch.compiler.is_compiling():  # which makes it part of a kernel, and warns of what is kept
+        return torch.full((), value, dtype=dtype, device=device)
     found = _known_constant(value, dtype, device)
     if type(found) is not Tensor:  # a stand-in, of a mode that follows what is done
         _known_constant.cache_clear()
