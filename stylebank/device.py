@@ -88,6 +88,13 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def adds_bytes_exactly() -> bool:
+    """Whether this processor adds products of bytes in 32 bits. Those of x86 without VNNI add two in 16, and clip."""
+    capabilities = torch.cpu.get_capabilities()
+    exact = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return capabilities.get("architecture") != "x86_64" or any(capabilities.get(name, False) for name in exact)
+
+
 def has_float16(device: torch.device) -> bool:
     """Whether the device computes in float16; processors hardly do."""
     if device.type == "cuda":

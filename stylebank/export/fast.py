@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylebank.device import resolve_device
+from stylebank.device import adds_bytes_exactly, resolve_device
 from stylebank.errors import ConfigError
 from stylebank.export.graphs import DecoderGraph, EncoderGraph
 from stylebank.export.models import Form
@@ -22,7 +22,7 @@ from stylebank.export.onnx_file import to_onnx
 from stylebank.export.openvino_runtime import compiled
 from stylebank.export.photographs import for_calibration
 from stylebank.export.ports import Port
-from stylebank.export.quantize import fused, quantize
+from stylebank.export.quantize import LARGEST, LARGEST_ANYWHERE, fused, quantize
 from stylebank.inference.stylizer import Stylizer
 from stylebank.shipped import DEFAULT_BANK
 
@@ -46,8 +46,9 @@ def load_int8(path: str | Path = DEFAULT_BANK, device: str = "auto") -> Stylizer
     photographs = for_calibration(None, None, SHORT_SIDE)
     form = Form(model, torch.float32, scale=1.0, size=None)
     encoder, decoder = EncoderGraph(model, form.dtype), DecoderGraph(model, form.dtype, form.scale)
-    quantize(encoder, photographs, outputs=False)
-    quantize(decoder, fused(model, photographs, STYLES_SEEN), outputs=False)
+    largest = LARGEST if adds_bytes_exactly() else LARGEST_ANYWHERE  # a file goes anywhere, this stays here
+    quantize(encoder, photographs, outputs=False, largest=largest)
+    quantize(decoder, fused(model, photographs, STYLES_SEEN), outputs=False, largest=largest)
     beside, ports = "bf16" if stylizer.dtype == torch.bfloat16 else "f32", form.ports
     parts = {
         "encoder": OpenVinoPart(encoder, ports["photo"], ports["features"], beside, stylizer.dtype),

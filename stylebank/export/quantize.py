@@ -1,4 +1,4 @@
-"""int8: convolutions that see eight bits of what comes in, with weights of seven.
+"""int8: convolutions that see eight bits of what comes in, with weights of seven or eight.
 
 Activations have one scale and zero point each, found on photographs; weights one scale for every output channel
 (symmetric). Norms, sums and noise stay in float32. In a graph it is `QuantizeLinear` and `DequantizeLinear` around
@@ -17,8 +17,8 @@ from stylebank.export.layers import PaddedConv, QuadConv
 from stylebank.network.model import StyleBank
 
 LEVELS = 255
-LARGEST = 63
-"""Of a weight, in bytes that hold 127: processors without VNNI add two products in 16 bits, and would clip the sum."""
+LARGEST, LARGEST_ANYWHERE = 127, 63
+"""Of a weight in a byte; and such that nothing is clipped where two products are added in 16 bits."""
 CLIPPED = 3e-5  # of the values of a photograph, at either end
 
 
@@ -82,12 +82,12 @@ class QuantizedConv(nn.Module):
     packed: Tensor
     scale: Tensor
 
-    def __init__(self, conv: PaddedConv, outputs: bool = True) -> None:
+    def __init__(self, conv: PaddedConv, outputs: bool = True, largest: int = LARGEST_ANYWHERE) -> None:
         super().__init__()
         self.conv, self.seen, self.pads_rounded = conv, Levels(), not outputs
         self.made = Levels() if outputs and not isinstance(conv, QuadConv) else nn.Identity()
         weight = conv.weight.detach()
-        self.register_buffer("scale", weight.abs().flatten(1).amax(1).clamp_min(1e-12) / LARGEST)
+        self.register_buffer("scale", weight.abs().flatten(1).amax(1).clamp_min(1e-12) / largest)
         self.register_buffer("packed", torch.round(weight / self.scale[:, None, None, None]).to(torch.int8))
         del conv.weight
 
@@ -98,14 +98,17 @@ class QuantizedConv(nn.Module):
 
 
 @torch.no_grad()
-def quantize(module: nn.Module, examples: Iterable[Tensor], outputs: bool = True) -> None:
+def quantize(
+    module: nn.Module, examples: Iterable[Tensor], outputs: bool = True, largest: int = LARGEST_ANYWHERE
+) -> None:
     """Makes all convolutions in a module `QuantizedConv`s, with levels for what they see and make of some inputs.
 
     Args:
         outputs: whether these are rounded too, and inputs after padding: else ONNX Runtime does not compute in
             integers. OpenVINO does, and then pads eight bits instead of 32.
+        largest: of a weight; see `device.adds_bytes_exactly`.
     """
-    _replace(module, outputs)
+    _replace(module, outputs, largest)
     for example in examples:
         module(example)
     for inner in module.modules():
@@ -113,12 +116,12 @@ def quantize(module: nn.Module, examples: Iterable[Tensor], outputs: bool = True
             inner.settle()
 
 
-def _replace(module: nn.Module, outputs: bool) -> None:
+def _replace(module: nn.Module, outputs: bool, largest: int) -> None:
     for name, inner in module.named_children():
         if isinstance(inner, PaddedConv):
-            setattr(module, name, QuantizedConv(inner, outputs))
+            setattr(module, name, QuantizedConv(inner, outputs, largest))
         else:
-            _replace(inner, outputs)
+            _replace(inner, outputs, largest)
 
 
 @torch.no_grad()
