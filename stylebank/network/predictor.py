@@ -62,15 +62,7 @@ class FilterPredictor(nn.Module):
         self.compress = nn.ModuleList(nn.Linear(width, form.compressed, bias=False) for width in layers.values())
         size = len(layers) * form.compressed * (form.compressed + 1) // 2 + 2 * sum(layers.values()) + len(layers)
         self.read = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, form.width))
-        self.think = nn.ModuleList(
-            nn.Sequential(
-                nn.LayerNorm(form.width),
-                nn.Linear(form.width, form.width),
-                nn.GELU(),
-                nn.Linear(form.width, form.width),
-            )
-            for _ in range(form.blocks)
-        )
+        self.think = nn.ModuleList(_residual(form.width) for _ in range(form.blocks))
         self.shares = nn.Sequential(nn.LayerNorm(form.width), nn.Linear(form.width, form.rank))
         self.gains = nn.Linear(form.width, 2 * channels)  # of every output channel: a factor, and a bias
         self.kernel = nn.Parameter(torch.zeros(self.kernel_shape))
