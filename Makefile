@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
-# Tests on every core, up to four, each file on one of them; ARGS="-n 0" runs one after the other.
-SPREAD := -n auto --maxprocesses 4 --dist loadfile
+# Tests on every core, up to four; ARGS="-n 0" runs one after the other. Not by file (loadfile): pytest-xdist waits
+# for ever there once a process has crashed.
+SPREAD := -n auto --maxprocesses 4 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 MADE_FROM := pyproject.toml constraints.txt
 
