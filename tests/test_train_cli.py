@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,11 @@ from stylebank.bank.io import load_bank
 from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
 from stylebank.config import load_config
+from stylebank.errors import ConfigError
 from stylebank.images import to_tensor
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.inference.stylizer import Stylizer
+from stylebank.training.plan import TrainRequest, plan_of
 from stylebank.training.state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]
@@ -656,6 +659,20 @@ def test_settings_of_the_bank_are_used_again(
     report = json.loads((tmp_path / "more-run" / "report.json").read_text())
     assert report["steps"] == 2
     assert "loss/identity" not in report["losses"]
+
+
+@pytest.mark.parametrize(("steps", "small", "warmup"), [(1, 0, 0), (40, 20, 2), (4000, 2000, 50)])
+def test_an_added_style_has_small_crops_and_warm_up_in_proportion_to_its_steps(
+    bank: Path, tmp_path: Path, steps: int, small: int, warmup: int
+) -> None:
+    paintings = paint(tmp_path / "more", "sunny")
+    overrides = {"train": {"steps": steps}, "data": {"content": tmp_path}}
+    request = TrainRequest(tmp_path / "out", overrides=overrides, bank=bank, add_style=[paintings])
+    train = plan_of(request).config.train
+    assert (train.steps, train.small_crop_steps, train.warmup_steps) == (steps, small, warmup)
+    for wrong in ("many", -1, 0):
+        with pytest.raises(ConfigError, match=r"train\.steps: "):
+            plan_of(replace(request, overrides={"train": {"steps": wrong}, "data": {"content": tmp_path}}))
 
 
 def test_added_styles_can_be_named(

@@ -152,7 +152,6 @@ class _Progress(Hooks):
 def _settings(steps: int, held_out: int) -> Overrides:
     train = {
         "steps": steps,
-        "small_crop_steps": steps // 2,
         "log_every": max(1, min(10, steps // 10)),
         "checkpoint_every": max(1, steps // 5),
         "preview_every": max(1, steps // _PREVIEWS),

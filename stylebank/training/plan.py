@@ -207,14 +207,22 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
         return {"train": {"steps": ADDED_STYLE_STEPS}}
     record = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256)
     settings, train = record.settings, trained_with(record).train
-    side = min(train.crop_size, ADDED_STYLE_CROP)
+    side, steps = min(train.crop_size, ADDED_STYLE_CROP), _steps_asked(request)
     quicker = {
+        "steps": steps,
         "crop_size": side,
-        "small_crop_steps": ADDED_STYLE_STEPS // 2 if side >= 32 else 0,
+        "small_crop_steps": steps // 2 if side >= 32 else 0,
+        "warmup_steps": min(train.warmup_steps, steps // 20),
         "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * side**2)),
     }
     loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
-    return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker, "steps": ADDED_STYLE_STEPS}}
+    return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
+
+
+def _steps_asked(request: TrainRequest) -> int:
+    """How long an added style is to be trained; what is no number of steps is refused with the configuration."""
+    steps = request.overrides.get("train", {}).get("steps")
+    return steps if isinstance(steps, int) and steps > 0 else ADDED_STYLE_STEPS
 
 
 def task_of(plan: TrainingPlan, loss_weights: Path | None = None) -> Task:
