@@ -15,17 +15,24 @@ from torch import Tensor, nn
 
 def public_stylebank() -> nn.Module:
     """(B, 3, H, W) -> (B, 3, 4 ceil(H/4) - 3, ...): its strides leave a few pixels out."""
+    encoder, filters, decoder = public_parts(1)
+    return _ready(nn.Sequential(encoder, *filters, decoder))
+
+
+def public_parts(styles: int) -> tuple[nn.Sequential, nn.ModuleList, nn.Sequential]:
+    """Its encoder, a filter for each style, and its decoder."""
     channels, strides = (3, 32, 64, 128, 256), (2, 2, 1, 1)
-    layers = list[nn.Module]()
+    encoder, decoder, filters = list[nn.Module](), list[nn.Module](), nn.ModuleList()
     for i, (cin, cout) in enumerate(pairwise(channels)):
         size = 9 if i == 0 else 3
-        layers += _block(nn.Conv2d(cin, cout, size, strides[i], size // 2, bias=False), cout)
-    for _ in range(2):
-        layers += _block(nn.Conv2d(256, 256, 3, 1, 1, bias=False), 256)
+        encoder += _block(nn.Conv2d(cin, cout, size, strides[i], size // 2, bias=False), cout)
+    for _ in range(styles):
+        layers = [_block(nn.Conv2d(256, 256, 3, 1, 1, bias=False), 256) for _ in range(2)]
+        filters.append(nn.Sequential(*layers[0], *layers[1]))
     for i, (cin, cout) in enumerate(pairwise(channels[::-1])):
         size = 9 if i == 3 else 3
-        layers += _block(nn.ConvTranspose2d(cin, cout, size, strides[3 - i], size // 2, bias=False), cout)
-    return _ready(nn.Sequential(*layers[:-2]))
+        decoder += _block(nn.ConvTranspose2d(cin, cout, size, strides[3 - i], size // 2, bias=False), cout)
+    return nn.Sequential(*encoder), filters, nn.Sequential(*decoder[:-2])
 
 
 def fast_neural_style() -> nn.Module:

@@ -1,10 +1,12 @@
-"""How fast training is: the product's step, where its time goes, the same step written plainly, and adding a style.
+"""How fast training is: the product's step and where its time goes, beside the same step written plainly, adding a
+style, and the step of the public StyleBank code.
 
     python benchmarks/train_step.py --config configs/cpu.yaml
 
 A cycle is T stylizing steps and an identity step (adding a style: T + 1 stylizing steps), data included; images of
 either kind of step count. The kinds of training take turns on generated pictures, so that whatever else the machine
-does meets them all; each is quoted by the median of its cycles. What "written plainly" means: `PlainTrainer`.
+does meets them all; each is quoted by the median of its cycles. What "written plainly" means: `PlainTrainer`; what the
+public code does: `PublicTrainer`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import generated
 import torch
-from trainers import DissectedTrainer, PlainTrainer, TimedTrainer
+from trainers import DissectedTrainer, PlainTrainer, PublicTrainer, TimedTrainer
 
 from stylebank.bank.io import save_bank
-from stylebank.config import Config, load_config
+from stylebank.config import Config, LossConfig, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.losses.weights import WEIGHTS_VARIABLE
@@ -31,7 +34,7 @@ from stylebank.styles import StyleSource
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import more_styles, new_bank
 
-JOINT, PLAIN, ADDED = "joint", "joint, written plainly", "adding a style"
+JOINT, PLAIN, ADDED, PUBLIC = "joint", "joint, written plainly", "adding a style", "public StyleBank code"
 PHOTOGRAPHS = 24
 
 
@@ -60,16 +63,19 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         print("No loss-network weights given: random ones, which take as long.\n")
         weights = generated.loss_weights(folder / "random.safetensors", config.loss)
     device = resolve_device(options.device)
+    vgg16 = generated.loss_weights(folder / "vgg16.safetensors", LossConfig(network="vgg16", style_layers=PublicTrainer.LAYERS))
 
     save_bank(new_bank(config, styles).model, folder / "bank", {})
     more = more_styles(folder / "bank", config, [added])
-    trainers: dict[str, TimedTrainer] = {
-        JOINT: TimedTrainer(config, new_bank(config, styles), RunFolder(folder / "joint"), device, weights),
+    joint = TimedTrainer(config, new_bank(config, styles), RunFolder(folder / "joint"), device, weights)
+    trainers: dict[str, TimedTrainer | PublicTrainer] = {
+        JOINT: joint,
         PLAIN: PlainTrainer(config, new_bank(config, styles), RunFolder(folder / "plain"), device, weights),
         ADDED: TimedTrainer(config, more, RunFolder(folder / "added"), device, weights),
+        PUBLIC: PublicTrainer(config, options.styles, device, vgg16),
     }
     dissected = DissectedTrainer(config, new_bank(config, styles), RunFolder(folder / "dissected"), device, weights)
-    print(description(trainers[JOINT], options))
+    print(description(joint, options))
     print(speeds(take_turns(trainers, options.turns, options.cycles), config))
     take_turns({"joint, piece by piece": dissected}, 1, options.cycles)
     print(pieces(dissected))
@@ -84,7 +90,7 @@ def configuration(options: argparse.Namespace, content: Path) -> Config:
     return load_config(options.config, {"data": {"content": content, "held_out": 0}, "train": train})
 
 
-def take_turns(trainers: dict[str, TimedTrainer], turns: int, cycles: int) -> dict[str, float]:
+def take_turns(trainers: Mapping[str, TimedTrainer | PublicTrainer], turns: int, cycles: int) -> dict[str, float]:
     """Median seconds of a cycle of each; a first cycle of each, which also compiles, is not counted."""
     for name, trainer in trainers.items():
         print(f"Warming up: {name}", file=sys.stderr)
@@ -123,7 +129,8 @@ def speeds(seconds: dict[str, float], config: Config) -> str:
         [
             *lines,
             "",
-            f"The product's joint step is {seconds[PLAIN] / seconds[JOINT]:.2f} times as fast as the plain one; "
+            f"The product's joint step is {seconds[PLAIN] / seconds[JOINT]:.2f} times as fast as the plain one, "
+            f"and {seconds[PUBLIC] / seconds[JOINT]:.2f} times as fast as the public code's; "
             f"a step of adding a style takes {seconds[ADDED] / seconds[JOINT]:.2f} of a joint one's time.\n",
         ]
     )

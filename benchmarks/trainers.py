@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from other_networks import public_parts
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss, pad
 
 from stylebank.config import Config
 from stylebank.images import load_picture, resize_side, to_tensor
 from stylebank.losses.functional import content_loss, gram, style_loss, total_variation
 from stylebank.losses.objective import Values
-from stylebank.losses.vgg import LossNetwork
+from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.training.branches import Branches
 from stylebank.training.data import ContentBatch
 from stylebank.training.hooks import Hooks
@@ -187,6 +189,56 @@ class PlainTrainer(TimedTrainer):
         train = config.train.model_copy(update={"precision": "float32", "compile": False})
         config = config.model_copy(update={"train": train})
         super().__init__(config, task, folder, device, weights, PlainBranches)
+
+
+class PublicTrainer:
+    """The step of jxcodetw/Stylebank, in float32 on one batch that is already there.
+
+    Its network; VGG-16 sees outputs, photographs and paintings in every step; T stylizing steps and one of the
+    auto-encoder, one Adam for all. Crops and paintings have the configuration's crop size.
+    """
+
+    LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+
+    def __init__(self, config: Config, styles: int, device: torch.device, weights: Path) -> None:
+        self.device, self.cycle = device, config.train.steps_per_cycle
+        shape = (config.train.batch_size, 3, config.train.crop_size, config.train.crop_size)
+        self.photographs, self.paintings = torch.rand(shape, device=device), torch.rand(shape, device=device)
+        self.encoder, self.filters, self.decoder = (
+            part.to(device).train().requires_grad_() for part in public_parts(styles)
+        )
+        self.network = load_loss_network("vgg16", self.LAYERS, weights=weights).to(device)
+        parameters = [*self.encoder.parameters(), *self.filters.parameters(), *self.decoder.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, 1e-3)
+
+    def turn(self, cycles: int) -> list[float]:
+        """Trains for some cycles and returns the seconds of each."""
+        seconds = []
+        for _ in range(cycles):
+            start = clock(self.device)
+            for step in range(self.cycle + 1):
+                self.optimizer.zero_grad()
+                (self._stylizing() if step < self.cycle else self._identity()).backward()
+                self.optimizer.step()
+            seconds.append(clock(self.device) - start)
+        return seconds
+
+    def _stylizing(self) -> Tensor:
+        features = self.encoder(self.photographs)
+        chosen = [self.filters[i % len(self.filters)](part) for i, part in enumerate(features.split(1))]
+        outputs = self._filled(self.decoder(torch.cat(chosen)))
+        seen, wanted, painted = self.network(outputs), self.network(self.photographs), self.network(self.paintings)
+        content = mse_loss(seen[self.LAYERS[1]], wanted[self.LAYERS[1]])
+        style = sum((mse_loss(gram(seen[name]), gram(painted[name])) for name in self.LAYERS), torch.zeros(()))
+        return content + style + total_variation(outputs).mean()
+
+    def _identity(self) -> Tensor:
+        return mse_loss(self._filled(self.decoder(self.encoder(self.photographs))), self.photographs)
+
+    def _filled(self, outputs: Tensor) -> Tensor:
+        """Its strides leave a few pixels out; these are made up for, so that losses see as many as in the product."""
+        missing = self.photographs.shape[-1] - outputs.shape[-1]
+        return pad(outputs, (0, missing, 0, missing), mode="replicate")
 
 
 def clock(device: torch.device) -> float:
