@@ -31,7 +31,7 @@ from torch import Tensor
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.io import load_bank
-from stylebank.device import autocast, precisions
+from stylebank.device import autocast, has_fast_bfloat16
 from stylebank.errors import ExportError, StyleBankError
 from stylebank.export.fast import load_int8
 from stylebank.export.formats import FORMATS
@@ -43,7 +43,7 @@ from stylebank.shipped import DEFAULT_BANK
 
 CPU = torch.device("cpu")
 Run = Callable[[Tensor], Any]
-HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16" if precisions(CPU)["bfloat16"] else "f32"}
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16" if has_fast_bfloat16(CPU) else "f32"}
 """What OpenVINO computes in where a model does not say; beside integer convolutions, too."""
 
 
@@ -61,8 +61,8 @@ REFERENCE = Variant("Stylizer", "float32")
 
 
 def variants() -> list[Variant]:
-    """All that can be run here."""
-    formats = ["float32", *(["bfloat16"] if precisions(CPU)["bfloat16"] else [])]
+    """All that can be run here; bfloat16 where the processor has units for it, not where it is emulated."""
+    formats = ["float32", *(["bfloat16"] if has_fast_bfloat16(CPU) else [])]
     found = [Variant("Stylizer", name) for name in formats]
     found += [Variant("onnxruntime", name) for name in ("float32", "int8")]
     if installed():

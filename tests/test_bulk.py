@@ -20,7 +20,7 @@ def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", ROOT / "infer.py"]
     command = [str(word) for word in (*start, "--precision", "float32", *arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
 
 
 def test_two_processes_share_the_pictures_and_end_with_one_summary(tmp_path: Path) -> None:

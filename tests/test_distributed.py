@@ -90,7 +90,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, _photos: Path, random_vgg_we
 def seen(place: Path) -> dict[str, list[dict[str, Any]]]:
     """For every job of `ranks`, what the two processes saw."""
     with started(ROOT / "tests" / "ranks.py", place) as process:
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=500)
     assert process.returncode == 0, output
     return {
         job.__name__: [torch.load(place / f"{job.__name__}-{rank}.pt", weights_only=True) for rank in (0, 1)]
@@ -290,7 +290,7 @@ def restarted(place: Path, arguments: list[object]) -> tuple[Path, str]:
     with started("--max-restarts", 1, "--monitor-interval", 1, ROOT / "train.py", *arguments, "--out", out) as process:
         wait_for(lambda: step_of(out) >= 4, process)
         os.kill(children(process.pid)[-1], signal.SIGKILL)
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=500)
     assert process.returncode == 0, output
     return out, output
 

@@ -208,7 +208,6 @@ def test_random_weights_take_the_place_of_those_that_are_not_there(
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.timeout(600)
 def test_a_gpu_does_all_the_work() -> None:
     device = torch.device(os.environ.get("STYLEBANK_TEST_DEVICE", "cuda"))
     found = [*machine.look_at_machine(device, None), *work.try_work(device)]

@@ -114,7 +114,7 @@ def test_torchrun_has_the_sentence_and_the_code(stylize: list[object], tmp_path:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", broken]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [str(word) for word in (*start, *stylize, "--device", "cpu")]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert ended.returncode == 1
     assert f"Error: Process 1: {messages.BUG} KeyError: 'gone'." in ended.stderr
 

@@ -334,7 +334,7 @@ def test_killed_and_resumed_is_the_same_as_straight(
 ) -> None:
     options = [*arguments, "--set", NO_PICTURES, "--out", tmp_path / "run"]
     with started(["-c", KILLED, moment], options) as process:
-        _, errors = process.communicate(timeout=280)
+        _, errors = process.communicate(timeout=500)
     assert process.returncode == -signal.SIGKILL, errors
     assert load_training_state(tmp_path / "run" / "state.pt")["step"] == 4
     succeed(capsys, *options, "--resume")
