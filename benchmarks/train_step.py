@@ -63,7 +63,8 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         print("No loss-network weights given: random ones, which take as long.\n")
         weights = generated.loss_weights(folder / "random.safetensors", config.loss)
     device = resolve_device(options.device)
-    vgg16 = generated.loss_weights(folder / "vgg16.safetensors", LossConfig(network="vgg16", style_layers=PublicTrainer.LAYERS))
+    theirs = LossConfig(network="vgg16", style_layers=PublicTrainer.LAYERS)
+    vgg16 = generated.loss_weights(folder / "vgg16.safetensors", theirs)
 
     save_bank(new_bank(config, styles).model, folder / "bank", {})
     more = more_styles(folder / "bank", config, [added])
