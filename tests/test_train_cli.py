@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -561,6 +562,16 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     code = 2 if "missing" in mentions[0] else 1
     fail(capsys, *arguments, *(text.replace("OUT", "out/run") for text in options), mentions=mentions, code=code)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_over_leaves_no_tensor_in_memory(arguments: list[object], tmp_path: Path) -> None:
+    """A server's process trains many a painting."""
+    counts = []
+    for name in ("one", "two"):
+        assert run(*arguments, "--set", NO_PICTURES, "train.steps=1", "--out", tmp_path / name) == 0
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+    assert counts[0] == counts[1]
 
 
 def test_a_style_that_was_stopped_says_so_wherever_it_is_listed(

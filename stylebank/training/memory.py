@@ -48,15 +48,15 @@ def _per_pixel(run: TrainingRun) -> float:
 
 def _kept(run: TrainingRun, side: int) -> int:
     storages: dict[int, int] = {}
-    alive: list[Tensor] = []  # or an address might be given out again
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
-        alive.append(tensor)
-        return tensor
+        # With its history an output would keep the step that saved it, and so itself, for ever.
+        return tensor.detach()
 
     images = torch.full((1, 3, side, side), 0.5, device=run.device).to(memory_format=torch.channels_last)
     with torch.compiler.set_stance("force_eager"), torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
-        Branches(run).stylize(images, [0])
+        values = Branches(run).stylize(images, [0])  # alive, or an address might be given out again
+    del values
     return sum(storages.values())
