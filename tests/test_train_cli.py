@@ -686,6 +686,21 @@ def test_an_added_style_has_small_crops_and_warm_up_in_proportion_to_its_steps(
             plan_of(replace(request, overrides={"train": {"steps": wrong}, "data": {"content": tmp_path}}))
 
 
+def test_a_run_that_adds_styles_has_the_bank_s_network_in_its_configuration(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = load_bank(bank).manifest.architecture
+    other = config_file(tmp_path / "other.yaml", "model.norm=instance", "bank.kernel_size=1")
+    assert form.model.norm != "instance"
+    succeed(capsys, *add("sunny"), "--config", other, "--out", tmp_path / "more")
+    used = load_config(tmp_path / "more-run" / "config.yaml")
+    assert (used.model, used.bank) == (form.model, form.bank)
+    wrong = [*add("sunny"), "model.norm=instance", "--out", tmp_path / "wrong"]
+    fail(capsys, *wrong, mentions=["model.norm is", str(bank), "leave it out"])
+    assert not (tmp_path / "wrong").exists()
+    succeed(capsys, *add("sunny"), f"model.norm={form.model.norm}", "--out", tmp_path / "same")
+
+
 def test_added_styles_can_be_named(
     add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,7 +100,7 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
         config = load_config(request.config, request.overrides, _settings_of(request))
         _check_kind(request, config)
         return TrainingPlan(
-            config,
+            _in_form_of_bank(request, config),
             out,
             folder,
             in_place=request.in_place,
@@ -223,6 +223,20 @@ def _steps_asked(request: TrainRequest) -> int:
     """How long an added style is to be trained; what is no number of steps is refused with the configuration."""
     steps = request.overrides.get("train", {}).get("steps")
     return steps if isinstance(steps, int) and steps > 0 else ADDED_STYLE_STEPS
+
+
+def _in_form_of_bank(request: TrainRequest, config: Config) -> Config:
+    """With the network that is there, where one is trained on as it is: a configuration may be of another."""
+    if not request.bank:
+        return config
+    bank = find_bank(request.bank)
+    form = read_manifest(bank).architecture
+    for section in ("model", "bank"):
+        there = getattr(form, section)
+        for key in request.overrides.get(section, {}):
+            if getattr(getattr(config, section), key) != (value := getattr(there, key)):
+                raise ConfigError(f"{section}.{key} is {value} in {bank}, whose network stays as it is: leave it out.")
+    return config.model_copy(update={"model": form.model, "bank": form.bank})
 
 
 def task_of(plan: TrainingPlan, loss_weights: Path | None = None) -> Task:
