@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
-from stylebank.config import Config, Overrides, TrainConfig, load_config
+from stylebank.config import Config, Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
@@ -19,10 +19,6 @@ from stylebank.training.task import Start, Task, more_styles, new_bank
 
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
-ADDED_STYLE_WAY = (
-    10.0  # steps times learning rate: a filter alone may go farther than a whole network (docs/training.md)
-)
-ADDED_STYLE_RATE = 0.1  # the highest
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
 
@@ -217,7 +213,6 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
         "crop_size": side,
         "small_crop_steps": steps // 2 if side >= 32 else 0,
         "warmup_steps": min(train.warmup_steps, steps // 20),
-        "lr": _rate(request, train, steps),
         "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * side**2)),
     }
     loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
@@ -228,12 +223,6 @@ def _steps_asked(request: TrainRequest) -> int:
     """How long an added style is to be trained; what is no number of steps is refused with the configuration."""
     steps = request.overrides.get("train", {}).get("steps")
     return steps if isinstance(steps, int) and steps > 0 else ADDED_STYLE_STEPS
-
-
-def _rate(request: TrainRequest, train: TrainConfig, steps: int) -> float:
-    """With Muon, whose steps are as long as the learning rate says, few of them are longer ones; else the bank's."""
-    muon = request.overrides.get("train", {}).get("optimizer", train.optimizer) == "muon"
-    return max(train.lr, min(ADDED_STYLE_RATE, ADDED_STYLE_WAY / steps)) if muon else train.lr
 
 
 def _in_form_of_bank(request: TrainRequest, config: Config) -> Config:
