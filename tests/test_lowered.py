@@ -115,7 +115,7 @@ def test_convolutions_of_a_batch_are_those_of_each_layer(size: int) -> None:
     weights = torch.randn(whole.shape)
     expected = torch.autograd.grad((whole * weights).sum(), [x, *parameters])
     for at_once in (False, True):
-        out = several_convolutions(x, layers, at_once)
+        out = several_convolutions(x, [each.weight for each in layers], [each.bias for each in layers], at_once)
         torch.testing.assert_close(out, whole, rtol=1e-5, atol=1e-5)
         found = torch.autograd.grad((out * weights).sum(), [x, *parameters])
         for one, other in zip(found, expected, strict=True):

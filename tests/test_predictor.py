@@ -12,14 +12,16 @@ import torch
 from conftest import refused
 from PIL import Image
 from tiny import CHANNELS, assert_same_state, config_file, fail, files_of, paint, pixels, signal_at, succeed, write_bank
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylebank.bank.io import load_bank
 from stylebank.bank.operations import remove_styles, rewrite_bank
 from stylebank.config import Architecture, BankConfig, ModelConfig, PredictorConfig
 from stylebank.errors import BankError, ConfigError, ImageError
 from stylebank.inference.stylizer import Stylizer
+from stylebank.network.model import StyleBank
 from stylebank.network.predictor import FilterPredictor, Statistics
+from stylebank.training.predictor_task import PredictedFilters
 from stylebank.training.variants import variant_of
 
 ARCHITECTURE = Architecture(model=ModelConfig(channels=CHANNELS), bank=BankConfig(noise_channels=6))
@@ -65,6 +67,24 @@ def test_it_begins_near_the_mean_of_trained_filters() -> None:
     spread = float((trained - trained.mean(0)).std())
     assert 0.1 * spread < float((kernels - trained.mean(0)).std()) < 3 * spread
     assert torch.equal(biases, torch.full((3, 16), 0.5))
+
+
+def test_every_kernel_has_the_size_asked_for_whatever_is_predicted() -> None:
+    torch.manual_seed(0)
+    network = FilterPredictor(ARCHITECTURE, FORM, {"relu1_2": 12}, size=7.0)
+    nn.init.normal_(network.gains.weight, std=3.0)
+    kernels, _ = network(statistics(3))
+    assert torch.allclose(kernels.flatten(1).norm(dim=1), torch.full((3,), 7.0))
+
+
+def test_a_batch_of_predictions_is_that_of_each_by_itself() -> None:
+    model, filters = StyleBank(ARCHITECTURE), PredictedFilters(predictor(), 3)
+    filters.statistics = statistics(3)
+    model.register_module("filters", filters)
+    features = torch.rand(3, 16, 10, 9)
+    together = model.apply_filters(features, [2, 0, 2], seeds=[4, 5, 6])
+    each = [model.apply_filters(features[i : i + 1], [style], [4 + i]) for i, style in enumerate([2, 0, 2])]
+    assert torch.allclose(together, torch.cat(each), atol=1e-4)
 
 
 def test_several_pictures_of_a_style_are_averaged() -> None:
@@ -124,6 +144,8 @@ def test_a_run_leaves_the_bank_as_it_was_with_a_predictor(bank: Path, trained: P
     assert {name: after[name] for name in before} == before
     assert sorted(after.keys() - before.keys()) == ["predictor.json", "predictor.safetensors"]
     record = json.loads(after["predictor.json"])
+    norms = [filter.state_dict()["0.weight"].norm() for filter in load_bank(bank).model.filters]
+    assert record["size"] == pytest.approx(float(torch.stack(norms).log().mean().exp()))
     assert record["paintings"] == 4
     assert record["unfinished"] == ""
     assert {"style_gap_closed", "content_distance", "style_accuracy"} <= record["metrics"].keys()

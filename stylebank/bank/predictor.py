@@ -31,6 +31,8 @@ class PredictorInfo(Record):
     form: PredictorConfig
     layers: dict[str, int]
     """Of the loss network, and how many channels each has."""
+    size: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """Of every kernel, see `FilterPredictor`; 0 in records from before there was one."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Of its training: the sections `loss`, `data` and `train`, as for a style."""
     paintings: int = 0
@@ -81,7 +83,7 @@ def read_predictor(folder: Path, manifest: Manifest) -> Predictor | None:
     check_hash(folder / WEIGHTS, record.sha256)
     if max(record.form.rank, record.form.width, *record.layers.values()) > LARGEST or not record.form.rank:
         raise BankError(f"{folder / RECORD} is damaged: no predictor can be built with these numbers.")
-    network = FilterPredictor(manifest.architecture, record.form, record.layers)
+    network = FilterPredictor(manifest.architecture, record.form, record.layers, record.size)
     fill(network, folder / WEIGHTS, record.sha256, f"the form in {RECORD}")
     return Predictor(network.eval().requires_grad_(False), record)
 

@@ -189,29 +189,29 @@ def conv(cin: int, cout: int, kernel: int, stride: int = 1, bias: bool = True) -
     return layer
 
 
-def several_convolutions(x: Tensor, layers: Sequence[nn.Conv2d], at_once: bool) -> Tensor:
-    """`ReflectConv2d` with a layer of its own for every image: (B, C, H, W), B layers -> (B, C', H, W).
+def several_convolutions(x: Tensor, kernels: Sequence[Tensor], biases: Sequence[Tensor], at_once: bool) -> Tensor:
+    """`ReflectConv2d` with a kernel of its own for every image: (B, C, H, W) -> (B, C', H, W).
 
     Args:
-        layers: all of one size.
+        kernels: B of (C', C, k, k).
+        biases: B of (C',).
         at_once: as one product, which takes more memory and few operations.
     """
-    size = layers[0].kernel_size[0]
+    size = kernels[0].shape[-1]
     with torch.autocast(x.device.type, enabled=False):
         padded = reflected(x, size // 2)
     if not at_once:
-        parts = zip(padded.split(1), layers, strict=True)
-        return torch.cat([F.conv2d(part, layer.weight, layer.bias) for part, layer in parts])
+        parts = zip(padded.split(1), kernels, biases, strict=True)
+        return torch.cat([F.conv2d(part, kernel, bias) for part, kernel, bias in parts])
     height, width = x.shape[2:]
     # Rows of kernels as they lie in memory: (C', k, k, C).
-    kernels = torch.stack([layer.weight.permute(0, 2, 3, 1) for layer in layers]).flatten(2)
-    if kernels.requires_grad:
-        kernels.register_hook(Tensor.contiguous)  # one copy of the gradient, or each kernel's would be copied
-    biases = torch.stack([layer.bias for layer in layers if layer.bias is not None])
+    rows = torch.stack([kernel.permute(0, 2, 3, 1) for kernel in kernels]).flatten(2)
+    if rows.requires_grad:
+        rows.register_hook(Tensor.contiguous)  # one copy of the gradient, or each kernel's would be copied
     windows = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)  # (B, H, W, C, k, k)
-    windows = windows.permute(0, 1, 2, 4, 5, 3).reshape(len(layers), height * width, -1)
-    out = torch.baddbmm(biases[:, None], windows, kernels.mT)  # (B, H W, C')
-    return out.view(len(layers), height, width, -1).permute(0, 3, 1, 2)
+    windows = windows.permute(0, 1, 2, 4, 5, 3).reshape(len(kernels), height * width, -1)
+    out = torch.baddbmm(torch.stack(list(biases))[:, None], windows, rows.mT)  # (B, H W, C')
+    return out.view(len(kernels), height, width, -1).permute(0, 3, 1, 2)
 
 
 def upsampling_block(cin: int, cout: int, norm: Norm) -> nn.Sequential:

@@ -119,6 +119,12 @@ class StyleFilter(nn.Sequential):
             _start_near_identity(layers[0])
         super().__init__(*layers)
 
+    @staticmethod
+    def together(filters: Sequence[StyleFilter]) -> tuple[list[Tensor], list[Tensor]]:
+        """Kernels and biases of linear filters."""
+        layers = [layer for module in filters for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+        return [layer.weight for layer in layers], [layer.bias for layer in layers if layer.bias is not None]
+
 
 @torch.no_grad()
 def _start_near_identity(layer: nn.Module) -> None:
@@ -235,9 +241,9 @@ class StyleBank(nn.Module):
             out: Tensor = self.filters[styles[0]](inputs)
             return out
         filters = [self.filters[style] for style in styles]
-        if self.architecture.bank.linear and all(type(module) is StyleFilter for module in filters):
-            layers = [layer for module in filters for layer in module.modules() if isinstance(layer, nn.Conv2d)]
-            return several_convolutions(inputs, layers, at_once=runs_ahead(inputs.device))
+        together = getattr(filters[0], "together", None)
+        if self.architecture.bank.linear and together and len({type(module) for module in filters}) == 1:
+            return several_convolutions(inputs, *together(filters), at_once=runs_ahead(inputs.device))
         parts = zip(inputs.split(1), filters, strict=True)
         return torch.cat([module(part) for part, module in parts])
 

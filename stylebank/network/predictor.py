@@ -11,10 +11,11 @@ learned for all paintings; the prediction is how much of each there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.config import Architecture, PredictorConfig
@@ -37,6 +38,15 @@ class Statistics:
         """The mean over all paintings, as one: a style with several pictures is learned from so."""
         return self._each(lambda values: values.mean(0, keepdim=True))
 
+    @staticmethod
+    def together(parts: Sequence[Statistics]) -> Statistics:
+        """Those of all the paintings in several."""
+        first = parts[0]
+        return Statistics(
+            {name: torch.cat([part.grams[name] for part in parts]) for name in first.grams},
+            {name: torch.cat([part.means[name] for part in parts]) for name in first.means},
+        )
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Statistics:
         return Statistics(
             *({name: change(values) for name, values in part.items()} for part in (self.grams, self.means))
@@ -49,19 +59,23 @@ class FilterPredictor(nn.Module):
     Args:
         architecture: of the bank.
         layers: of the loss network, and how many channels each has.
+        size: of every kernel, its norm; 0 leaves that to the prediction. A decoder hardly minds how large a single
+            style's filter is, so nothing in the loss holds its size; but in a mixture the larger filter wins.
     """
 
-    def __init__(self, architecture: Architecture, form: PredictorConfig, layers: Mapping[str, int]) -> None:
+    def __init__(
+        self, architecture: Architecture, form: PredictorConfig, layers: Mapping[str, int], size: float = 0.0
+    ) -> None:
         super().__init__()
-        self.layers = dict(layers)
+        self.layers, self.size = dict(layers), size
         channels, inputs = (
             architecture.model.channels[2],
             architecture.model.channels[2] + architecture.bank.noise_channels,
         )
         self.kernel_shape = (channels, inputs, architecture.bank.kernel_size, architecture.bank.kernel_size)
         self.compress = nn.ModuleList(nn.Linear(width, form.compressed, bias=False) for width in layers.values())
-        size = len(layers) * form.compressed * (form.compressed + 1) // 2 + 2 * sum(layers.values()) + len(layers)
-        self.read = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, form.width))
+        seen = len(layers) * form.compressed * (form.compressed + 1) // 2 + 2 * sum(layers.values()) + len(layers)
+        self.read = nn.Sequential(nn.LayerNorm(seen), nn.Linear(seen, form.width))
         self.think = nn.ModuleList(_residual(form.width) for _ in range(form.blocks))
         self.shares = nn.Sequential(nn.LayerNorm(form.width), nn.Linear(form.width, form.rank))
         self.gains = nn.Linear(form.width, 2 * channels)  # of every output channel: a factor, and a bias
@@ -92,6 +106,8 @@ class FilterPredictor(nn.Module):
         factors, offsets = self.gains(seen).chunk(2, 1)
         change = torch.einsum("cr,br,rk->bck", self.outputs, shares, self.inputs).reshape(-1, *self.kernel_shape)
         kernels = (self.kernel + change) * (1 + factors)[:, :, None, None, None]
+        if self.size:
+            kernels = self.size * F.normalize(kernels.flatten(1)).view_as(kernels)
         return kernels, self.bias + offsets
 
     def _vector(self, statistics: Statistics) -> Tensor:

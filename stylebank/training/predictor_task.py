@@ -43,6 +43,14 @@ class PredictedFilter(nn.Module):
             kernels, biases = self.predictor(self.statistics)
         return F.conv2d(reflected(inputs, kernels.shape[-1] // 2), kernels[0], biases[0])
 
+    @staticmethod
+    def together(filters: Sequence[PredictedFilter]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Kernels and biases of several, in one pass."""
+        predictor, statistics = filters[0].predictor, Statistics.together([each.statistics for each in filters])
+        with torch.autocast(predictor.kernel.device.type, enabled=False):
+            kernels, biases = predictor(statistics)
+        return list(kernels), list(biases)
+
 
 class PredictedFilters(nn.Module):
     """Stands in a network for its list of filters: the one of painting i is predicted when it is asked for."""
@@ -166,7 +174,9 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
         )
     seed_everything(config.train.seed)
     layers = {name: channels_of(name) for name in config.loss.style_layers}
-    network = FilterPredictor(architecture, form, layers)
+    kernels, biases = (torch.stack(part) for part in zip(*map(_kernel_of, known.model.filters), strict=True))
+    size = known.predictor.info.size if known.predictor else _typical_size(kernels)
+    network = FilterPredictor(architecture, form, layers, size)
     if known.predictor:
         old = known.predictor.network
         if old.layers != layers or known.predictor.info.form.shape != form.shape:
@@ -175,8 +185,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
             )
         network.load_state_dict(old.state_dict())
     else:
-        kernels, biases = zip(*map(_kernel_of, known.model.filters), strict=True)
-        network.start_from(torch.stack(kernels), torch.stack(biases))
+        network.start_from(kernels, biases)
     order = np.random.default_rng((config.train.seed, 0)).permutation(len(sources)).tolist()
     kept, train = [sources[i] for i in order[: form.held_out]], [sources[i] for i in order[form.held_out :]]
     numbers = range(1 + form.variants)
@@ -186,7 +195,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
         model,
         [*rows, *kept],
         bank,
-        predictor=Predictor(network, PredictorInfo(form=form, layers=layers)),
+        predictor=Predictor(network, PredictorInfo(form=form, layers=layers, size=size)),
         variants=form.variants,
         seed=config.train.seed,
         kept=len(kept),
@@ -196,6 +205,11 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
 def _kernel_of(module: nn.Module) -> tuple[Tensor, Tensor]:
     kernel, bias = module.parameters()
     return kernel.detach(), bias.detach()
+
+
+def _typical_size(kernels: Tensor) -> float:
+    """The geometric mean of the norms of N kernels, (N, C, C + Z, k, k)."""
+    return float(kernels.flatten(1).norm(dim=1).log().mean().exp())
 
 
 def _with_predictions(model: StyleBank, network: FilterPredictor, names: list[str]) -> StyleBank:
