@@ -122,7 +122,14 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         }
         settings = load_config(config, overrides)
         if as_gpu:
-            for module in ("training.stacked_muon", "training.left_out", "network.model", "network.lowered"):
+            modules = (
+                "training.stacked_muon",
+                "training.left_out",
+                "training.noise_ahead",
+                "network.model",
+                "network.lowered",
+            )
+            for module in modules:
                 stack.enter_context(patch(f"stylebank.{module}.runs_ahead", lambda device: True))
             stack.enter_context(patch("stylebank.network.layers.reflected", gathered))
             stack.enter_context(patch("stylebank.losses.vgg.repeated", lambda x: gathered(x, 1, repeat=True)))

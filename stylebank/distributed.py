@@ -169,7 +169,7 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
     if count == 1:
         own = resolve_device(device)
         if own.type == "cuda":
-            torch.cuda.set_device(own)  # for what asks no tensor where it is: kernels that are compiled, say
+            torch.cuda.set_device(own.index or 0)  # for what asks no tensor where it is: kernels that are compiled, say
         yield Processes(restarted=restarted), own
         return
     own = _own_device(device, int(os.environ.get("LOCAL_RANK", "0")))

@@ -30,7 +30,7 @@ from stylebank.device import (
     sent,
     training_steps,
 )
-from stylebank.distributed import Processes, ProcessLost
+from stylebank.distributed import Processes, ProcessLost, join
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import warp
 from stylebank.inference import memory, tiling
@@ -93,6 +93,18 @@ def test_autocast_computes_in_the_format_asked_for(dtype: torch.dtype) -> None:
     x = torch.ones(4, 4)
     with autocast(CPU, dtype):
         assert (x @ x).dtype == dtype
+
+
+@pytest.mark.parametrize(("name", "index"), [("cuda", 0), ("auto", 0), ("cuda:1", 1)])
+@pytest.mark.usefixtures("gpus")
+def test_a_gpu_is_chosen_by_its_number(name: str, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[object] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)  # which refuses a device without a number
+    with join(name) as (_, device):
+        assert device.type == "cuda"
+    assert chosen == [index]
 
 
 # ------------------------------------------------------------------------------------------------- optimisation

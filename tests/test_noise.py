@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_model import network, picture
 from test_tiling import SAME, mask, photograph, with_styles
+from tiny import trainer
 from torch import Tensor
 
 from stylebank.config import LARGEST_SEED
@@ -20,6 +22,8 @@ from stylebank.errors import ConfigError
 from stylebank.films.stylize import FilmStylizer
 from stylebank.inference.tiling import TiledPicture
 from stylebank.network.noise import OCTAVES, noise_of_one, smooth_noise
+from stylebank.training import noise_ahead
+from stylebank.training.noise_ahead import NoiseAhead
 
 PLAIN = Image.new("RGB", (96, 80), (120, 130, 140))
 
@@ -151,3 +155,28 @@ def test_a_picture_is_the_same_whatever_was_asked_before() -> None:
 def test_seeds_out_of_range_are_refused(seed: int) -> None:
     with refused(ConfigError, "between 0 and 4294967295", str(seed)):
         with_styles().stylize(PLAIN, "style0", seed=seed)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_the_noise_of_many_steps_at_once_is_that_of_each(
+    ahead: bool,
+    photos: Path,
+    style_images: Path,
+    random_vgg_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(noise_ahead, "runs_ahead", lambda device: ahead)
+    monkeypatch.setattr(noise_ahead, "LONGEST", 3)
+    settings = ("bank.noise_channels=7", "train.batch_size=4", "train.accumulate=2", "train.identity_pretrain_steps=0")
+    run = trainer(photos, style_images, random_vgg_weights, tmp_path / "run", *settings).run
+    noise = NoiseAhead(run)
+    for step in (0, 1, 3, 4, 6, 7, 15):  # stylizing ones: every third is the other branch's
+        run.step = step
+        number = run.schedule.stylizing_steps_before(run.step)
+        for places in run.pieces():
+            run.places = places
+            expected = smooth_noise(7, run.noise_of(number)[places.start : places.stop], range(6), range(5))
+            found = noise.of_step((6, 5))
+            assert found is not None
+            assert torch.equal(found, expected)

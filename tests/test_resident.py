@@ -43,7 +43,7 @@ def test_crops_are_those_of_the_files(tmp_path: Path, cards: float) -> None:
     drawn = 0
     for position in range(40):
         expected, path, _ = crops[position]
-        found, own = kept.at(crops, position)
+        found, own = kept.at(crops, position, crops.card(position))
         assert (own, found.shape, found.dtype) == (path, expected.shape, torch.uint8)
         if crops.card(position) is not None:
             assert torch.equal(found, expected)
@@ -60,7 +60,7 @@ def test_fine_detail_is_averaged_when_a_crop_is_made_smaller(tmp_path: Path) -> 
     deviations = {True: list[float](), False: list[float]()}
     for position in range(60):
         (left, _, right, _), _ = crops.place(position, (96, 96))
-        deviations[right - left > 36].append(kept.at(crops, position)[0].float().std().item())
+        deviations[right - left > 36].append(kept.at(crops, position, crops.card(position))[0].float().std().item())
     assert max(deviations[True]) < 60  # of 127.5, which half of the pixels have
     assert max(deviations[False]) > 60
 
@@ -84,7 +84,7 @@ def test_damaged_photographs_are_passed_over_as_in_files(tmp_path: Path) -> None
     crops = crops_of(files)
     kept = ResidentCrops(crops, CPU)
     assert len(kept.unreadable) == 2
-    assert [kept.at(crops, i)[1] for i in range(20)] == [crops[i][1] for i in range(20)]
+    assert [kept.at(crops, i, crops.card(i))[1] for i in range(20)] == [crops[i][1] for i in range(20)]
     for file in files:
         file.unlink(missing_ok=True)
     with refused(TrainingError, "None of the 5 photographs"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from stylebank import __version__
 from stylebank.bank.find import find_bank
 from stylebank.bank.io import load_bank
 from stylebank.device import compute_dtype, described, has_fast_bfloat16, import_torchvision, memory_of, precisions
@@ -24,7 +25,7 @@ from stylebank.losses.weights import WEIGHTS_VARIABLE, held_network
 from stylebank.shipped import DEFAULT_BANK, VGG19
 from stylebank.video.codecs import CODECS, is_available
 
-PACKAGES = ("stylebank", "torch", "torchvision", "numpy", "pillow", "safetensors", "scipy", "scikit-image", "av")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "scipy", "scikit-image", "av")
 EXTRAS = {
     "opencv-python-headless": "flow",
     "torchmetrics": "evaluate",
@@ -63,7 +64,8 @@ def look_at_machine(device: torch.device, bank: Path | None) -> Iterator[Finding
 
 
 def _versions() -> Iterator[Finding]:
-    found = {name: _version(name) for name in PACKAGES}
+    # Of stylebank its own word: a checkout need not be installed.
+    found = {"stylebank": __version__, **{name: _version(name) for name in PACKAGES}}
     missing = [name for name, version in found.items() if version is None]
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")

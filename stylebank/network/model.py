@@ -210,40 +210,54 @@ class StyleBank(nn.Module):
         return images[:, :, : size[0], : size[1]]
 
     def filter_input(
-        self, features: Tensor, seeds: Tensor | Sequence[int] = (0,), origin: tuple[int, int] = (0, 0)
+        self,
+        features: Tensor,
+        seeds: Tensor | Sequence[int] = (0,),
+        origin: tuple[int, int] = (0, 0),
+        noise: Tensor | None = None,
     ) -> Tensor:
         """What a filter sees of features (B, C, h, w): normalized, and beside them the noise, (B, C + Z, h, w).
 
         Args:
             seeds: of the noise, one for all images or one for each.
             origin: row and column, in features, that a part of a picture begins at.
+            noise: (B, Z, h, w), where it has been made already.
         """
         normalized: Tensor = self.normalize(features)
         channels = self.architecture.bank.noise_channels
         if not channels:
             return normalized
         rows, columns = (range(first, first + size) for first, size in zip(origin, features.shape[2:], strict=True))
-        if not isinstance(seeds, Tensor) and len(seeds) == 1:
+        if noise is not None:
+            noise = noise.to(normalized.dtype)
+        elif not isinstance(seeds, Tensor) and len(seeds) == 1:
             noise = noise_of_one(channels, seeds[0], rows, columns, features.device, normalized.dtype)
         else:
             seeds = seeds if isinstance(seeds, Tensor) else sent(seeds, features.device)
             noise = smooth_noise(channels, seeds.to(features.device), rows, columns).to(normalized.dtype)
         return torch.cat([normalized, noise.expand(len(features), -1, -1, -1)], 1)
 
-    def apply_filters(self, features: Tensor, styles: Sequence[int], seeds: Tensor | Sequence[int] = (0,)) -> Tensor:
+    def apply_filters(
+        self,
+        features: Tensor,
+        styles: Sequence[int],
+        seeds: Tensor | Sequence[int] = (0,),
+        noise: Tensor | None = None,
+    ) -> Tensor:
         """Each image's features through the filter of its own style: (B, C, h, w), B indices -> (B, C, h, w).
 
         Args:
-            seeds: see `filter_input`.
+            seeds: see `filter_input`, as for the noise.
         """
-        inputs = self.filter_input(features, seeds)
+        inputs = self.filter_input(features, seeds, noise=noise)
         if len(set(styles)) == 1:
             out: Tensor = self.filters[styles[0]](inputs)
             return out
         filters = [self.filters[style] for style in styles]
         together = getattr(filters[0], "together", None)
         if self.architecture.bank.linear and together and len({type(module) for module in filters}) == 1:
-            return several_convolutions(inputs, *together(filters), at_once=runs_ahead(inputs.device))
+            kernels, biases = together(filters)
+            return several_convolutions(inputs, kernels, biases, at_once=runs_ahead(inputs.device))
         parts = zip(inputs.split(1), filters, strict=True)
         return torch.cat([module(part) for part, module in parts])
 

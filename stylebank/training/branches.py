@@ -13,6 +13,7 @@ from stylebank.losses.objective import Values
 from stylebank.losses.terms import Features, Later
 from stylebank.network.lowered import lowered
 from stylebank.training.neighbours import neighbours_of
+from stylebank.training.noise_ahead import NoiseAhead
 from stylebank.training.training_run import TrainingRun
 
 
@@ -20,7 +21,7 @@ class Branches:
     """The forward passes of a run."""
 
     def __init__(self, run: TrainingRun) -> None:
-        self.run = run
+        self.run, self.noise = run, NoiseAhead(run)
         self.kept: dict[tuple[int, int], tuple[Tensor, Features]] = {}
         """By the batch's number and the first place in it, see `train.kept_batches`."""
 
@@ -40,13 +41,14 @@ class Branches:
         indices = [run.task.first_style + i for i in styles]
         with self._converted([run.model.filters[i] for i in dict.fromkeys(indices)]):
             features, photograph = self._constants(images)
-            seeds = run.noise_of_step()[run.places.start : run.places.stop][: len(images)]
-            filtered = run.model.apply_filters(features, indices, seeds)
+            noise = self.noise.of_step((features.shape[2], features.shape[3]))
+            noise = None if noise is None else noise[: len(images)]  # a step's memory is measured on one image
+            filtered = run.model.apply_filters(features, indices, noise=noise)
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
             later = None
             if run.config.loss.temporal_weight:
                 rows = [i for i in range(len(images)) if not any(cards[i : i + 1])][: -(-len(images) // 2)]
-                later = self._later(images, outputs, [indices[i] for i in rows], [seeds[i] for i in rows], rows)
+                later = self._later(images, outputs, [indices[i] for i in rows], noise, rows)
             return run.objective.stylizing_terms(images, outputs, styles, photograph, cards, later)
 
     @contextmanager
@@ -59,7 +61,7 @@ class Branches:
             yield
 
     def _later(
-        self, images: Tensor, outputs: Tensor, styles: list[int], seeds: list[int], rows: list[int]
+        self, images: Tensor, outputs: Tensor, styles: list[int], noise: Tensor | None, rows: list[int]
     ) -> Later | None:
         """What comes of the next frames of some images: half of a batch is enough, and costs half as much.
 
@@ -69,10 +71,14 @@ class Branches:
             return None
         run = self.run
         index = sent(rows, images.device)
-        next_frames = neighbours_of(images.index_select(0, index), seeds)
+        number = run.schedule.stylizing_steps_before(run.step)
+        seeds = run.noise_of(number)[run.places.start - run.part.start :]
+        next_frames = neighbours_of(images.index_select(0, index), [seeds[i] for i in rows])
         with torch.set_grad_enabled(run.task.joint):
             features = run.model.encode(next_frames.frames)
-        made = run.model.decode(run.model.apply_filters(features, styles, seeds), (images.shape[2], images.shape[3]))
+        noise = None if noise is None else noise.index_select(0, index)
+        filtered = run.model.apply_filters(features, styles, noise=noise)
+        made = run.model.decode(filtered, (images.shape[2], images.shape[3]))
         return Later(rows, made, next_frames.expected(outputs.index_select(0, index)), next_frames.known)
 
     def _constants(self, images: Tensor) -> tuple[Tensor, Features]:

@@ -47,7 +47,11 @@ class Neighbours:
 
 
 def neighbours_of(photographs: Tensor, seeds: list[int]) -> Neighbours:
-    """A next frame of every photograph, a pure function of its seed: (N, 3, H, W) in [0, 1], N seeds.
+    """A next frame of every photograph, a function of its seed (and of the device, as for the grain).
+
+    Args:
+        photographs: (N, 3, H, W) in [0, 1].
+        seeds: N.
 
     Half of them are shifted by whole pixels, which leaves the pixels as they are; the others are also turned and
     scaled, as hand-held cameras do.
@@ -59,8 +63,8 @@ def neighbours_of(photographs: Tensor, seeds: list[int]) -> Neighbours:
     grid = F.affine_grid(theta, [len(seeds), 3, height, width], align_corners=False)
     moved = F.grid_sample(photographs.float(), grid, "bicubic", "border", align_corners=False)
     light, grain = carried(torch.tensor([rest for _, *rest in drawn]), device)[:, :, None, None, None].unbind(1)
-    generator = torch.Generator().manual_seed(seeds[0])
-    noise = carried(torch.randn(moved.shape, generator=generator), device)
+    # Drawn on the device: a processor takes longer for it than a GPU for the whole step.
+    noise = torch.randn(moved.shape, generator=torch.Generator(device).manual_seed(seeds[0]), device=device)
     lit = (moved * light).clamp(0, 1)
     frames = (lit + grain * noise).clamp(0, 1).contiguous(memory_format=torch.channels_last)
     return Neighbours(frames, lit - moved, grid)

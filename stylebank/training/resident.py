@@ -7,8 +7,10 @@ whole pixels of what is kept, and torch scales it instead of Pillow, so that pix
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +26,7 @@ from stylebank.inference.memory import available_memory
 from stylebank.training.data import A_CARD, ContentBatch, Crops
 
 SHARE = 0.25  # of the memory that is free, with `auto`; the rest is for training
+DRAWING, AHEAD = 2, 8  # threads that draw cards, which takes a processor some milliseconds each; batches ahead of time
 LARGEST_RATIO = 16  # of the largest scale to the smallest; GPUs have no room for the filters of more
 
 
@@ -102,14 +105,26 @@ class ResidentCrops:
         Args:
             crops: of the same photographs, perhaps of another size.
         """
-        for number in numbers:
-            pairs = [self.at(crops, number * batch_size + place) for place in part]
-            images, paths = zip(*pairs, strict=True)
-            yield ContentBatch(torch.stack(images), list(paths), [])
+        pool = ThreadPoolExecutor(DRAWING)
+        try:
+            pending = deque[list[tuple[int, Future[np.ndarray | None]]]]()
+            for number in chain(numbers, [None] * AHEAD):
+                if number is not None:
+                    positions = [number * batch_size + place for place in part]
+                    pending.append([(position, pool.submit(crops.card, position)) for position in positions])
+                if pending and (number is None or len(pending) > AHEAD):
+                    pairs = [self.at(crops, position, card.result()) for position, card in pending.popleft()]
+                    images, paths = zip(*pairs, strict=True)
+                    yield ContentBatch(torch.stack(images), list(paths), [])
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def at(self, crops: Crops, position: int) -> tuple[Tensor, Path]:
-        """The crop at a position, (3, crop, crop) uint8 on the device, and its photograph."""
-        card = crops.card(position)
+    def at(self, crops: Crops, position: int, card: np.ndarray | None) -> tuple[Tensor, Path]:
+        """The crop at a position, (3, crop, crop) uint8 on the device, and its photograph.
+
+        Args:
+            card: the card at this position, where there is one.
+        """
         if card is not None:
             drawn = torch.from_numpy(card)
             drawn = drawn.pin_memory() if self.device.type == "cuda" else drawn

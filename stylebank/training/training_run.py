@@ -153,10 +153,10 @@ class TrainingRun:
         number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
         return styles_for_batch(number, train.batch_size, self.task.trained, train.seed)
 
-    def noise_of_step(self) -> list[int]:
-        """The seeds of this step's noise, one for each image of the whole batch, of all processes."""
-        number, train = self.schedule.stylizing_steps_before(self.step), self.config.train
-        return noise_for_batch(number, train.batch_size, train.seed)
+    def noise_of(self, number: int) -> list[int]:
+        """The seeds of the noise of stylizing batch `number`, one for each of this process's images."""
+        train = self.config.train
+        return noise_for_batch(number, train.batch_size, train.seed)[self.part.start : self.part.stop]
 
     def touched(self, identity: bool) -> list[nn.Parameter]:
         """What this step trains in any process: the auto-encoder and the batch's filters, however many there are."""
