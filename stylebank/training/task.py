@@ -114,15 +114,15 @@ def _take_over(model: StyleBank, known: StyleBank, start: Path) -> None:
     """Copies the weights of another bank's auto-encoder, and of its filters for styles that `model` has too.
 
     A bank with fewer residual blocks, or without a trunk, will do: what it lacks starts as the identity and changes
-    nothing at first.
+    nothing at first. Of one with more, the first blocks are taken: the others only added to what these make.
     So will one with fewer channels of noise: those that it lacks start with small weights.
     """
-    blocks = len(known.decoder.blocks)
+    blocks = min(len(known.decoder.blocks), len(model.decoder.blocks))
     if differing := _differing(model.architecture, known.architecture):
         raise BankError(f"{start} cannot be started from: it has {', '.join(differing)}.")
     model.encoder.load_state_dict(known.encoder.state_dict())
     model.decoder.layers.load_state_dict(known.decoder.layers.state_dict())
-    model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks.state_dict())
+    model.decoder.blocks[:blocks].load_state_dict(known.decoder.blocks[:blocks].state_dict())
     if known.architecture.model.trunk_blocks:
         model.decoder.trunk.load_state_dict(known.decoder.trunk.state_dict())
     for name in set(known.names).intersection(model.names):
@@ -137,8 +137,8 @@ def _differing(ours: Architecture, theirs: Architecture) -> list[str]:
     wanted, there = ours.model_dump(), theirs.model_dump()
     if not theirs.model.trunk_blocks:
         wanted["model"] |= {key: there["model"][key] for key in ("trunk_blocks", "trunk_channels")}
-    for section, key in (("model", "residual_blocks"), ("bank", "noise_channels")):
-        wanted[section][key] = min(wanted[section][key], there[section][key])
+    wanted["model"]["residual_blocks"] = there["model"]["residual_blocks"]
+    wanted["bank"]["noise_channels"] = min(wanted["bank"]["noise_channels"], there["bank"]["noise_channels"])
     return [
         f"{section}.{key} {there[section][key]} instead of {value}"
         for section, values in wanted.items()
