@@ -68,8 +68,8 @@ def test_fine_detail_is_averaged_when_a_crop_is_made_smaller(tmp_path: Path) -> 
 def test_batches_are_a_pure_function_of_the_position(tmp_path: Path) -> None:
     crops = crops_of(smooth(tmp_path / "photos"), cards=0.3)
     kept = ResidentCrops(crops, CPU)
-    whole = [*kept.batches(crops, 4, range(6), range(4))]
-    later = [*ResidentCrops(crops, CPU).batches(crops, 4, [4, 2], range(1, 3))]
+    whole = [*kept.batches(crops, 4, range(6), 0, range(4))]
+    later = [*ResidentCrops(crops, CPU).batches(crops, 4, [4, 2], 2, range(1, 3))]
     for batch, number in zip(later, (4, 2), strict=True):
         assert torch.equal(batch.images, whole[number].images[1:3])
         assert batch.paths == whole[number].paths[1:3]
@@ -160,4 +160,4 @@ def test_making_a_batch_reads_nothing_back(tmp_path: Path) -> None:
             return func(*args, **(kwargs or {}))
 
     with Reading():
-        [*kept.batches(crops, 4, range(3), range(4))]
+        [*kept.batches(crops, 4, range(3), 0, range(4))]

@@ -57,7 +57,7 @@ def _from_loader(run: TrainingRun) -> Iterator[ContentBatch]:
         crops = Crops(files, side, data.content_size, data.scale, data.flip, train.seed, data.cards)
         kept: list[ContentBatch] = []
         if resident:
-            stream = resident.batches(crops, train.batch_size, numbers[:fresh], run.part)
+            stream = resident.batches(crops, train.batch_size, numbers[:fresh], data.workers, run.part)
         else:
             stream = content_loader(crops, train.batch_size, numbers[:fresh], data.workers, pin, run.part)
         for batch in stream:

@@ -275,7 +275,36 @@ def content_loader(
     return _without_signals(loader)
 
 
-def _without_signals(loader: DataLoader[Any]) -> Iterator[ContentBatch]:
+class _Cards(Dataset["np.ndarray | None"]):
+    """Position i -> the card that `Crops` has there; None where it has a photograph."""
+
+    def __init__(self, crops: Crops) -> None:
+        self.crops = crops
+
+    def __getitem__(self, position: int) -> np.ndarray | None:
+        return self.crops.card(position)
+
+
+def card_loader(
+    crops: Crops, batch_size: int, numbers: Sequence[int], workers: int, part: range
+) -> Iterator[list[np.ndarray | None]]:
+    """The cards alone of the batches that `content_loader` gives, None in place of photographs.
+
+    In processes of their own, as threads would take turns with the program: a card takes some milliseconds.
+
+    Raises:
+        WorkerLost: one of the loader's processes was killed.
+    """
+    positions = _Positions(batch_size, part, numbers)
+    if not crops.cards:
+        return ([None] * len(places) for places in positions)
+    loader: DataLoader[Any] = DataLoader(
+        _Cards(crops), batch_sampler=positions, num_workers=workers, collate_fn=list, worker_init_fn=_start_worker
+    )
+    return _without_signals(loader)
+
+
+def _without_signals(loader: DataLoader[Any]) -> Iterator[Any]:
     """Iterates; a lost process is noticed where its batch is missed, within seconds.
 
     torch raises from a handler of SIGCHLD when one ends, whatever is being done then: half an update, a save.

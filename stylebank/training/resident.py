@@ -7,10 +7,8 @@ whole pixels of what is kept, and torch scales it instead of Pillow, so that pix
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -23,10 +21,9 @@ from stylebank.bars import bar
 from stylebank.errors import ConfigError, ImageError, TrainingError
 from stylebank.images import load_picture, probe, resize_short_side
 from stylebank.inference.memory import available_memory
-from stylebank.training.data import A_CARD, ContentBatch, Crops
+from stylebank.training.data import A_CARD, ContentBatch, Crops, card_loader
 
 SHARE = 0.25  # of the memory that is free, with `auto`; the rest is for training
-DRAWING, AHEAD = 2, 8  # threads that draw cards, which takes a processor some milliseconds each; batches ahead of time
 LARGEST_RATIO = 16  # of the largest scale to the smallest; GPUs have no room for the filters of more
 
 
@@ -99,25 +96,20 @@ class ResidentCrops:
         """Of memory that the photographs take."""
         return sum(photograph.nbytes for photograph in self.photographs if photograph is not None)
 
-    def batches(self, crops: Crops, batch_size: int, numbers: Sequence[int], part: range) -> Iterator[ContentBatch]:
+    def batches(
+        self, crops: Crops, batch_size: int, numbers: Sequence[int], workers: int, part: range
+    ) -> Iterator[ContentBatch]:
         """Batches of crops on the device, as `data.content_loader` gives them.
 
         Args:
             crops: of the same photographs, perhaps of another size.
+            workers: processes that draw cards.
         """
-        pool = ThreadPoolExecutor(DRAWING)
-        try:
-            pending = deque[list[tuple[int, Future[np.ndarray | None]]]]()
-            for number in chain(numbers, [None] * AHEAD):
-                if number is not None:
-                    positions = [number * batch_size + place for place in part]
-                    pending.append([(position, pool.submit(crops.card, position)) for position in positions])
-                if pending and (number is None or len(pending) > AHEAD):
-                    pairs = [self.at(crops, position, card.result()) for position, card in pending.popleft()]
-                    images, paths = zip(*pairs, strict=True)
-                    yield ContentBatch(torch.stack(images), list(paths), [])
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for number, cards in zip(numbers, card_loader(crops, batch_size, numbers, workers, part), strict=True):
+            first = number * batch_size
+            pairs = [self.at(crops, first + place, card) for place, card in zip(part, cards, strict=True)]
+            images, paths = zip(*pairs, strict=True)
+            yield ContentBatch(torch.stack(images), list(paths), [])
 
     def at(self, crops: Crops, position: int, card: np.ndarray | None) -> tuple[Tensor, Path]:
         """The crop at a position, (3, crop, crop) uint8 on the device, and its photograph.
