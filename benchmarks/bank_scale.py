@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 from trainers import TimedTrainer
 
-from stylebank.config import Config, load_config
+from stylebank.config import Config
+from stylebank.config_files import load_config
 from stylebank.device import resolve_device
 from stylebank.styles import StyleSource
 from stylebank.training.run_folder import RunFolder

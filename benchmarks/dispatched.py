@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stylebank.config import load_config
+from stylebank.config_files import load_config
 from stylebank.losses.objective import Values
 from stylebank.network.padding import gathered
 from stylebank.shipped import VGG19

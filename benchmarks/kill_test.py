@@ -35,7 +35,7 @@ from tqdm import tqdm
 from stylebank.bank.io import load_bank
 from stylebank.cli import parser
 from stylebank.cli.train import request_of
-from stylebank.config import load_config, parse_overrides
+from stylebank.config_files import load_config, parse_overrides
 from stylebank.errors import StyleBankError
 from stylebank.inference.allocator import keep_freed_memory
 from stylebank.training.hooks import Hooks

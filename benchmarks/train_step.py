@@ -25,7 +25,8 @@ import torch
 from trainers import DissectedTrainer, PlainTrainer, PublicTrainer, TimedTrainer
 
 from stylebank.bank.io import save_bank
-from stylebank.config import Config, LossConfig, load_config
+from stylebank.config import Config, LossConfig
+from stylebank.config_files import load_config
 from stylebank.device import resolve_device
 from stylebank.errors import StyleBankError
 from stylebank.losses.weights import WEIGHTS_VARIABLE

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from tiny import config
 
-from stylebank.config import dump_config
+from stylebank.config_files import dump_config
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
 SUFFIXES = ("png", "jpg", "webp", "tif", "gif", "bmp", "ppm", "PNG", "jpeg")

@@ -13,7 +13,8 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylebank.config import Config, DataConfig, TrainConfig, dump_config, load_config, parse_overrides, read_overrides
+from stylebank.config import Config, DataConfig, TrainConfig
+from stylebank.config_files import dump_config, load_config, parse_overrides, read_overrides
 from stylebank.errors import ConfigError
 from stylebank.yaml12 import read_yaml, write_yaml
 

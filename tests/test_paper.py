@@ -15,7 +15,8 @@ from tiny import CHANNELS, config, paint, trainer
 from torch import Tensor, nn
 
 from stylebank.bank.io import load_bank
-from stylebank.config import Architecture, BankConfig, ModelConfig, load_config
+from stylebank.config import Architecture, BankConfig, ModelConfig
+from stylebank.config_files import load_config
 from stylebank.device import autocast
 from stylebank.errors import ConfigError
 from stylebank.evaluation.targets import load_styles

@@ -12,7 +12,7 @@ from tiny import config_file, fail, files_of, paint, succeed, write_bank
 
 from stylebank.bank.find import find_bank, shipped_banks
 from stylebank.bank.io import load_bank
-from stylebank.config import load_config
+from stylebank.config_files import load_config
 from stylebank.errors import BankError, ConfigError, relative_to
 from stylebank.inference.stylizer import Stylizer
 from stylebank.shipped import BANKS, CONFIGS, DEFAULT_BANK, PAINTINGS, VGG19, is_bare, shipped_configs

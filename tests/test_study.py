@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import assert_same_state, config_file, fail, files_of, paint, pixels, run, signal_at, succeed
 
-from stylebank.config import load_config, parse_overrides
+from stylebank.config_files import load_config, parse_overrides
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.sweeps import make_grid

@@ -40,7 +40,7 @@ import stylebank
 from stylebank.bank.io import load_bank
 from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
-from stylebank.config import load_config
+from stylebank.config_files import load_config
 from stylebank.errors import ConfigError
 from stylebank.images import to_tensor
 from stylebank.images.contact_sheet import CAPTION, GAP

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_vgg
 from tiny import config_file, fail, paint, succeed
 
-from stylebank.config import load_config
+from stylebank.config_files import load_config
 from stylebank.device import import_torchvision
 from stylebank.losses.weights import WEIGHTS_VARIABLE
 from stylebank.optimize import PRESETS

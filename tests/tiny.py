@@ -18,16 +18,8 @@ from stylebank.bank.io import add_predictor, load_bank, save_bank
 from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
 from stylebank.cli import main
-from stylebank.config import (
-    Architecture,
-    BankConfig,
-    Config,
-    ModelConfig,
-    PredictorConfig,
-    dump_config,
-    load_config,
-    parse_overrides,
-)
+from stylebank.config import Architecture, BankConfig, Config, ModelConfig, PredictorConfig
+from stylebank.config_files import dump_config, load_config, parse_overrides
 from stylebank.network.model import StyleBank
 from stylebank.network.predictor import FilterPredictor
 from stylebank.styles import find_styles

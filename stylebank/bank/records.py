@@ -12,7 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stylebank.config import Architecture, Config, load_config
+from stylebank.config import Architecture, Config
+from stylebank.config_files import load_config
 from stylebank.errors import BankError, ConfigError
 from stylebank.files import new_file, sha256_of, standing_folders
 from stylebank.styles import check_name

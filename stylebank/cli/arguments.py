@@ -56,7 +56,7 @@ def config_overrides(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: a text is not `section.key=value`; with all else that is wrong in the configuration.
     """
-    from stylebank.config import load_config, read_overrides
+    from stylebank.config_files import load_config, read_overrides
 
     tree, problems = read_overrides(options.set)
     given = {"content": options.content, "styles": tuple(options.styles) if options.styles else None}

@@ -13,7 +13,8 @@ from torch import nn
 from stylebank.bank.find import find_bank
 from stylebank.bank.io import Bank, extend_bank, load_bank
 from stylebank.bank.records import StyleInfo
-from stylebank.config import Config, load_config
+from stylebank.config import Config
+from stylebank.config_files import load_config
 from stylebank.device import place
 from stylebank.errors import BankError, StyleBankError
 from stylebank.images import load_picture

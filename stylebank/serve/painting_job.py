@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from stylebank.bank.operations import extract_style
-from stylebank.config import Overrides
+from stylebank.config_files import Overrides
 from stylebank.errors import StyleBankError
 from stylebank.files import new_file, write_error
 from stylebank.images import find_images

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.config import Config, Overrides, load_config, parse_overrides
+from stylebank.config import Config
+from stylebank.config_files import Overrides, load_config, parse_overrides
 from stylebank.errors import ConfigError
 
 SEED = "train.seed"

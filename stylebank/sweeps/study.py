@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylebank.config import Overrides, load_config
+from stylebank.config_files import Overrides, load_config
 from stylebank.device import resolve_device
 from stylebank.errors import ConfigError
 from stylebank.images import load_picture

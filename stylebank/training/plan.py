@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
-from stylebank.config import Config, Overrides, load_config
+from stylebank.config import Config
+from stylebank.config_files import Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from stylebank.bank.operations import copy_bank
-from stylebank.config import Overrides
+from stylebank.config_files import Overrides
 from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError, several
 from stylebank.losses.weights import settle_network

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.config import Config, dump_config
+from stylebank.config import Config
+from stylebank.config_files import dump_config
 from stylebank.device import environment
 from stylebank.errors import TrainingError
 from stylebank.files import new_file

@@ -8,7 +8,7 @@ from pathlib import Path
 from stylebank.bank.records import trained_with
 from stylebank.bars import above
 from stylebank.cli.demo.stage import SHOWN, Interrupted, Stage
-from stylebank.config import Overrides
+from stylebank.config_files import Overrides
 from stylebank.device import place
 from stylebank.evaluation.held_out import photograph
 from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
