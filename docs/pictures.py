@@ -70,7 +70,7 @@ def gallery(name: str) -> Callable[[Stylizer], Image.Image]:
         photograph = resize_short_side(sample_photograph(name), 512)
         encoded = stylizer.encode(photograph)
         names = ["identity", *stylizer.styles]
-        return folded_sheet([[photograph, *map(encoded.stylize, names)]], ["photograph", *names], 4, (480, 360))
+        return folded_sheet([[photograph, *map(encoded.stylize, names)]], ["photograph", *names], 4, (400, 300))
 
     return draw
 
