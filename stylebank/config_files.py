@@ -1,4 +1,4 @@
-"""Reading and writing configurations: YAML files, `section.key=value`; every mistake is said at once, with its place."""
+"""Reading and writing configurations, YAML files and `section.key=value`: every mistake at once, with its place."""
 
 from __future__ import annotations
 
