@@ -686,6 +686,18 @@ def test_an_added_style_has_small_crops_and_warm_up_in_proportion_to_its_steps(
             plan_of(replace(request, overrides={"train": {"steps": wrong}, "data": {"content": tmp_path}}))
 
 
+def test_a_style_is_added_in_small_batches_to_a_bank_that_was_trained_in_large_ones(bank: Path, tmp_path: Path) -> None:
+    large = Path(shutil.copytree(bank, tmp_path / "large"))
+    for file in (large / "styles").glob("*.json"):
+        record = json.loads(file.read_text())
+        record["settings"]["train"] |= {"batch_size": 16, "crop_size": 256}
+        file.write_text(json.dumps(record))
+    request = TrainRequest(tmp_path / "out", overrides={"data": {"content": tmp_path}}, bank=large)
+    train = plan_of(replace(request, add_style=[paint(tmp_path / "more", "sunny")])).config.train
+    assert (train.batch_size, train.crop_size) == (2, 192)
+    assert train.kept_batches == 1000 * 128**2 // (2 * 192**2)
+
+
 def test_a_run_that_adds_styles_has_the_bank_s_network_in_its_configuration(
     add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

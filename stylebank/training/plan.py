@@ -18,6 +18,7 @@ from stylebank.training.predictor_task import predictor_task
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Start, Task, more_styles, new_bank
 
+ADDED_STYLE_BATCH = 2  # crops at most: a bank may have been trained on a GPU, and the style is added on a laptop
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
@@ -209,12 +210,14 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
     record = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256)
     settings, train = record.settings, trained_with(record).train
     side, steps = min(train.crop_size, ADDED_STYLE_CROP), _steps_asked(request)
+    batch = min(train.batch_size, ADDED_STYLE_BATCH)
     quicker = {
         "steps": steps,
+        "batch_size": batch,
         "crop_size": side,
         "small_crop_steps": steps // 2 if side >= 32 else 0,
         "warmup_steps": min(train.warmup_steps, steps // 20),
-        "kept_batches": max(1, KEPT_PIXELS // (train.batch_size * side**2)),
+        "kept_batches": max(1, KEPT_PIXELS // (batch * side**2)),
     }
     loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
