@@ -161,7 +161,9 @@ def _table(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequenc
     lines = ["| | style gap closed | content distance | told from the others | plain cards |", "|---|--:|--:|--:|--:|"]
     for label, of in rows.items():
         mean = mean_of([dict(of[name]) for name in names if name in of])
-        lines.append(f"| {label} | " + " | ".join(f"{mean[column]:.3f}" for column in COLUMNS) + " |")
+        # A single painting has no others to be told from.
+        cells = [f"{mean[column]:.3f}" if column in mean else "-" for column in COLUMNS]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

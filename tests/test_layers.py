@@ -25,6 +25,7 @@ LAYERS = (
     ("styles",),
     ("video",),
     ("images", "distributed"),
+    ("config_files",),
     ("config",),
     ("device", "signals", "files", "shipped", "yaml12"),
     ("bars", "errors", "late"),
