@@ -107,11 +107,13 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         generated.pictures(folder / "content", 4, 96, 96, seed=0)
         paintings = generated.pictures(folder / "styles", styles, 64, 64, seed=1)
         overrides = {
+            "loss": {"strengths": {}},  # of styles that are not here
             "data": {"content": folder / "content", "held_out": 0, "style_size": 32, "workers": 0, "in_memory": False},
             "train": {
                 "steps": STEPS,
                 "batch_size": batch_size,
                 "crop_size": 16,
+                "small_crop_steps": 0,
                 "precision": "bfloat16",
                 "identity_pretrain_steps": 0,
                 "steps_per_cycle": STEPS,
