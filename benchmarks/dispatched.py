@@ -106,7 +106,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         generated.pictures(folder / "content", 4, 96, 96, seed=0)
         paintings = generated.pictures(folder / "styles", styles, 64, 64, seed=1)
-        overrides = {
+        overrides: dict[str, dict[str, Any]] = {
             "loss": {"strengths": {}},  # of styles that are not here
             "data": {"content": folder / "content", "held_out": 0, "style_size": 32, "workers": 0, "in_memory": False},
             "train": {
