@@ -728,6 +728,47 @@ def test_added_styles_can_be_named(
     assert load_bank(tmp_path / "more").model.names == ["old", "older", "newer"]
 
 
+def test_a_style_s_own_filter_can_be_trained_on(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = load_bank(bank)
+    succeed(capsys, *add("old"), "train.lr=1e-6", "--start", "own", "--out", tmp_path / "more")
+    after, was, now = load_bank(tmp_path / "more"), files_of(bank), files_of(tmp_path / "more")
+    assert after.model.names == before.model.names  # in their order, though it was not the last
+    assert {str(file) for file in was if was[file] != now[file]} == {"styles/old.json", "styles/old.safetensors"}
+    pairs = zip(before.model.filters[0].parameters(), after.model.filters[0].parameters(), strict=True)
+    assert 0 < max(float((a - b).detach().abs().max()) for a, b in pairs) < 1e-3
+    old, new = before.records["old"], after.records["old"]
+    assert new.title == (old.title or "Old")
+    assert new.images == old.images + 3 * 2  # steps, of two crops
+    unknown = [*add("old", "sunny"), "--start", "own", "--out", tmp_path / "none"]
+    fail(capsys, *unknown, mentions=["no style 'sunny'", "old, older"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_filter_that_is_trained_on_can_be_stopped_and_resumed(
+    add: Callable[..., list[object]],
+    bank: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = [*add("old", steps=5), "--start", "own"]
+    succeed(capsys, *options, "--out", tmp_path / "straight")
+    stopped = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        signal_at(patch, 2, signal.SIGTERM)
+        assert "--resume" in succeed(capsys, *options, "--out", stopped)
+    weights = options[options.index("--loss-weights") :][:2]
+    succeed(capsys, "train", "--resume", "--out", stopped, *weights)
+    assert files_of(tmp_path / "straight") == files_of(stopped)
+    (tmp_path / "stopped-run" / "state.pt").unlink()
+    shutil.rmtree(stopped)  # as if it had been killed before its first checkpoint
+    assert plan_of(TrainRequest(stopped, resume=True)).start == "own"
+    succeed(capsys, *options, "--in-place")
+    assert files_of(tmp_path / "straight") == files_of(bank)
+
+
 def test_a_bank_is_never_written_over_by_accident(
     add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

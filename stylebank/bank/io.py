@@ -91,7 +91,9 @@ def save_bank(
 
 
 def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str, StyleInfo]) -> None:
-    """Writes the bank in `source` plus the new styles of `infos` to `folder`; every old file is copied byte by byte.
+    """Writes the bank in `source` to `folder`, with the styles of `infos`; every other file is copied byte by byte.
+
+    A style of a name that the bank has takes its place; others come last.
 
     Raises:
         StyleBankError: it cannot be written; what was there before stays.
@@ -100,14 +102,14 @@ def extend_bank(source: Path, model: StyleBank, folder: Path, infos: Mapping[str
     with new_folder(folder) as target:
         (target / STYLES).mkdir()
         shutil.copyfile(source / AUTOENCODER, target / AUTOENCODER)
-        for name in manifest.styles:
+        for name in set(manifest.styles).difference(infos):
             for suffix in SUFFIXES:
                 shutil.copyfile(source / STYLES / f"{name}{suffix}", target / STYLES / f"{name}{suffix}")
         for name, info in infos.items():
             module = model.filters[model.names.index(name)]
             write_style(module, target, name, info, manifest.autoencoder_sha256, "float32")
         copy_predictor(source, target)
-        write_manifest(manifest.model_copy(update={"styles": [*manifest.styles, *infos]}), target)
+        write_manifest(manifest.model_copy(update={"styles": list(dict.fromkeys([*manifest.styles, *infos]))}), target)
 
 
 def add_predictor(source: Path, predictor: Predictor, folder: Path) -> None:

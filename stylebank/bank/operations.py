@@ -35,7 +35,7 @@ def extract_style(bank: Path, name: str, out: Path) -> Path:
         BankError: there is no such style, or a file of that name exists in `out`.
     """
     manifest = read_manifest(bank)
-    _check_names(bank, manifest, [name])
+    check_styles(bank, manifest, [name])
     read_style_record(bank, name, manifest.autoencoder_sha256)
     targets = [out / f"{name}{suffix}" for suffix in SUFFIXES]
     for target in targets:
@@ -83,7 +83,7 @@ def remove_styles(bank: Path, names: Sequence[str], out: Path) -> list[str]:
         BankError: there is no such style.
     """
     manifest = read_manifest(bank)
-    _check_names(bank, manifest, names)
+    check_styles(bank, manifest, names)
     left = {name: bank / STYLES for name in manifest.styles if name not in names}
     _write(manifest, bank, left, out)
     return list(left)
@@ -102,7 +102,7 @@ def rewrite_bank(
         BankError: the bank is damaged, `out` exists, or there is a title for a style that is not there.
     """
     loaded, titles = load_bank(bank), titles or {}
-    _check_names(bank, loaded.manifest, list(titles))
+    check_styles(bank, loaded.manifest, list(titles))
     _refuse_existing(out)
     infos = {
         name: StyleInfo(
@@ -121,6 +121,18 @@ def rewrite_bank(
         storage=storage,
         predictor=loaded.predictor,
     )
+
+
+def check_styles(bank: Path, manifest: Manifest, names: Sequence[str]) -> None:
+    """Checks that a bank has styles of these names.
+
+    Raises:
+        BankError: it lacks one.
+    """
+    for name in names:
+        if name not in manifest.styles:
+            guess = did_you_mean(name, manifest.styles)
+            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.{guess}")
 
 
 def _styles_in(path: Path) -> dict[str, Path]:
@@ -168,10 +180,3 @@ def _copy(source: Path, target: Path) -> None:
 def _refuse_existing(out: Path) -> None:
     if out.exists():
         raise StyleBankError(f"{out} exists; choose another --out.")
-
-
-def _check_names(bank: Path, manifest: Manifest, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in manifest.styles:
-            guess = did_you_mean(name, manifest.styles)
-            raise BankError(f"{bank} has no style '{name}'; it has {several(manifest.styles) or 'none'}.{guess}")

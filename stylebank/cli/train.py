@@ -42,9 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--start",
-        choices=("identity", "predicted"),
+        choices=("identity", "predicted", "own"),
         default="identity",
-        help="what added filters begin as: near the identity, or as the bank's predictor makes them",
+        help="what added filters begin as: near the identity, as the bank's predictor makes them, or as the bank's own "
+        "filter of the same name, which is trained on and takes its place in the result",
     )
     group.add_argument("--in-place", action="store_true", help="write the result over --bank instead of to --out")
     group = parser.add_argument_group("where")

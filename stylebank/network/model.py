@@ -276,6 +276,12 @@ class StyleBank(nn.Module):
         self.filters.extend(self._new_filters(len(names)))
         self.__dict__.pop("margin", None)  # the first ones widen it
 
+    def put_last(self, names: Sequence[str]) -> None:
+        """Puts the filters of these names after all others, in this order."""
+        order = [*(name for name in self.names if name not in names), *names]
+        self.filters = nn.ModuleList(self.filters[self.names.index(name)] for name in order)
+        self.names = order
+
     def _new_filters(self, count: int) -> list[nn.Module]:
         bank = self.architecture.bank
         if bank.form not in FORMS:

@@ -21,7 +21,7 @@ from stylebank.serve.job import Job
 from stylebank.serve.refusals import Refused
 from stylebank.training.hooks import Hooks
 from stylebank.training.run import add_style
-from stylebank.training.task import Start
+from stylebank.training.task import NewStart
 from stylebank.training.training_run import TrainingRun
 
 STEPS = 500
@@ -36,7 +36,7 @@ class PaintingRecord(BaseModel):
     bank: str
     painting: str
     steps: int
-    start: Start = "identity"
+    start: NewStart = "identity"
     """What the filter begins as; see `training.run.add_style`."""
 
 

@@ -20,7 +20,7 @@ from stylebank.serve.refusals import Refused, called
 from stylebank.serve.service import Here, Service
 from stylebank.serve.store import Upload
 from stylebank.styles import StyleSource, check_name, name_from_path
-from stylebank.training.task import Start
+from stylebank.training.task import NewStart
 
 router = APIRouter(prefix="/api/paintings", tags=["paintings"])
 
@@ -35,7 +35,7 @@ async def add_painting(
     name: Name = None,
     bank: Bank = None,
     steps: Annotated[int, Form(ge=1, le=MOST_STEPS)] = STEPS,
-    start: Annotated[Start, Form(description="Begin near the identity, or with what the bank predicts.")] = "identity",
+    start: Annotated[NewStart, Form(description="Near the identity, or what the bank predicts.")] = "identity",
 ) -> Begun:
     """Puts a painting into the line of long work: it becomes a style of a copy of the bank.
 

@@ -79,6 +79,7 @@ class TrainingPlan:
             "bank": self.folder.path / "original" if self.in_place else self.bank,  # the bank is changed in place
             "add_style": list(self.add_style) or None,
             "names": list(self.names) or None,
+            "start": self.start,
         }
 
 
@@ -128,6 +129,7 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
         bank=bank,
         add_style=add_style,
         names=names,
+        start=wanted["start"],
     )
 
 
@@ -219,7 +221,9 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
         "warmup_steps": min(train.warmup_steps, steps // 20),
         "kept_batches": max(1, KEPT_PIXELS // (batch * side**2)),
     }
-    loss = {key: value for key, value in settings.get("loss", {}).items() if key != "strengths"}  # of other styles
+    loss = dict(settings.get("loss", {}))
+    if request.start != "own":
+        loss.pop("strengths", None)  # of other styles
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
 
 
@@ -265,5 +269,6 @@ def task_of(plan: TrainingPlan, loss_weights: Path | None = None) -> Task:
         if len(set(plan.names)) != len(plan.names):
             raise ConfigError(f"--name gives a name twice: {', '.join(plan.names)}.")
         sources = [StyleSource(check_name(n), s.files) for n, s in zip(plan.names, sources, strict=True)]
-    start: Start = "identity" if plan.saved else plan.start  # what was trained since then takes its place
+    predicted = plan.start == "predicted"
+    start: Start = "identity" if predicted and plan.saved else plan.start  # what was trained since then takes its place
     return more_styles(find_bank(plan.bank), plan.config, sources, start, loss_weights)

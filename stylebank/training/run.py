@@ -107,7 +107,8 @@ def add_style(
         content: a folder of photographs.
         out: folder of the new bank; the run's own folder lies beside it.
         names: the styles' names, else those of the files.
-        start: what the filters begin as: near the identity, or as the bank's predictor makes them.
+        start: what the filters begin as: near the identity, as the bank's predictor makes them, or (`own`) as the
+            bank's filters of the same names, in whose place they come.
         overrides: configuration values that differ from those the bank was trained with, by section and key.
         resume: go on with a call that was stopped; `auto` begins if there was none.
 

@@ -93,7 +93,8 @@ class RunFolder:
         """
         try:
             task = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
-            return {key: task[key] for key in ("bank", "add_style", "names")}
+            asked = {key: task[key] for key in ("bank", "add_style", "names")}
+            return {**asked, "start": task.get("start", "identity")}  # which older runs do not say
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self.path} is not a run folder that can be resumed: it has no valid task.json."

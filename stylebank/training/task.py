@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from stylebank.bank.io import extend_bank, load_bank, save_bank
+from stylebank.bank.operations import check_styles
 from stylebank.bank.records import StyleInfo
 from stylebank.bars import bar
 from stylebank.config import Architecture, Config
 from stylebank.device import seed_everything
-from stylebank.errors import BankError
+from stylebank.errors import BankError, several
 from stylebank.images import Side, load_picture
 from stylebank.inference.instant import InstantStyles
 from stylebank.losses.objective import style_grams
@@ -24,21 +25,25 @@ from stylebank.losses.vgg import LossNetwork
 from stylebank.network.model import StyleBank
 from stylebank.styles import StyleSource
 
-Start = Literal["identity", "predicted"]
-"""What the filter of an added style begins as."""
+NewStart = Literal["identity", "predicted"]
+"""What the filter of a style that a bank does not have yet begins as."""
+Start = Literal[NewStart, "own"]
+"""What a filter begins as; `own`: as the bank's of the same name, whose place it takes."""
 
 
 @dataclass
 class Task:
-    """A network and the styles that are new in it."""
+    """A network and the styles that it is trained on."""
 
     model: StyleBank
     sources: Sequence[StyleSource]
-    """The new styles: those of the network's last filters, in order."""
+    """The styles that train: those of the network's last filters, in order."""
     bank: Path | None = None
     """The bank they are added to; None trains a bank from nothing."""
     crops_before: Mapping[str, int] = field(default_factory=dict)
     """How many crops styles were trained on in the runs that this one starts from, by name."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What styles that were there before are called for people, by name."""
 
     @property
     def joint(self) -> bool:
@@ -47,7 +52,7 @@ class Task:
 
     @property
     def first_style(self) -> int:
-        """Index of the first new style among the network's filters."""
+        """Index of the first of these styles among the network's filters."""
         return len(self.model.names) - len(self.sources)
 
     @property
@@ -153,18 +158,28 @@ def more_styles(
     """New filters for the bank in a folder; encoder, decoder and its filters stay as they are.
 
     Args:
-        start: what new filters begin as: near the identity, or as the bank's predictor makes them.
+        start: what new filters begin as: near the identity, or as the bank's predictor makes them; or as those of the
+            same names that the bank has, in whose place they come.
         weights: another file of the loss network, for predictions.
 
     Raises:
-        BankError: the bank cannot be read, or already has a style of that name.
+        BankError: the bank cannot be read, or already has a style of that name; or lacks it, to begin as its own.
     """
     known = load_bank(bank)
-    model = known.model
-    if clashes := [source.name for source in sources if source.name in model.names]:
-        raise BankError(f"{bank} already has {', '.join(clashes)}; give the new style another name with --name.")
+    model, names = known.model, [source.name for source in sources]
+    if start == "own":
+        check_styles(bank, known.manifest, names)
+        model.put_last(names)
+        records = {name: known.records[name] for name in names}
+        crops = {name: record.images for name, record in records.items()}
+        return Task(model, sources, bank, crops, {name: record.title for name, record in records.items()})
+    if clashes := set(names).intersection(model.names):
+        raise BankError(
+            f"{bank} already has {several(sorted(clashes))}; give the new style another name with --name, or train the "
+            "filter that is there on with --start own."
+        )
     seed_everything(config.train.seed)
-    model.add_filters([source.name for source in sources])
+    model.add_filters(names)
     if start == "predicted":
         instant = InstantStyles(known, torch.device("cpu"), weights)
         for source, module in zip(sources, model.filters[-len(sources) :], strict=True):

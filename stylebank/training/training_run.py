@@ -226,7 +226,7 @@ class TrainingRun:
     def _style_info(self, source: StyleSource) -> StyleInfo:
         seen = self.schedule.stylizing_steps_before(self.step) * self.config.train.batch_size
         return StyleInfo(
-            title=source.title,
+            title=self.task.titles.get(source.name) or source.title,
             source_sha256=self.hashes[source.name],
             settings=self.config.style_settings(),
             metrics=self.metrics.get("styles", {}).get(source.name, {}),
