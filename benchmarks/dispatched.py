@@ -29,7 +29,7 @@ from stylebank.losses.objective import Values
 from stylebank.network.padding import gathered
 from stylebank.shipped import VGG19
 from stylebank.styles import StyleSource
-from stylebank.training.data import ContentBatch
+from stylebank.training.crops import ContentBatch
 from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import new_bank

@@ -20,7 +20,7 @@ from stylebank.losses.functional import content_loss, gram, style_loss, total_va
 from stylebank.losses.objective import Values
 from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.training.branches import Branches
-from stylebank.training.data import ContentBatch
+from stylebank.training.crops import ContentBatch
 from stylebank.training.hooks import Hooks
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Task

@@ -21,7 +21,7 @@ from torch import Tensor
 from stylebank.distributed import Processes, join
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.losses.objective import Values
-from stylebank.training.data import ContentBatch
+from stylebank.training.crops import ContentBatch
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 

@@ -17,8 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from stylebank.errors import ImageError, TrainingError
-from stylebank.training import data
-from stylebank.training.data import ContentBatch, Crops, content_loader, find_photographs, styles_for_batch
+from stylebank.training import crops as crops_module
+from stylebank.training.crops import ContentBatch, Crops
+from stylebank.training.draws import styles_for_batch
+from stylebank.training.loading import content_loader
+from stylebank.training.photographs import find_photographs
 
 
 def crops_of(
@@ -245,13 +248,13 @@ def test_workers_inherit_no_garbage(photos: Path) -> None:
 def test_large_crops_are_cut_from_as_many_pixels_as_they_have(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding for a smaller content size than the crops' would only be enlarged again."""
     asked: list[int | None] = []
-    load = data.load_picture
+    load = crops_module.load_picture
 
     def _load(path: Path, draft_short_side: int | None = None) -> object:
         asked.append(draft_short_side)
         return load(path, draft_short_side=draft_short_side)
 
-    monkeypatch.setattr(data, "load_picture", _load)
+    monkeypatch.setattr(crops_module, "load_picture", _load)
     crops = Crops(sorted(photos.iterdir()), 64, 24, (0.5, 1.5), False, 0)
     assert crops[0][0].shape == (3, 64, 64)
     assert asked == [64]

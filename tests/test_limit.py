@@ -30,7 +30,9 @@ from stylebank.images import (
 )
 from stylebank.images.limit import as_large_as
 from stylebank.inference.masks import load_mask
-from stylebank.training.data import Crops, content_loader, find_photographs
+from stylebank.training.crops import Crops
+from stylebank.training.loading import content_loader
+from stylebank.training.photographs import find_photographs
 from stylebank.video import open_reader
 
 SMALL = 0.003  # megapixels: 64x48 are more, 48x40 less

@@ -30,7 +30,9 @@ from stylebank.losses.terms import Made, Term
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
 from stylebank.training.branches import Branches
-from stylebank.training.data import ContentBatch, WorkerLost, styles_for_batch
+from stylebank.training.crops import ContentBatch
+from stylebank.training.draws import styles_for_batch
+from stylebank.training.loading import WorkerLost
 from stylebank.training.state import load_training_state
 from stylebank.training.task import Task, new_bank
 from stylebank.training.trainer import Trainer

@@ -12,7 +12,7 @@ from stylebank.doctor.finding import Off
 from stylebank.doctor.trial import STYLES, TINY, Trial
 from stylebank.evaluation.clock import Clock
 from stylebank.losses.objective import Values
-from stylebank.training.data import ContentBatch
+from stylebank.training.crops import ContentBatch
 from stylebank.training.hooks import Hooks
 from stylebank.training.plan import TrainRequest
 from stylebank.training.run import TrainResult, train

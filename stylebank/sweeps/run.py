@@ -16,7 +16,7 @@ from stylebank.sweeps.grid import Cell
 from stylebank.sweeps.log import log_runs
 from stylebank.sweeps.record import Study
 from stylebank.sweeps.table import write_table
-from stylebank.training.data import find_photographs
+from stylebank.training.photographs import find_photographs
 from stylebank.training.plan import plan_in
 from stylebank.training.run import carry_out
 

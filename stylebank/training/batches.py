@@ -7,7 +7,8 @@ from itertools import cycle, islice
 from traceback import clear_frames
 
 from stylebank.errors import TrainingError
-from stylebank.training.data import ContentBatch, Crops, WorkerLost, content_loader
+from stylebank.training.crops import ContentBatch, Crops
+from stylebank.training.loading import WorkerLost, content_loader
 from stylebank.training.resident import ResidentCrops, wants_resident
 from stylebank.training.training_run import TrainingRun
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from stylebank.losses.objective import Values
-from stylebank.training.data import ContentBatch
+from stylebank.training.crops import ContentBatch
 from stylebank.training.training_run import TrainingRun
 
 

@@ -21,7 +21,8 @@ from stylebank.bars import bar
 from stylebank.errors import ConfigError, ImageError, TrainingError
 from stylebank.images import load_picture, probe, resize_short_side
 from stylebank.inference.memory import available_memory
-from stylebank.training.data import A_CARD, ContentBatch, Crops, card_loader
+from stylebank.training.crops import A_CARD, ContentBatch, Crops
+from stylebank.training.loading import card_loader
 
 SHARE = 0.25  # of the memory that is free, with `auto`; the rest is for training
 LARGEST_RATIO = 16  # of the largest scale to the smallest; GPUs have no room for the filters of more

@@ -25,8 +25,9 @@ from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 from stylebank.training.average import WeightAverage
-from stylebank.training.data import find_photographs, noise_for_batch, readable, styles_for_batch
+from stylebank.training.draws import noise_for_batch, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
+from stylebank.training.photographs import find_photographs, readable
 from stylebank.training.resident import ResidentCrops
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.run_issues import RunIssues
