@@ -27,7 +27,7 @@ LAYERS = (
     ("images", "distributed"),
     ("config_files",),
     ("config",),
-    ("device", "signals", "files", "shipped", "yaml12"),
+    ("device", "signals", "files", "folder_lock", "shipped", "yaml12"),
     ("bars", "errors", "late"),
 )
 """From the top down, as in docs/architecture.md; rooms of one line know nothing of each other."""

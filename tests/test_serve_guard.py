@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -19,9 +18,9 @@ from starlette.testclient import TestClient
 from tiny import fail
 
 from stylebank.errors import StyleBankError
+from stylebank.folder_lock import LOCK, in_use
 from stylebank.images import LIMIT_VARIABLE
 from stylebank.serve.guard import LARGEST_JSON
-from stylebank.serve.kept_folder import LOCK, in_use
 from stylebank.serve.run import address, serve
 from stylebank.serve.settings import Limits, ServeSettings
 
@@ -203,7 +202,7 @@ def test_a_folder_in_use_is_refused_until_its_server_has_ended_however_it_does(f
         server.kill()
         server.communicate()
     assert list(settings.keep.iterdir()) == [settings.keep / LOCK]  # what a killed one leaves hinders nobody
-    with in_use(settings.keep, 80), pytest.raises(StyleBankError, match=f"process {os.getpid()}, port 80"):
+    with in_use(settings.keep, "server", "end it", "port 80"), pytest.raises(StyleBankError, match="port 80"):
         serve(settings, print)
     assert list(settings.keep.iterdir()) == []
     server = begin(settings)
@@ -214,14 +213,14 @@ def test_a_folder_in_use_is_refused_until_its_server_has_ended_however_it_does(f
 
 
 def test_the_folder_is_there_while_it_is_used(tmp_path: Path) -> None:
-    with in_use(tmp_path / "kept", 80):
+    with in_use(tmp_path / "kept", "server", "end it"):
         pass
     assert not (tmp_path / "kept").exists()
-    with in_use(tmp_path / "kept", 80):
+    with in_use(tmp_path / "kept", "server", "end it"):
         (tmp_path / "kept" / "film").touch()
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["film"]
     (tmp_path / "file").touch()
-    with in_use(tmp_path / "file", 80):  # pictures can be served even so
+    with in_use(tmp_path / "file", "server", "end it"):  # pictures can be served even so
         pass
 
 

@@ -42,6 +42,7 @@ from stylebank.bank.records import SUFFIXES
 from stylebank.cli import main
 from stylebank.config_files import load_config
 from stylebank.errors import ConfigError
+from stylebank.folder_lock import LOCK, in_use
 from stylebank.images import to_tensor
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.inference.stylizer import Stylizer
@@ -767,6 +768,28 @@ def test_a_filter_that_is_trained_on_can_be_stopped_and_resumed(
     assert plan_of(TrainRequest(stopped, resume=True)).start == "own"
     succeed(capsys, *options, "--in-place")
     assert files_of(tmp_path / "straight") == files_of(bank)
+
+
+def test_a_run_that_another_process_trains_is_left_alone(
+    finished: Path, random_vgg_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    command = ("train", "--resume", "--out", run, "--loss-weights", random_vgg_weights)
+    reader, writer = os.pipe()
+    with in_use(run, "training", "wait for it", "on this machine"):
+        child = os.fork()
+        if not child:  # as one that decodes photographs, which lives on when its run is killed
+            os.read(reader, 1)
+            os._exit(0)
+        before = files_of(run)
+        fail(capsys, *command, mentions=[f"'{run}' is in use by another training", f"process {os.getpid()}", "--out"])
+        assert files_of(run) == before
+    try:
+        assert "Done" in succeed(capsys, *command)
+    finally:
+        os.write(writer, b".")
+        os.waitpid(child, 0)
+    assert not (run / LOCK).exists()
 
 
 def test_a_bank_is_never_written_over_by_accident(

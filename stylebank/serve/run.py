@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stylebank.errors import StyleBankError
-from stylebank.serve.kept_folder import in_use
+from stylebank.folder_lock import in_use
 from stylebank.serve.settings import ServeSettings
 
 
@@ -31,7 +31,8 @@ def serve(settings: ServeSettings, say: Callable[[str], None], *, show: bool = F
     if not settings.local and settings.token is None:
         settings = replace(settings, token=secrets.token_urlsafe(24))
     try:
-        with in_use(settings.keep, settings.port):
+        advice, about = "end that one, or give another --keep", f"port {settings.port}"
+        with in_use(settings.keep, "server", advice, about):
             say(f"Starting at {address(settings)} (Ctrl-C ends it).")
             _run(listening, settings, say, show)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from stylebank.bank.operations import copy_bank
 from stylebank.config_files import Overrides
 from stylebank.distributed import ALONE, Processes, SaidElsewhere, join
 from stylebank.errors import StyleBankError, several
+from stylebank.folder_lock import in_use
 from stylebank.losses.weights import settle_network
 from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
@@ -60,6 +62,7 @@ def train(request: TrainRequest, *, say: Say | None = None, hooks: Hooks | None 
         BankError: the bank to add to or to start from cannot be used.
         WeightsError: the loss network's weights are missing or do not fit.
         TrainingError: the folders do not allow it, or a loss is not finite.
+        StyleBankError: another process trains in the run's folder.
         SystemExit: SIGTERM came before or after the training itself; all there was to save is on disk.
     """
     with leaving_on_sigterm(), join(request.device) as (processes, device):
@@ -154,15 +157,16 @@ def carry_out(
         check_memory(run)
     if plan.saved:
         run.resume()
-    processes.from_main(lambda: _prepare_folder(plan, run))
-    run.write_report()
-    if introduced and processes.is_main:
-        introduce(run, say)
-    finished = Trainer(run, hooks=hooks, say=say).fit()
-    if finished:
-        processes.from_main(lambda: copy_bank(plan.folder.bank, plan.out) if plan.in_place else None)
-        run.measure()
-    file = run.write_report()
+    with ExitStack() as held:
+        processes.from_main(lambda: _prepare_folder(plan, run, held))
+        run.write_report()
+        if introduced and processes.is_main:
+            introduce(run, say)
+        finished = Trainer(run, hooks=hooks, say=say).fit()
+        if finished:
+            processes.from_main(lambda: copy_bank(plan.folder.bank, plan.out) if plan.in_place else None)
+            run.measure()
+        file = run.write_report()
     bank = plan.out if plan.in_place else plan.folder.bank
     return TrainResult(finished, run.step, plan.config.train.steps, bank, run.last_report, file)
 
@@ -178,8 +182,10 @@ def _planned(request: TrainRequest, restarted: bool, say: Say) -> TrainingPlan:
     return replace(plan, config=settled)
 
 
-def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:
+def _prepare_folder(plan: TrainingPlan, run: TrainingRun, held: ExitStack) -> None:
+    """Begins the run's folder, or cleans it up to go on in; no other process may train in it as long as it is held."""
     if plan.resume:
+        _hold(plan, held)
         plan.folder.clear()
         plan.folder.write_config(plan.config)
         run.issues.go_on_from(plan.folder.last_report(), again=run.step < plan.config.train.steps)
@@ -187,8 +193,13 @@ def _prepare_folder(plan: TrainingPlan, run: TrainingRun) -> None:
     if plan.in_place:
         run.task.bank = plan.asked["bank"]
     plan.folder.create(plan.config, plan.asked)
+    _hold(plan, held)
     if plan.in_place:
         copy_bank(plan.out, plan.asked["bank"])
+
+
+def _hold(plan: TrainingPlan, held: ExitStack) -> None:
+    held.enter_context(in_use(plan.folder.path, "training", "wait for it or end it, or choose another --out"))
 
 
 def _nobody(text: str) -> None:

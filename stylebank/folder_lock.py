@@ -1,4 +1,4 @@
-"""The folder of films and styles belongs to one server at a time: two would write the same jobs and the same banks."""
+"""A folder that one process at a time works in: two servers would write the same banks, two trainings one state."""
 
 from __future__ import annotations
 
@@ -11,38 +11,46 @@ from typing import BinaryIO
 from stylebank.errors import StyleBankError
 
 LOCK = ".in-use"
-"""Who works in the folder; there while a server does, or after one was killed."""
-_TRIES = 100  # a server that ends removes file and folder, maybe just when the next one has opened them
+"""Who works in the folder; there while a process does, or after one was killed."""
+_TRIES = 100  # a process that ends removes file and folder, maybe just when the next one has opened them
 _FAR = 2**30  # bytes into the file: Windows lets nobody read a part that is locked
+
+_held: set[BinaryIO] = set()
 
 
 class _Taken(Exception):
-    """Another server has the folder."""
+    """Another process has the folder."""
 
 
 @contextmanager
-def in_use(folder: Path, port: int) -> Iterator[None]:
-    """Context in which the folder is this server's; it is made, and goes away again if nothing was put into it.
+def in_use(folder: Path, worker: str, advice: str, about: str = "") -> Iterator[None]:
+    """Context in which the folder is this process's; it is made, and goes away again if nothing was put into it.
 
-    The lock is the operating system's, so that it ends with the server, however that ends. Where no file can be locked
-    (a folder that may not be written to, file systems without locks), nothing is.
+    The lock is the operating system's, so that it ends with the process, however that ends; processes that it forks
+    do not hold it. Where no file can be locked (a folder that may not be written to, file systems without locks),
+    nothing is.
+
+    Args:
+        worker: what works in such a folder, as in "server".
+        advice: what to do if another one does, as in "end that one, or give another --keep".
+        about: what another one is told of this one, beside its number.
 
     Raises:
-        StyleBankError: another server works in it.
+        StyleBankError: another process works in it.
     """
     made = not folder.exists()
     try:
         file = _locked(folder)
     except _Taken as error:
-        raise StyleBankError(
-            f"The folder '{folder}' is in use by another server{_who(folder)}; end that one, or give another --keep."
-        ) from error
+        raise StyleBankError(f"The folder '{folder}' is in use by another {worker}{_who(folder)}; {advice}.") from error
     try:
         if file is not None:
-            _sign(file, port)
+            _sign(file, about)
+            _held.add(file)
         yield
     finally:
         if file is not None:
+            _held.discard(file)
             _give_back(file, folder)
         if made:
             with suppress(OSError):  # what was kept, stays
@@ -75,11 +83,11 @@ def _locked(folder: Path) -> BinaryIO | None:
     return None
 
 
-def _sign(file: BinaryIO, port: int) -> None:
+def _sign(file: BinaryIO, about: str) -> None:
     """Writes down who has the folder, for those who are refused."""
     with suppress(OSError):  # a full disk
         file.truncate(0)
-        file.write(f"process {os.getpid()}, port {port}".encode())
+        file.write(f"process {os.getpid()}{about and ', '}{about}".encode())
         file.flush()
 
 
@@ -96,7 +104,7 @@ def _give_back(file: BinaryIO, folder: Path) -> None:
         (folder / LOCK).unlink()
     file.close()
     if os.name == "nt":
-        with suppress(OSError):  # the next server has it open
+        with suppress(OSError):  # the next process has it open
             (folder / LOCK).unlink()
 
 
@@ -112,3 +120,11 @@ else:
 
     def _lock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _let_go() -> None:
+        """A forked process, such as one that decodes photographs, may live on for a while after this one."""
+        for file in _held:
+            file.close()
+        _held.clear()
+
+    os.register_at_fork(after_in_child=_let_go)
