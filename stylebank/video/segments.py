@@ -21,6 +21,7 @@ from stylebank.files import write_error
 from stylebank.video.codecs import Codec
 from stylebank.video.color_space import ColorSpace, RgbEncoder, tag_context
 from stylebank.video.frames import Pixels, VideoError
+from stylebank.video.scheduling import usual_scheduling
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class SegmentEncoder:
         return stream
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        with _one_sentence(self._encoding, self._path):
+        with _one_sentence(self._encoding, self._path), usual_scheduling():
             for packet in self._stream.encode(frame):
                 assert packet.pts is not None
                 self._decoded.append(int(packet.pts * packet.time_base / self._encoding.time_base))

@@ -21,6 +21,7 @@ from stylebank.video.containers import is_cover, opened
 from stylebank.video.frames import StreamInfo, VideoError
 from stylebank.video.passthrough import Source, clean_metadata, moved_chapters
 from stylebank.video.probe import is_timecode, stream_info
+from stylebank.video.scheduling import usual_scheduling
 from stylebank.video.segments import PictureEncoding
 from stylebank.video.sound import Sound
 
@@ -166,7 +167,7 @@ class _Trial:
     def holds(self, encoders: Mapping[int, str | None]) -> bool:
         """Whether the container takes these streams together, and the first packet of each that is copied."""
         try:
-            with av.open(io.BytesIO(), "w", format=self._container) as output:
+            with usual_scheduling(), av.open(io.BytesIO(), "w", format=self._container) as output:
                 self._add_video(output)
                 carriers = [
                     (index, add_carrier(output, self._film.streams[index], encoder))
