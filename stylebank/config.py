@@ -176,6 +176,9 @@ class TrainConfig(_Section):
     kept_batches: Annotated[int, Field(ge=0, le=2**24)] = 0
     """While styles are added: the same N batches of crops come again and again, and what the frozen encoder and the
     loss network make of them stays in memory; 0 draws fresh crops at every step."""
+    fixed_norm: bool = False
+    """While styles are added: their kernels keep the norm of the bank's own filters (geometric mean), or that which
+    they begin with where they are trained on. In a mixture the filter with the larger kernel wins."""
     optimizer: Literal["adam", "muon"] = "muon"
     """`muon` makes the steps of the kernels orthogonal and learns faster; the paper has `adam`."""
     lr: Annotated[float, Field(gt=0, le=1)] = 0.002

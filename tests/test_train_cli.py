@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import re
 import shutil
@@ -685,6 +686,52 @@ def test_an_added_style_has_small_crops_and_warm_up_in_proportion_to_its_steps(
     for wrong in ("many", -1, 0):
         with pytest.raises(ConfigError, match=r"train\.steps: "):
             plan_of(replace(request, overrides={"train": {"steps": wrong}, "data": {"content": tmp_path}}))
+
+
+def norms_of(bank: Path) -> dict[str, float]:
+    model = load_bank(bank).model
+    kernels = [next(module.parameters()).detach() for module in model.filters]
+    return dict(zip(model.names, (float(kernel.norm()) for kernel in kernels), strict=True))
+
+
+def test_an_added_kernel_has_the_norm_of_the_bank_s_own(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = norms_of(bank)
+    typical = math.sqrt(own["old"] * own["older"])
+    succeed(capsys, *add("sunny", "misty"), "--out", tmp_path / "more")
+    more = norms_of(tmp_path / "more")
+    assert {name: more[name] for name in own} == own
+    assert more["sunny"] == pytest.approx(typical, rel=1e-5)
+    assert more["misty"] == pytest.approx(typical, rel=1e-5)
+    succeed(capsys, *add("old"), "--start", "own", "--out", tmp_path / "on")
+    assert norms_of(tmp_path / "on")["old"] == pytest.approx(own["old"], rel=1e-5)
+    succeed(capsys, *add("sunny"), "train.fixed_norm=false", "--out", tmp_path / "free")
+    assert norms_of(tmp_path / "free")["sunny"] != pytest.approx(typical, rel=1e-2)
+
+
+@pytest.mark.parametrize(("optimizer", "step"), [("muon", 0.2), ("adam", 1.0)])
+def test_a_step_changes_an_added_kernel_by_a_twentieth(bank: Path, tmp_path: Path, optimizer: str, step: float) -> None:
+    for file in (bank / "styles").glob("*.json"):
+        record = json.loads(file.read_text())
+        record["settings"]["train"] |= {"optimizer": optimizer}
+        file.write_text(json.dumps(record))
+    request = TrainRequest(tmp_path / "out", overrides={"data": {"content": tmp_path}}, bank=bank)
+    train = plan_of(replace(request, add_style=[paint(tmp_path / "more", "sunny")])).config.train
+    kernel = next(load_bank(bank).model.filters[0].parameters())
+    root_mean_square = math.prod(norms_of(bank).values()) ** 0.5 / math.sqrt(kernel.numel())
+    assert train.fixed_norm
+    assert train.lr * step == pytest.approx(0.05 * root_mean_square, rel=0.05)
+
+
+def test_where_norms_cannot_be_fixed(
+    add: Callable[..., list[object]], bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    succeed(capsys, "bank", "remove", bank, "old", "older", "--out", tmp_path / "none")
+    wanted = add("sunny", to=tmp_path / "none")
+    fail(capsys, *wanted, "train.fixed_norm=true", "--out", tmp_path / "more", mentions=["no style", "fixed_norm"])
+    succeed(capsys, *wanted, "--out", tmp_path / "more")
+    assert not load_config(tmp_path / "more-run" / "config.yaml").train.fixed_norm
 
 
 def test_a_style_is_added_in_small_batches_to_a_bank_that_was_trained_in_large_ones(bank: Path, tmp_path: Path) -> None:

@@ -789,6 +789,8 @@ def test_a_run_with_kept_batches_resumes_with_the_same_bits(
 def test_a_whole_bank_needs_fresh_crops(make: Callable[..., Trainer]) -> None:
     with refused(ConfigError, "train.kept_batches", "adding styles"):
         make("run", "train.kept_batches=2")
+    with refused(ConfigError, "train.fixed_norm", "adding styles"):
+        make("run", "train.fixed_norm=true")
 
 
 # ------------------------------------------------------------------------------------------- starting from a bank

@@ -276,6 +276,11 @@ class StyleBank(nn.Module):
         self.filters.extend(self._new_filters(len(names)))
         self.__dict__.pop("margin", None)  # the first ones widen it
 
+    def kernel_norm(self) -> float:
+        """The geometric mean of the norms of linear filters' kernels."""
+        norms = [next(module.parameters()).detach().float().norm() for module in self.filters]
+        return float(torch.stack(norms).log().mean().exp())
+
     def put_last(self, names: Sequence[str]) -> None:
         """Puts the filters of these names after all others, in this order."""
         order = [*(name for name in self.names if name not in names), *names]

@@ -97,6 +97,7 @@ class Gradients:
             group["lr"] = rate
         known = None if taken is True else taken
         take_step(optimizer, known)
+        run.hold_norms()
         run.average.update(run.step, known)
         run.forget_gradient()
         self.hooks.update_ends(run, identity)

@@ -12,6 +12,7 @@ from stylebank.training.stacked_muon import StackedMuon
 
 Kind = Literal["adam", "muon"]
 
+MUON_STEP = 0.2  # root mean square of a kernel's step, in learning rates
 SMALLEST_SIDE = 4  # in channels: the picture's three colours are no space to be orthogonal in
 
 

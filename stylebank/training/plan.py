@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from stylebank.bank.find import find_bank
+from stylebank.bank.io import load_bank
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
-from stylebank.config import Config
+from stylebank.config import Config, TrainConfig
 from stylebank.config_files import Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
+from stylebank.training.optimizer import MUON_STEP
 from stylebank.training.predictor_task import predictor_task
 from stylebank.training.run_folder import RunFolder
 from stylebank.training.task import Start, Task, more_styles, new_bank
@@ -21,6 +24,7 @@ from stylebank.training.task import Start, Task, more_styles, new_bank
 ADDED_STYLE_BATCH = 2  # crops at most: a bank may have been trained on a GPU, and the style is added on a laptop
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
+ADDED_STYLE_STEP = 0.05  # of a kernel's root mean square, how far a step goes
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
 
@@ -213,7 +217,7 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
     settings, train = record.settings, trained_with(record).train
     side, steps = min(train.crop_size, ADDED_STYLE_CROP), _steps_asked(request)
     batch = min(train.batch_size, ADDED_STYLE_BATCH)
-    quicker = {
+    quicker: dict[str, Any] = {
         "steps": steps,
         "batch_size": batch,
         "crop_size": side,
@@ -221,10 +225,20 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
         "warmup_steps": min(train.warmup_steps, steps // 20),
         "kept_batches": max(1, KEPT_PIXELS // (batch * side**2)),
     }
+    if manifest.architecture.bank.linear:
+        quicker |= {"fixed_norm": True, "lr": _rate(bank, train)}
     loss = dict(settings.get("loss", {}))
     if request.start != "own":
         loss.pop("strengths", None)  # of other styles
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
+
+
+def _rate(bank: Path, train: TrainConfig) -> float:
+    """The learning rate at which a step changes a kernel by a twentieth, as its norm is fixed."""
+    model = load_bank(bank).model
+    kernel = next(model.filters[0].parameters())
+    step = ADDED_STYLE_STEP * model.kernel_norm() / math.sqrt(kernel.numel())
+    return min(1.0, float(f"{step / (MUON_STEP if train.optimizer == 'muon' else 1):.2g}"))
 
 
 def _steps_asked(request: TrainRequest) -> int:

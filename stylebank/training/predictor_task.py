@@ -175,7 +175,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
     seed_everything(config.train.seed)
     layers = {name: channels_of(name) for name in config.loss.style_layers}
     kernels, biases = (torch.stack(part) for part in zip(*map(_kernel_of, known.model.filters), strict=True))
-    size = known.predictor.info.size if known.predictor else _typical_size(kernels)
+    size = known.predictor.info.size if known.predictor else known.model.kernel_norm()
     network = FilterPredictor(architecture, form, layers, size)
     if known.predictor:
         old = known.predictor.network
@@ -205,11 +205,6 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
 def _kernel_of(module: nn.Module) -> tuple[Tensor, Tensor]:
     kernel, bias = module.parameters()
     return kernel.detach(), bias.detach()
-
-
-def _typical_size(kernels: Tensor) -> float:
-    """The geometric mean of the norms of N kernels, (N, C, C + Z, k, k)."""
-    return float(kernels.flatten(1).norm(dim=1).log().mean().exp())
 
 
 def _with_predictions(model: StyleBank, network: FilterPredictor, names: list[str]) -> StyleBank:

@@ -44,6 +44,8 @@ class Task:
     """How many crops styles were trained on in the runs that this one starts from, by name."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """What styles that were there before are called for people, by name."""
+    norm: float | None = None
+    """Of the kernels of the styles that train, if they are to keep one; None: that which each begins with."""
 
     @property
     def joint(self) -> bool:
@@ -173,6 +175,9 @@ def more_styles(
         records = {name: known.records[name] for name in names}
         crops = {name: record.images for name, record in records.items()}
         return Task(model, sources, bank, crops, {name: record.title for name, record in records.items()})
+    if config.train.fixed_norm and not model.names:
+        raise BankError(f"{bank} has no style whose kernel's norm others could have; leave train.fixed_norm out.")
+    norm = model.kernel_norm() if config.train.fixed_norm else None
     if clashes := set(names).intersection(model.names):
         raise BankError(
             f"{bank} already has {several(sorted(clashes))}; give the new style another name with --name, or train the "
@@ -185,4 +190,4 @@ def more_styles(
         for source, module in zip(sources, model.filters[-len(sources) :], strict=True):
             predicted = instant.filter_of([load_picture(file).rgb for file in source.files])
             module.load_state_dict(predicted.state_dict())
-    return Task(model, sources, bank)
+    return Task(model, sources, bank, norm=norm)

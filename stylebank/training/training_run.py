@@ -68,6 +68,8 @@ class TrainingRun:
         self.places = self.part  # those that go through the networks now, see `pieces`
         if task.joint and train.kept_batches:
             raise ConfigError("train.kept_batches is for adding styles; an auto-encoder that trains needs fresh crops.")
+        if train.fixed_norm and (task.joint or not config.bank.linear):
+            raise ConfigError("train.fixed_norm is for adding styles to a bank whose filters are linear.")
         self.step = 0
         self.saved_step = -1  # of the last checkpoint
         self.nonfinite_steps = 0  # left out so far
@@ -89,6 +91,8 @@ class TrainingRun:
         self.objective = self._objective()
         self.model = place(task.model, device)
         self.trainable = task.freeze()
+        self.held = self._held()  # kernels, and the norm that each is to have
+        self.hold_norms()
         self.shared = [p for p in self.model.autoencoder_parameters() if p.requires_grad]
         self.optimizer = self._optimizer(self.trainable)
         # With an optimizer of its own the identity branch also gets step sizes of its own.
@@ -104,6 +108,22 @@ class TrainingRun:
 
     def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
+
+    def _held(self) -> list[tuple[nn.Parameter, float]]:
+        if not self.config.train.fixed_norm:
+            return []
+        kernels = [next(module.parameters()) for module in self.model.filters[self.task.first_style :]]
+        return [(kernel, self.task.norm or float(kernel.detach().norm())) for kernel in kernels]
+
+    @torch.no_grad()
+    def hold_norms(self) -> None:
+        """Gives kernels of a fixed norm that norm again, see `train.fixed_norm`.
+
+        The paper's are free. Little in the loss of a single style depends on how large its filter is, and added ones
+        come out as small as they began, so that in a mixture the bank's own styles would paint alone.
+        """
+        for kernel, norm in self.held:
+            kernel.mul_(norm / kernel.norm())
 
     def _objective(self) -> Objective:
         loss = self.config.loss
