@@ -476,8 +476,8 @@ def test_numbers_that_would_fill_the_memory_are_refused(text: str) -> None:
 
 
 def test_of_many_mistakes_the_first_are_shown(file: Path) -> None:
-    file.write_text("model:\n" + "".join(f"  k{i}: 1\n" for i in range(200_000)))
-    with pytest.raises(ConfigError, match="200000 problem") as caught:
+    file.write_text("model:\n" + "".join(f"  k{i}: 1\n" for i in range(20_000)))
+    with pytest.raises(ConfigError, match="20000 problem") as caught:
         load_config(file)
     assert len(str(caught.value)) < 10_000
-    assert str(caught.value).endswith("... and 199970 more.")
+    assert str(caught.value).endswith("... and 19970 more.")

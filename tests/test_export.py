@@ -381,7 +381,6 @@ def test_deeper_filters_and_instance_norm(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.real_weights
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_the_shipped_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str) -> None:
-    said = succeed(capsys, "export", DEFAULT_BANK, "--out", tmp_path / "out", "--precision", precision)
+def test_the_shipped_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = succeed(capsys, "export", DEFAULT_BANK, "--out", tmp_path / "out", "--precision", "float16")
     assert "its own model, 14 styles" in said

@@ -226,7 +226,9 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
         "kept_batches": max(1, KEPT_PIXELS // (batch * side**2)),
     }
     if manifest.architecture.bank.linear:
-        quicker |= {"fixed_norm": True, "lr": _rate(bank, train)}
+        quicker["fixed_norm"] = True
+        if request.start != "own":  # which is near its best already
+            quicker["lr"] = _rate(bank, train)
     loss = dict(settings.get("loss", {}))
     if request.start != "own":
         loss.pop("strengths", None)  # of other styles

@@ -27,7 +27,6 @@ SETTINGS: Overrides = {
         "batch_size": 2,
         "crop_size": 128,
         "kept_batches": 60,
-        "lr": 0.004,
         "checkpoint_every": 100,
         "preview_every": 300,
     },
