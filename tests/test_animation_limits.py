@@ -66,7 +66,7 @@ def test_frames_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         AnimationReader(case)
     monkeypatch.setattr("stylebank.video.animation_limits.MOST_FRAMES", 2000)
     case.write_bytes(gif((1, 1), *[(0, 0, 1)] * 2001))
-    with pytest.raises(VideoError, match="2,001 frames.*up to 2,000"):
+    with pytest.raises(VideoError, match=r"2,001 frames.*up to 2,000"):
         AnimationReader(case)
 
 
