@@ -32,7 +32,7 @@ SETTINGS: Overrides = {
     },
     "data": {"held_out": 2, "workers": 0},
 }
-"""A minute's worth: fewer and smaller crops than `--add-style` takes by itself, and a higher learning rate."""
+"""A few minutes' worth: fewer steps and smaller crops than `--add-style` takes by itself."""
 
 
 def new_style(stage: Stage) -> Section:
