@@ -183,6 +183,7 @@ def test_stopped_and_resumed_is_the_same_as_straight(
     [
         (["--set", "predictor.rank=0"], "Adding a style needs both --bank and --add-style"),
         (["--set", "predictor.held_out=6"], "6 painting(s) are too few: predictor.held_out=6"),
+        (["--set", "train.fixed_norm=true"], "train.fixed_norm is for adding styles"),
         (["--start-from", "x"], "--start-from"),
     ],
 )

@@ -789,6 +789,12 @@ def test_a_style_s_own_filter_can_be_trained_on(
     old, new = before.records["old"], after.records["old"]
     assert new.title == (old.title or "Old")
     assert new.images == old.images + 3 * 2  # steps, of two crops
+    file = tmp_path / "more" / "styles" / "older.json"  # not the first one
+    record = json.loads(file.read_text())
+    record["settings"]["loss"] |= {"strengths": {"older": 1.5}}
+    file.write_text(json.dumps(record))
+    succeed(capsys, *add("older", to=tmp_path / "more"), "--start", "own", "--out", tmp_path / "again")
+    assert load_config(tmp_path / "again-run" / "config.yaml").loss.strengths == {"older": 1.5}
     unknown = [*add("old", "sunny"), "--start", "own", "--out", tmp_path / "none"]
     fail(capsys, *unknown, mentions=["no style 'sunny'", "old, older"])
     assert not (tmp_path / "none").exists()

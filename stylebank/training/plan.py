@@ -24,7 +24,7 @@ from stylebank.training.task import Start, Task, more_styles, new_bank
 ADDED_STYLE_BATCH = 2  # crops at most: a bank may have been trained on a GPU, and the style is added on a laptop
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
 ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
-ADDED_STYLE_STEP = 0.05  # of a kernel's root mean square, how far a step goes
+KERNEL_STEP = 0.05  # of a kernel's root mean square, how far a step goes
 KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
 
 
@@ -213,7 +213,7 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
     manifest = read_manifest(bank)
     if not manifest.styles:
         return {"train": {"steps": ADDED_STYLE_STEPS}}
-    record = read_style_record(bank, manifest.styles[0], manifest.autoencoder_sha256)
+    record = read_style_record(bank, _like(request, manifest.styles), manifest.autoencoder_sha256)
     settings, train = record.settings, trained_with(record).train
     side, steps = min(train.crop_size, ADDED_STYLE_CROP), _steps_asked(request)
     batch = min(train.batch_size, ADDED_STYLE_BATCH)
@@ -235,11 +235,19 @@ def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
     return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
 
 
+def _like(request: TrainRequest, styles: Sequence[str]) -> str:
+    """The style whose settings are taken: the bank's first, or the one that is trained on."""
+    if request.start != "own":
+        return styles[0]
+    names = request.names or [source.name for source in find_styles(request.add_style)]
+    return next((name for name in names if name in styles), styles[0])
+
+
 def _rate(bank: Path, train: TrainConfig) -> float:
     """The learning rate at which a step changes a kernel by a twentieth, as its norm is fixed."""
     model = load_bank(bank).model
     kernel = next(model.filters[0].parameters())
-    step = ADDED_STYLE_STEP * model.kernel_norm() / math.sqrt(kernel.numel())
+    step = KERNEL_STEP * model.kernel_norm() / math.sqrt(kernel.numel())
     return min(1.0, float(f"{step / (MUON_STEP if train.optimizer == 'muon' else 1):.2g}"))
 
 

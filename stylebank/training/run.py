@@ -155,9 +155,11 @@ def carry_out(
         task = task_of(plan, loss_weights)
         run = TrainingRun(plan.config, task, plan.folder, device, loss_weights, processes, skip_nonfinite)
         check_memory(run)
-    if plan.saved:
-        run.resume()
     with ExitStack() as held:
+        if plan.resume:  # before the state is read: another process may be about to replace it
+            processes.from_main(lambda: _hold(plan, held))
+        if plan.saved:
+            run.resume()
         processes.from_main(lambda: _prepare_folder(plan, run, held))
         run.write_report()
         if introduced and processes.is_main:
@@ -183,9 +185,8 @@ def _planned(request: TrainRequest, restarted: bool, say: Say) -> TrainingPlan:
 
 
 def _prepare_folder(plan: TrainingPlan, run: TrainingRun, held: ExitStack) -> None:
-    """Begins the run's folder, or cleans it up to go on in; no other process may train in it as long as it is held."""
+    """Begins the run's folder and holds it, or cleans up the held one to go on in."""
     if plan.resume:
-        _hold(plan, held)
         plan.folder.clear()
         plan.folder.write_config(plan.config)
         run.issues.go_on_from(plan.folder.last_report(), again=run.step < plan.config.train.steps)
@@ -199,6 +200,7 @@ def _prepare_folder(plan: TrainingPlan, run: TrainingRun, held: ExitStack) -> No
 
 
 def _hold(plan: TrainingPlan, held: ExitStack) -> None:
+    """No other process may train in the run's folder until `held` is left."""
     held.enter_context(in_use(plan.folder.path, "training", "wait for it or end it, or choose another --out"))
 
 

@@ -68,7 +68,7 @@ class TrainingRun:
         self.places = self.part  # those that go through the networks now, see `pieces`
         if task.joint and train.kept_batches:
             raise ConfigError("train.kept_batches is for adding styles; an auto-encoder that trains needs fresh crops.")
-        if train.fixed_norm and (task.joint or not config.bank.linear):
+        if train.fixed_norm and (task.joint or config.predictor.rank or not config.bank.linear):
             raise ConfigError("train.fixed_norm is for adding styles to a bank whose filters are linear.")
         self.step = 0
         self.saved_step = -1  # of the last checkpoint
