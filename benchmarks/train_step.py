@@ -85,9 +85,9 @@ def run(options: argparse.Namespace, folder: Path) -> None:
 
 def configuration(options: argparse.Namespace, content: Path) -> Config:
     """The configuration asked for, on generated photographs and without anything but training steps."""
-    given = {"batch_size": options.batch_size, "crop_size": options.crop_size, "compile": options.compile or None}
+    given = {"batch_size": options.batch_size, "crop_size": options.crop_size}
     train: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    train |= {"identity_pretrain_steps": 0}
+    train |= {"identity_pretrain_steps": 0, "compile": options.compile}
     train |= dict.fromkeys(("steps", "checkpoint_every", "preview_every"), 10**9)
     return load_config(options.config, {"data": {"content": content, "held_out": 0}, "train": train})
 
@@ -162,7 +162,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--styles", type=_positive, default=4, metavar="N", help="styles in the bank")
     parser.add_argument("--cycles", type=_positive, default=3, metavar="N", help="cycles in a turn")
     parser.add_argument("--turns", type=_positive, default=3, metavar="N", help="turns of each kind of training")
-    parser.add_argument("--compile", action="store_true", help="compile the product's networks")
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=[True, "reduce-overhead"],
+        help="compile the product's networks, and hand the steps over as CUDA graphs",
+    )
     parser.add_argument("--loss-weights", type=Path, metavar="FILE", help="VGG weights, .safetensors or .pth")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     return parser

@@ -214,9 +214,10 @@ class TrainConfig(_Section):
     """Largest norm of a step's whole gradient; 0 does not limit it."""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Of the convolutions; `auto` takes bfloat16 where the hardware has it. float16 is for older GPUs."""
-    compile: bool | Literal["reduce-overhead"] = False
+    compile: bool | Literal["auto", "reduce-overhead"] = "auto"
     """Compile networks with torch.compile: minutes of start-up, then faster steps. `reduce-overhead` also records what
-    a GPU is told as CUDA graphs, for steps that are over sooner than they are told."""
+    a GPU is told as CUDA graphs, for steps that are over sooner than they are told. `auto` is that on one CUDA GPU in
+    runs of 5,000 steps and more, where there is a compiler, and else false."""
     log_every: Positive = 20
     """Steps between two entries in the log."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylebank.images import to_tensor
 from stylebank.losses.terms import ContentLoss, Later, Made, TemporalLoss
+from stylebank.training.branches import _shown_again
 from stylebank.training.neighbours import GRAIN, LIGHT, MOTION, Neighbours, neighbours_of
 from stylebank.training.trainer import Trainer
 
@@ -124,3 +125,16 @@ def test_cards_are_not_looked_at_a_moment_later(make: Callable[..., Trainer]) ->
     training = make("cards", "loss.temporal_weight=10", "data.cards=1")
     assert training.fit()
     assert training.run.losses["loss/temporal"] == 0
+
+
+@pytest.mark.parametrize(
+    ("cards", "rows"),
+    [
+        ((), [0, 1]),
+        ((True, False, False, False), [1, 2]),
+        ((True, True, False, True), [0, 2]),  # always half of them, as compiled networks are for a number of images
+        ((True, True, True, True), []),
+    ],
+)
+def test_photographs_are_looked_at_before_cards(cards: tuple[bool, ...], rows: list[int]) -> None:
+    assert _shown_again(4, cards) == rows

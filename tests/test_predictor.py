@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import refused
 from PIL import Image
 from tiny import CHANNELS, assert_same_state, config_file, fail, files_of, paint, pixels, signal_at, succeed, write_bank
@@ -22,6 +23,7 @@ from stylebank.inference.stylizer import Stylizer
 from stylebank.network.model import StyleBank
 from stylebank.network.predictor import FilterPredictor, Statistics
 from stylebank.training.predictor_task import PredictedFilters
+from stylebank.training.run_folder import RunFolder
 from stylebank.training.variants import variant_of
 
 ARCHITECTURE = Architecture(model=ModelConfig(channels=CHANNELS), bank=BankConfig(noise_channels=6))
@@ -75,6 +77,19 @@ def test_every_kernel_has_the_size_asked_for_whatever_is_predicted() -> None:
     nn.init.normal_(network.gains.weight, std=3.0)
     kernels, _ = network(statistics(3))
     assert torch.allclose(kernels.flatten(1).norm(dim=1), torch.full((3,), 7.0))
+
+
+def test_biases_stay_below_the_largest_and_small_ones_as_they_are() -> None:
+    biases = dict[float, Tensor]()
+    for largest in (0.0, 4.0, 1e6):
+        torch.manual_seed(0)
+        network = FilterPredictor(ARCHITECTURE, FORM, {"relu1_2": 12}, size=7.0, largest_bias=largest)
+        nn.init.normal_(network.gains.weight, std=3.0)
+        _, biases[largest] = network(statistics(3))
+    assert float(biases[0.0].norm(dim=1).min()) > 10
+    assert float(biases[4.0].norm(dim=1).max()) < 4
+    assert torch.allclose(F.normalize(biases[4.0]), F.normalize(biases[0.0]), atol=1e-5)
+    assert torch.allclose(biases[1e6], biases[0.0], rtol=1e-4)
 
 
 def test_a_batch_of_predictions_is_that_of_each_by_itself() -> None:
@@ -146,6 +161,9 @@ def test_a_run_leaves_the_bank_as_it_was_with_a_predictor(bank: Path, trained: P
     record = json.loads(after["predictor.json"])
     norms = [filter.state_dict()["0.weight"].norm() for filter in load_bank(bank).model.filters]
     assert record["size"] == pytest.approx(float(torch.stack(norms).log().mean().exp()))
+    assert record["largest_bias"] == record["size"] / 2
+    network = load_bank(trained / "bank").predictor.network  # type: ignore[union-attr]
+    assert network.largest_bias == record["largest_bias"]
     assert record["paintings"] == 4
     assert record["unfinished"] == ""
     assert {"style_gap_closed", "content_distance", "style_accuracy"} <= record["metrics"].keys()
@@ -317,7 +335,7 @@ def test_an_added_style_can_begin_as_its_prediction(
     painting = paint(tmp_path, "dawn") / "dawn.png"
     settings = ["data.min_side=16", "data.workers=0", "data.held_out=0", "train.precision=float32", "train.steps=1"]
     kernels: dict[str, Tensor] = {}
-    for start in ("identity", "predicted"):
+    for start in ("identity", "predicted", "auto"):
         out = tmp_path / start
         arguments = ["--bank", trained / "bank", "--add-style", painting, "--content", photos, "--out", out]
         arguments += ["--loss-weights", random_vgg_weights, "--start", start, "--set", *settings, "train.lr=1e-6"]
@@ -325,4 +343,6 @@ def test_an_added_style_can_begin_as_its_prediction(
         kernels[start] = next(load_bank(out).model.filters[2].parameters())
     stylizer = Stylizer.load(trained / "bank", precision="float32")
     assert (kernels["identity"] - kernels["predicted"]).abs().max() > 0.1
+    assert torch.equal(kernels["auto"], kernels["predicted"])
+    assert RunFolder(tmp_path / "auto-run").task()["start"] == "predicted"  # a resumed run begins the same way
     assert stylizer.styles == STYLES

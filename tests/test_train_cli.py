@@ -34,6 +34,7 @@ from tiny import (
     run,
     signal_at,
     succeed,
+    with_predictor,
     write_bank,
 )
 
@@ -732,6 +733,18 @@ def test_where_norms_cannot_be_fixed(
     fail(capsys, *wanted, "train.fixed_norm=true", "--out", tmp_path / "more", mentions=["no style", "fixed_norm"])
     succeed(capsys, *wanted, "--out", tmp_path / "more")
     assert not load_config(tmp_path / "more-run" / "config.yaml").train.fixed_norm
+
+
+def test_without_a_predictor_styles_begin_near_the_identity(bank: Path, tmp_path: Path) -> None:
+    sunny, data = paint(tmp_path / "more", "sunny"), {"content": tmp_path}
+    request = TrainRequest(tmp_path / "out", overrides={"data": data}, bank=bank, add_style=[sunny])
+    assert plan_of(request).start == "identity"
+    with_predictor(bank, tmp_path / "predicting")
+    request = replace(request, bank=tmp_path / "predicting")
+    assert plan_of(request).start == "predicted"
+    other = {"data": data, "loss": {"network": "vgg16"}}  # of which the predictor has seen nothing
+    assert plan_of(replace(request, overrides=other)).start == "identity"
+    assert plan_of(replace(request, start="identity")).start == "identity"
 
 
 def test_a_style_is_added_in_small_batches_to_a_bank_that_was_trained_in_large_ones(bank: Path, tmp_path: Path) -> None:

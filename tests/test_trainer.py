@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from stylebank.bank.io import load_bank, save_bank
 from stylebank.bank.records import StyleInfo
+from stylebank.config import TrainConfig
 from stylebank.errors import BankError, ConfigError, StyleBankError, TrainingError
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.losses import terms
@@ -29,6 +30,7 @@ from stylebank.losses.objective import Values
 from stylebank.losses.terms import Made, Term
 from stylebank.network.model import StyleBank
 from stylebank.styles import find_styles
+from stylebank.training import compiling
 from stylebank.training.branches import Branches
 from stylebank.training.crops import ContentBatch
 from stylebank.training.draws import styles_for_batch
@@ -906,3 +908,33 @@ def test_what_is_compiled_is_for_crops_of_one_size(
 def test_training_runs_compiled(make: Callable[..., Trainer]) -> None:
     layers = ("loss.content_layers=[relu1_1]", "loss.style_layers=[relu1_1]")
     assert make("run", "train.steps=2", "train.identity_pretrain_steps=1", "train.compile=true", *layers).fit()
+
+
+@pytest.mark.parametrize(
+    ("compile", "steps", "device", "processes", "mode"),
+    [
+        (False, 20000, "cuda", 1, None),
+        (True, 10, "cpu", 2, "default"),
+        ("reduce-overhead", 10, "cuda", 2, "reduce-overhead"),
+        ("auto", 5000, "cuda", 1, "reduce-overhead"),
+        ("auto", 4999, "cuda", 1, None),  # over before it pays
+        ("auto", 5000, "cuda", 2, None),
+        ("auto", 5000, "cpu", 1, None),
+    ],
+)
+def test_long_runs_on_a_gpu_are_compiled(
+    compile: bool | str, steps: int, device: str, processes: int, mode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(compiling, "find_spec", lambda _: object())
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cc")
+    train = TrainConfig(compile=compile, steps=steps)
+    assert compiling.compile_mode(train, torch.device(device), processes) == mode
+
+
+@pytest.mark.parametrize("missing", ["capability", "triton", "compiler"])
+def test_what_cannot_be_compiled_is_left_as_it_is(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1) if missing == "capability" else (7, 0))
+    monkeypatch.setattr(compiling, "find_spec", lambda _: None if missing == "triton" else object())
+    monkeypatch.setattr(shutil, "which", lambda _: None if missing == "compiler" else "/usr/bin/cc")
+    assert compiling.compile_mode(TrainConfig(steps=20000), torch.device("cuda")) is None

@@ -33,6 +33,8 @@ class PredictorInfo(Record):
     """Of the loss network, and how many channels each has."""
     size: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Of every kernel, see `FilterPredictor`; 0 in records from before there was one."""
+    largest_bias: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """As `size`."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Of its training: the sections `loss`, `data` and `train`, as for a style."""
     paintings: int = 0
@@ -66,6 +68,11 @@ def write_predictor(predictor: Predictor, folder: Path, autoencoder_hash: str, s
     write_json(PredictorRecord(sha256=digest, autoencoder_sha256=autoencoder_hash, **known), folder / RECORD)
 
 
+def read_predictor_info(folder: Path) -> PredictorInfo | None:
+    """What is known about a bank's predictor, without its weights; None if it has none. Raises BankError."""
+    return read_json(folder / RECORD, PredictorRecord) if (folder / RECORD).exists() else None
+
+
 def read_predictor(folder: Path, manifest: Manifest) -> Predictor | None:
     """The predictor of the bank in a folder; None if it has none.
 
@@ -83,7 +90,7 @@ def read_predictor(folder: Path, manifest: Manifest) -> Predictor | None:
     check_hash(folder / WEIGHTS, record.sha256)
     if max(record.form.rank, record.form.width, *record.layers.values()) > LARGEST or not record.form.rank:
         raise BankError(f"{folder / RECORD} is damaged: no predictor can be built with these numbers.")
-    network = FilterPredictor(manifest.architecture, record.form, record.layers, record.size)
+    network = FilterPredictor(manifest.architecture, record.form, record.layers, record.size, record.largest_bias)
     fill(network, folder / WEIGHTS, record.sha256, f"the form in {RECORD}")
     return Predictor(network.eval().requires_grad_(False), record)
 

@@ -42,10 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--start",
-        choices=("identity", "predicted", "own"),
-        default="identity",
+        choices=("auto", "identity", "predicted", "own"),
+        default="auto",
         help="what added filters begin as: near the identity, as the bank's predictor makes them, or as the bank's own "
-        "filter of the same name, which is trained on and takes its place in the result",
+        "filter of the same name, which is trained on and takes its place in the result; auto: predicted, if the bank "
+        "has a predictor, else identity",
     )
     group.add_argument("--in-place", action="store_true", help="write the result over --bank instead of to --out")
     group = parser.add_argument_group("where")

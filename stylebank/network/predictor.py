@@ -61,13 +61,19 @@ class FilterPredictor(nn.Module):
         layers: of the loss network, and how many channels each has.
         size: of every kernel, its norm; 0 leaves that to the prediction. A decoder hardly minds how large a single
             style's filter is, so nothing in the loss holds its size; but in a mixture the larger filter wins.
+        largest_bias: norm that biases stay below, for the same reason; 0 leaves them free.
     """
 
     def __init__(
-        self, architecture: Architecture, form: PredictorConfig, layers: Mapping[str, int], size: float = 0.0
+        self,
+        architecture: Architecture,
+        form: PredictorConfig,
+        layers: Mapping[str, int],
+        size: float = 0.0,
+        largest_bias: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers, self.size = dict(layers), size
+        self.layers, self.size, self.largest_bias = dict(layers), size, largest_bias
         channels, inputs = (
             architecture.model.channels[2],
             architecture.model.channels[2] + architecture.bank.noise_channels,
@@ -108,7 +114,10 @@ class FilterPredictor(nn.Module):
         kernels = (self.kernel + change) * (1 + factors)[:, :, None, None, None]
         if self.size:
             kernels = self.size * F.normalize(kernels.flatten(1)).view_as(kernels)
-        return kernels, self.bias + offsets
+        biases = self.bias + offsets
+        if self.largest_bias:  # small ones stay as they are
+            biases = biases / (1 + biases.square().sum(1, keepdim=True) / self.largest_bias**2).sqrt()
+        return kernels, biases
 
     def _vector(self, statistics: Statistics) -> Tensor:
         """What the network reads, (B, size): all relative to the layer's mean square, and roots, as for amplitudes."""

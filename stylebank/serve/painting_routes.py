@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
@@ -35,7 +35,9 @@ async def add_painting(
     name: Name = None,
     bank: Bank = None,
     steps: Annotated[int, Form(ge=1, le=MOST_STEPS)] = STEPS,
-    start: Annotated[NewStart, Form(description="Near the identity, or what the bank predicts.")] = "identity",
+    start: Annotated[
+        Literal["auto", NewStart], Form(description="Near the identity, or what the bank predicts; auto: if it can.")
+    ] = "auto",
 ) -> Begun:
     """Puts a painting into the line of long work: it becomes a style of a copy of the bank.
 

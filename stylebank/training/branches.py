@@ -47,7 +47,7 @@ class Branches:
             outputs = run.model.decode(filtered, (images.shape[2], images.shape[3]))
             later = None
             if run.config.loss.temporal_weight:
-                rows = [i for i in range(len(images)) if not any(cards[i : i + 1])][: -(-len(images) // 2)]
+                rows = _shown_again(len(images), cards)
                 later = self._later(images, outputs, [indices[i] for i in rows], noise, rows)
             return run.objective.stylizing_terms(images, outputs, styles, photograph, cards, later)
 
@@ -56,7 +56,7 @@ class Branches:
         """Context in which networks compute in the run's number format."""
         run = self.run
         # A compiler has the conversions within its kernels.
-        networks = [] if run.config.train.compile else [run.model.encoder, run.model.decoder, *filters]
+        networks = [] if run.compile_mode else [run.model.encoder, run.model.decoder, *filters]
         with autocast(run.device, run.dtype), lowered(networks, run.dtype):
             yield
 
@@ -65,7 +65,8 @@ class Branches:
     ) -> Later | None:
         """What comes of the next frames of some images: half of a batch is enough, and costs half as much.
 
-        Cards are left out: what is drawn there comes from the noise alone, which stays where it is.
+        Cards are left out as far as there are photographs: what is drawn there comes from the noise alone, which stays
+        where it is.
         """
         if not rows:
             return None
@@ -91,7 +92,16 @@ class Branches:
             features = run.model.encode(images)
         constants = features, run.objective.content_of(images)
         if run.config.train.kept_batches:
-            if run.config.train.compile == "reduce-overhead":  # whose results live until the next step only
+            if run.compile_mode == "reduce-overhead":  # whose results live until the next step only
                 constants = features.clone(), {name: value.clone() for name, value in constants[1].items()}
             self.kept[number] = constants
         return constants
+
+
+def _shown_again(count: int, cards: Sequence[bool]) -> list[int]:
+    """Half of a batch's images, photographs before cards; none if all are cards.
+
+    It is always the same number: a compiler makes kernels for each, in the middle of a run.
+    """
+    drawn = [any(cards[i : i + 1]) for i in range(count)]
+    return [] if all(drawn) else sorted(sorted(range(count), key=lambda i: drawn[i])[: -(-count // 2)])

@@ -44,7 +44,7 @@ class Gradients:
         run = self.run
         found: list[Values] = []
         losses: list[Tensor] = []
-        if run.config.train.compile == "reduce-overhead":
+        if run.compile_mode == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()  # what graphs of the last step returned may be overwritten
         for places in run.pieces():
             run.places = places

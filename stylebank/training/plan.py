@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from stylebank.bank.find import find_bank
 from stylebank.bank.io import load_bank
+from stylebank.bank.predictor import read_predictor_info
 from stylebank.bank.records import read_manifest, read_style_record, trained_with
 from stylebank.config import Config, TrainConfig
 from stylebank.config_files import Overrides, load_config
@@ -19,7 +20,7 @@ from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.training.optimizer import MUON_STEP
 from stylebank.training.predictor_task import predictor_task
 from stylebank.training.run_folder import RunFolder
-from stylebank.training.task import Start, Task, more_styles, new_bank
+from stylebank.training.task import Start, StartWish, Task, more_styles, new_bank
 
 ADDED_STYLE_BATCH = 2  # crops at most: a bank may have been trained on a GPU, and the style is added on a laptop
 ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
@@ -46,7 +47,7 @@ class TrainRequest:
     """Paintings to add to it: files or folders."""
     names: Sequence[str] = ()
     """Names of the added styles; none takes the files' names."""
-    start: Start = "identity"
+    start: StartWish = "auto"
     """What added filters begin as."""
     in_place: bool = False
     """Write the result over `bank` instead of to `out`."""
@@ -106,15 +107,16 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     if not resume:
         config = load_config(request.config, request.overrides, _settings_of(request))
         _check_kind(request, config)
+        config = _in_form_of_bank(request, config)
         return TrainingPlan(
-            _in_form_of_bank(request, config),
+            config,
             out,
             folder,
             in_place=request.in_place,
             bank=bank,
             add_style=add_style,
             names=names,
-            start=request.start,
+            start=_start_of(request, config),
         )
     wanted = folder.task()
     began = tuple(wanted["add_style"] or ())
@@ -150,6 +152,15 @@ def _check_kind(request: TrainRequest, config: Config) -> None:
             "predictor.rank trains a predictor for the bank given with --bank, from the paintings of --styles; it does "
             "not go with --add-style, --start-from and --in-place."
         )
+
+
+def _start_of(request: TrainRequest, config: Config) -> Start:
+    """Fifty steps from a prediction come nearer to the painting than a hundred from the identity (docs/instant.md)."""
+    if request.start != "auto":
+        return request.start
+    info = read_predictor_info(find_bank(request.bank)) if request.bank and request.add_style else None
+    network = info.settings.get("loss", {}).get("network") if info else None
+    return "predicted" if network == config.loss.network else "identity"
 
 
 def _begun(request: TrainRequest) -> bool:

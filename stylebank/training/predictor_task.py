@@ -30,6 +30,8 @@ from stylebank.styles import StyleSource
 from stylebank.training.task import Task
 from stylebank.training.variants import variant_of
 
+LARGEST_BIAS = 0.5  # of a kernel's norm; free ones grow to more than twice that norm, trained ones are a sixth of it
+
 
 class PredictedFilter(nn.Module):
     """The filter of one painting: (B, C + Z, h, w) -> (B, C, h, w)."""
@@ -176,7 +178,8 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
     layers = {name: channels_of(name) for name in config.loss.style_layers}
     kernels, biases = (torch.stack(part) for part in zip(*map(_kernel_of, known.model.filters), strict=True))
     size = known.predictor.info.size if known.predictor else known.model.kernel_norm()
-    network = FilterPredictor(architecture, form, layers, size)
+    largest_bias = LARGEST_BIAS * size
+    network = FilterPredictor(architecture, form, layers, size, largest_bias)
     if known.predictor:
         old = known.predictor.network
         if old.layers != layers or known.predictor.info.form.shape != form.shape:
@@ -195,7 +198,7 @@ def predictor_task(bank: Path, config: Config, sources: Sequence[StyleSource]) -
         model,
         [*rows, *kept],
         bank,
-        predictor=Predictor(network, PredictorInfo(form=form, layers=layers, size=size)),
+        predictor=Predictor(network, PredictorInfo(form=form, layers=layers, size=size, largest_bias=largest_bias)),
         variants=form.variants,
         seed=config.train.seed,
         kept=len(kept),

@@ -21,7 +21,7 @@ from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
 from stylebank.training.memory import check_memory
 from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
-from stylebank.training.task import Start
+from stylebank.training.task import StartWish
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 
@@ -94,7 +94,7 @@ def add_style(
     out: str | Path,
     *,
     names: Sequence[str] = (),
-    start: Start = "identity",
+    start: StartWish = "auto",
     overrides: Overrides | None = None,
     resume: bool | Literal["auto"] = False,
     device: str = "auto",
@@ -110,8 +110,8 @@ def add_style(
         content: a folder of photographs.
         out: folder of the new bank; the run's own folder lies beside it.
         names: the styles' names, else those of the files.
-        start: what the filters begin as: near the identity, as the bank's predictor makes them, or (`own`) as the
-            bank's filters of the same names, in whose place they come.
+        start: what the filters begin as: near the `identity`, as the bank's predictor makes them (`predicted`), or as
+            the bank's filters of the same names, in whose place they come (`own`); `auto`: predicted, if the bank can.
         overrides: configuration values that differ from those the bank was trained with, by section and key.
         resume: go on with a call that was stopped; `auto` begins if there was none.
 

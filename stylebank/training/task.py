@@ -29,6 +29,8 @@ NewStart = Literal["identity", "predicted"]
 """What the filter of a style that a bank does not have yet begins as."""
 Start = Literal[NewStart, "own"]
 """What a filter begins as; `own`: as the bank's of the same name, whose place it takes."""
+StartWish = Literal["auto", Start]
+"""`auto`: as it is predicted, if the bank has a predictor for the loss network that trains; else near the identity."""
 
 
 @dataclass

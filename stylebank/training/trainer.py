@@ -61,6 +61,10 @@ class Trainer:
             return True
         run.begin_alike()
         run.model.train()
+        if run.compile_mode:
+            self._say(
+                "The networks are compiled first: steps begin in a minute or two (train.compile=false leaves it out)."
+            )
         with (
             Requests() as requests,
             training_steps(run.device),

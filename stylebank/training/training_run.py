@@ -25,6 +25,7 @@ from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
 from stylebank.training.average import WeightAverage
+from stylebank.training.compiling import compile_mode
 from stylebank.training.draws import noise_for_batch, styles_for_batch
 from stylebank.training.optimizer import Optimizer, load_state, make_optimizer
 from stylebank.training.photographs import find_photographs, readable
@@ -101,10 +102,10 @@ class TrainingRun:
         named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
         self.average = WeightAverage(named, train.ema)
         self.stylizing_norm = torch.zeros((), device=device)  # ||g_K|| over E and D at the last stylizing step
-        if train.compile:
-            mode = None if train.compile is True else train.compile
+        self.compile_mode = compile_mode(train, device, processes.world_size)
+        if self.compile_mode:
             for module in (self.model.encoder, self.model.decoder, self.objective.network):
-                module.compile(dynamic=False, mode=mode)  # once for each size of crops
+                module.compile(dynamic=False, mode=self.compile_mode)  # once for each size of crops
 
     def _optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         return make_optimizer(self.config.train.optimizer, parameters, self.config.train.lr)
@@ -189,7 +190,7 @@ class TrainingRun:
     @contextmanager
     def as_measured(self) -> Iterator[None]:
         """Context in which the network is as it is saved, and computes as it will: averaged, not compiled for crops."""
-        eager = torch.compiler.set_stance("force_eager") if self.config.train.compile else nullcontext()
+        eager = torch.compiler.set_stance("force_eager") if self.compile_mode else nullcontext()
         with self.average.applied(), training_steps(self.device, within=False), eager:
             yield
 

@@ -5,7 +5,7 @@ import { jobCard } from "./jobs.js";
 import { stemOf } from "./recipe.js";
 import { begin, complain, say } from "./status.js";
 
-const [STEPS, MOST_STEPS] = [500, 20_000];
+const [STEPS, MOST_STEPS] = [250, 20_000];
 const SHOWN = 640; // long side of what the painting made of the photograph
 const ABOUT = "The bank learns to paint like it. That takes a while; it goes on in the background, and the style appears among the others when it is done. Crops with brushwork and few large plain areas are learnt best.";
 const ABOUT_INSTANT = "The bank paints like it at once, as well as it can tell from looking; the style appears among the others. Learning it takes a while, and comes closer.";
@@ -111,7 +111,7 @@ export function createPainting({ store, backend, refresh, pick }) {
     const known = store.state.bank.styles.find((style) => style.name === wanted);
     start.disabled = true;
     try {
-      const { job } = await backend.startPainting(chosen, wanted, { steps: count, bank: known?.bank, start: known ? "predicted" : "identity" });
+      const { job } = await backend.startPainting(chosen, wanted, { steps: count, bank: known?.bank, start: "auto" });
       list.prepend(card({ id: job }));
       say(`Learning ${wanted}: it goes on in the background.`);
     } catch (error) {
