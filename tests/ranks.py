@@ -22,6 +22,7 @@ from stylebank.distributed import Processes, join
 from stylebank.errors import StyleBankError, TrainingError
 from stylebank.losses.objective import Values
 from stylebank.training.crops import ContentBatch
+from stylebank.training.measuring import measure
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
 
@@ -96,7 +97,7 @@ def measured(folder: Path, processes: Processes) -> Seen:
     """A few steps in which all take part alike, and the measurement at their end, on photographs that are shared."""
     training = make(folder, "measured", processes, *EQUAL, "train.steps=2", "data.held_out=3")
     seen = finish(training, {})
-    training.run.measure()
+    measure(training.run)
     banks = list((folder / "measured" / "bank").glob("*.json")) if processes.is_main else []
     return seen | {"metrics": training.run.metrics, "measured_on": training.run.measured_on, "banks": len(banks)}
 

@@ -35,6 +35,7 @@ from stylebank.training.branches import Branches
 from stylebank.training.crops import ContentBatch
 from stylebank.training.draws import styles_for_batch
 from stylebank.training.loading import WorkerLost
+from stylebank.training.measuring import measure
 from stylebank.training.state import load_training_state
 from stylebank.training.task import Task, new_bank
 from stylebank.training.trainer import Trainer
@@ -478,7 +479,7 @@ def test_a_vanished_photograph_to_measure_on_costs_its_previews_only(
     (gone,) = training.run.photographs.held_out
     gone.unlink()
     assert training.fit()
-    training.run.measure()
+    measure(training.run)
     report = training.run.report()
     assert report["metrics"] == {}
     assert report["counts"]["skipped_files"] == 1
@@ -899,7 +900,7 @@ def test_what_is_compiled_is_for_crops_of_one_size(
     keys = ("train.identity_pretrain_steps=1", "train.steps=4", "train.preview_every=2", "train.validate_every=2")
     trained = make("run", "data.held_out=1", "train.compile=reduce-overhead", *keys)
     assert trained.fit()
-    trained.run.measure()
+    measure(trained.run)
     assert asked == [{"dynamic": False, "mode": "reduce-overhead"}] * 3
     assert set(graphs) == {0, 1}  # the first step of each branch
 

@@ -12,6 +12,7 @@ from tiny import fail, paint, run, succeed, trainer, write_bank
 
 from stylebank.bank.io import load_bank
 from stylebank.images import find_images
+from stylebank.training.measuring import measure
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, _photos: Path, random_vgg_
     paintings = paint(place / "styles", "calm", "storm")
     whole = trainer(place / "content", paintings, random_vgg_weights, place / "run", "data.held_out=2")
     whole.fit()
-    whole.run.measure()
+    measure(whole.run)
     assert run("bank", "pack", place / "run", "--out", place / "bank") == 0
     return place
 
@@ -57,7 +58,7 @@ def test_styles_are_measured_on_the_photographs_they_say(
     keys = ("data.held_out=2", "data.measured_pairs=2", "train.steps=2")
     whole = trainer(place / "content", place / "styles", random_vgg_weights, tmp_path / "run", *keys)
     whole.fit()
-    whole.run.measure()
+    measure(whole.run)
     assert whole.run.report()["photographs_per_style"] == 1
     bank = tmp_path / "run" / "bank"
     records = load_bank(bank).records

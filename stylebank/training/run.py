@@ -19,6 +19,7 @@ from stylebank.folder_lock import in_use
 from stylebank.losses.weights import settle_network
 from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
+from stylebank.training.measuring import measure
 from stylebank.training.memory import check_memory
 from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
 from stylebank.training.task import StartWish
@@ -167,7 +168,7 @@ def carry_out(
         finished = Trainer(run, hooks=hooks, say=say).fit()
         if finished:
             processes.from_main(lambda: copy_bank(plan.folder.bank, plan.out) if plan.in_place else None)
-            run.measure()
+            measure(run)
         file = run.write_report()
     bank = plan.out if plan.in_place else plan.folder.bank
     return TrainResult(finished, run.step, plan.config.train.steps, bank, run.last_report, file)

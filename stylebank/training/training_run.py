@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.bank.records import StyleInfo
-from stylebank.bars import bar
 from stylebank.config import Config
 from stylebank.device import compute_dtype, place, training_steps
 from stylebank.distributed import ALONE, Processes
 from stylebank.errors import ConfigError, StyleBankError, TrainingError
-from stylebank.evaluation.held_out import dealt, hashes_of, identity_psnrs, means_by_style, measure_each
-from stylebank.evaluation.metrics import STYLE_LAYERS, StyleMetrics
-from stylebank.losses.objective import Objective, style_grams
+from stylebank.losses.objective import Objective
 from stylebank.losses.terms import Grams, layers_of
 from stylebank.losses.vgg import LossNetwork, Padding, load_loss_network
 from stylebank.styles import StyleSource
@@ -128,7 +125,7 @@ class TrainingRun:
 
     def _objective(self) -> Objective:
         loss = self.config.loss
-        network = self._loss_network(layers_of(loss), loss.padding)
+        network = self.loss_network(layers_of(loss), loss.padding)
         grams = self._grams(network, loss.style_layers)
         names = [source.name for source in self.task.sources]
         if self.task.joint and (unknown := set(loss.strengths).difference(names)):
@@ -140,7 +137,8 @@ class TrainingRun:
         data = self.config.data
         return self.task.grams(network, layers, data.style_size, data.style_side)
 
-    def _loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
+    def loss_network(self, layers: Sequence[str], padding: Padding = "zeros") -> LossNetwork:
+        """The network that losses and measures look through, on the run's device."""
         loss = self.config.loss
         network = load_loss_network(loss.network, layers, loss.pooling, self.loss_weights, padding)
         return place(network, self.device)
@@ -227,7 +225,7 @@ class TrainingRun:
         try:
             save_training_state(state, self.folder.state_file)
             self.saved_step = self.step
-            self._save_bank()
+            self.save_bank()
         except StyleBankError as error:
             if not isinstance(error.__cause__, OSError):
                 raise
@@ -237,9 +235,10 @@ class TrainingRun:
 
     def save_best(self) -> None:
         """Writes the bank as it is now beside the last one."""
-        self._save_bank(self.folder.best)
+        self.save_bank(self.folder.best)
 
-    def _save_bank(self, folder: Path | None = None) -> None:
+    def save_bank(self, folder: Path | None = None) -> None:
+        """Writes the bank as it is now, with what was measured of it, into the run's own folder or another."""
         infos = {source.name: self._style_info(source) for source in self.task.sources}
         metrics = {key: value for key, value in self.metrics.items() if key != "styles"}
         with self.average.applied():
@@ -294,53 +293,6 @@ class TrainingRun:
         files, reasons = readable(self.photographs.held_out)
         self.issues.skip(reasons)
         return files
-
-    def measure(self) -> None:
-        """Measures the bank on the held-out photographs and writes the numbers into it.
-
-        To be called by all processes, which take every so many photographs each: a bank of hundreds of styles takes
-        longer than one of them would wait for another.
-        """
-        processes = self.processes
-        if not (files := processes.from_main(self.held_out)):
-            return
-        names = [self.task.sources[i].name for i in self.task.measured]
-        numbers = dealt(len(names), len(files), self.config.data.measured_pairs)
-        found: list[tuple[float, dict[int, dict[str, float]]]] = []
-        with processes.together():
-            own = slice(processes.rank, None, processes.world_size)
-            found = self._measured(files[own], numbers[own])
-        by_process = processes.gather(found)
-        psnrs, rows = zip(
-            *(by_process[i % len(by_process)][i // len(by_process)] for i in range(len(files))), strict=True
-        )
-        parts = [[place for place, of_photo in enumerate(numbers) if i in of_photo] for i in range(len(names))]
-        self.measured_parts = {} if len(parts[0]) == len(files) else dict(zip(names, parts, strict=True))
-        self.metrics = {"identity_psnr": sum(psnrs) / len(psnrs), "styles": means_by_style(names, rows)}
-        self.measured_on = processes.from_main(lambda: hashes_of(files))
-        processes.from_main(self._save_bank)
-
-    def _measured(
-        self, files: Sequence[Path], numbers: Sequence[Sequence[int]]
-    ) -> list[tuple[float, dict[int, dict[str, float]]]]:
-        """Of each photograph the PSNR of its reconstruction in dB, and the measures of its outputs by style.
-
-        Args:
-            numbers: of each photograph those of the styles.
-        """
-        if not files:
-            return []
-        network = self._loss_network(STYLE_LAYERS)
-        sources = [self.task.sources[i] for i in self.task.measured]
-        seen = bar(sources, name="reading paintings", unit="painting", after=1)
-        grams = style_grams(network, seen, STYLE_LAYERS, self.config.data.style_size, self.config.data.style_side)
-        styles = [self.task.first_style + i for i in self.task.measured]
-        shown = bar(files, name="measuring", unit="photograph", after=1)
-        with self.as_measured():
-            psnrs = identity_psnrs(self.model, files, self.device, self.dtype)
-            metrics = StyleMetrics(network)
-            rows = measure_each(self.model, shown, styles, grams, metrics, self.device, self.dtype, numbers)
-        return list(zip(psnrs, rows, strict=True))
 
     def write_report(self) -> Path | None:
         """Writes `report.json` in the first process and returns its path; to be called by all processes."""

@@ -33,7 +33,7 @@ def validate(run: TrainingRun, files: Sequence[Path]) -> dict[str, float]:
     """Means over a few pairs of held-out photograph and style, of pictures with a short side of 256 pixels.
 
     Measured with the training's own objective, loss network and number format, so that curves compare with those of the
-    losses; the report's metrics (`TrainingRun.measure`) are of all pairs, and of VGG as it is published.
+    losses; the report's metrics (`measuring.measure`) are of all pairs, and of VGG as it is published.
 
     Args:
         files: photographs; the first four count.
