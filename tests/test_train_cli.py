@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import write_vgg
 from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -745,6 +746,8 @@ def test_without_a_predictor_styles_begin_near_the_identity(bank: Path, tmp_path
     other = {"data": data, "loss": {"network": "vgg16"}}  # of which the predictor has seen nothing
     assert plan_of(replace(request, overrides=other)).start == "identity"
     assert plan_of(replace(request, start="identity")).start == "identity"
+    file = write_vgg(tmp_path / "vgg16.safetensors", "vgg16")  # takes the place of what the bank says
+    assert plan_of(replace(request, loss_weights=file)).start == "identity"
 
 
 def test_a_style_is_added_in_small_batches_to_a_bank_that_was_trained_in_large_ones(bank: Path, tmp_path: Path) -> None:

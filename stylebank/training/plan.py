@@ -15,6 +15,7 @@ from stylebank.bank.records import read_manifest, read_style_record, trained_wit
 from stylebank.config import Config, TrainConfig
 from stylebank.config_files import Overrides, load_config
 from stylebank.errors import ConfigError, TrainingError
+from stylebank.losses.weights import held_network
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
 from stylebank.training.optimizer import MUON_STEP
@@ -159,8 +160,10 @@ def _start_of(request: TrainRequest, config: Config) -> Start:
     if request.start != "auto":
         return request.start
     info = read_predictor_info(find_bank(request.bank)) if request.bank and request.add_style else None
-    network = info.settings.get("loss", {}).get("network") if info else None
-    return "predicted" if network == config.loss.network else "identity"
+    if not info:
+        return "identity"
+    trains = held_network(request.loss_weights) or config.loss.network
+    return "predicted" if info.settings.get("loss", {}).get("network") == trains else "identity"
 
 
 def _begun(request: TrainRequest) -> bool:

@@ -165,6 +165,8 @@ def carry_out(
         run.write_report()
         if introduced and processes.is_main:
             introduce(run, say)
+            if plan.start == "predicted" and not plan.saved:
+                say("Filters begin as the bank predicts them; --start identity would begin near the identity.")
         finished = Trainer(run, hooks=hooks, say=say).fit()
         if finished:
             processes.from_main(lambda: copy_bank(plan.folder.bank, plan.out) if plan.in_place else None)
