@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +33,21 @@ def _no_lines_of_progress() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stylebank.bars.FIRST_LINE", 3600.0)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """No test outlives a power cut: instead of being written through, a descriptor is only looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_clear_up() -> None:
+    """Whoever collects garbage, as every training does, need not look at all that was there before the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -113,6 +131,40 @@ def write_vgg(path: Path, network: Network, deepest: str = "relu4_2") -> Path:
 def random_vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of random VGG-19 weights up to relu4_2; VGG-19 is the configuration's default."""
     return write_vgg(tmp_path_factory.mktemp("weights") / "vgg19.safetensors", "vgg19")
+
+
+# ------------------------------------------------------------------------------------------------- exports
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `bank` that has noise, and two of its styles as models: `onnx` and, where it is, `openvino`.
+
+    OpenVINO's files are made of the same ONNX models, so each is translated once.
+    """
+    from tiny import run, write_bank
+
+    from stylebank.export import onnx_models, openvino_models
+    from stylebank.export.openvino_runtime import installed
+
+    folder, translated = tmp_path_factory.mktemp("exports"), dict[str, Any]()
+
+    def made(module: nn.Module, inputs: Any, output: Any, about: Mapping[str, str]) -> Any:
+        if about["name"] not in translated:
+            translated[about["name"]] = onnx_models.to_onnx(module, inputs, output, about)
+        return translated[about["name"]]
+
+    write_bank(folder / "bank", "encoder", "waves", "dots", noise_channels=2)  # one of them like a part of the network
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (onnx_models, openvino_models):
+            patch.setattr(module, "made", made)
+        for kind in ("onnx", "openvino") if installed() else ("onnx",):
+            options = ("--format", kind, "--styles", "dots", "encoder")
+            assert run("export", folder / "bank", "--out", folder / kind, *options) == 0
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------- whoever runs them
 
 
 @pytest.fixture(autouse=True)

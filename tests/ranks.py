@@ -29,7 +29,7 @@ from stylebank.training.training_run import TrainingRun
 Seen = dict[str, Any]
 # Muon computes in bfloat16: what differs only by the order of a sum would soon differ by that.
 EQUAL = ("train.batch_size=4", "train.steps=8", "train.lr_schedule=constant", "train.optimizer=adam")
-SPARSE = ("train.batch_size=2", "train.steps=50", "train.identity_pretrain_steps=0")
+SPARSE = ("train.batch_size=2", "train.steps=20", "train.identity_pretrain_steps=0")
 
 
 def make(folder: Path, name: str, processes: Processes, *overrides: str, **options: Any) -> Trainer:
@@ -78,7 +78,7 @@ def finish(training: Trainer, seen: Seen) -> Seen:
 
 
 def sparse(folder: Path, processes: Processes) -> Seen:
-    """Fifty steps in which each process uses one filter of five."""
+    """Twenty steps in which each process uses one filter of five."""
     training = make(folder, "sparse", processes, *SPARSE)
     return finish(training, watch(training))
 

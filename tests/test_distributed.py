@@ -147,14 +147,14 @@ def test_each_style_is_drawn_equally_often_over_all_processes(
     counts = Counter(style for step in (*first, *second) for style in step)
     assert set(counts) == set(range(5))
     assert max(counts.values()) - min(counts.values()) <= 1
-    assert sum(one != other for one, other in zip(first, second, strict=True)) > 20  # each uses its own filter
+    assert sum(one != other for one, other in zip(first, second, strict=True)) > 10  # each uses its own filter
 
 
 @pytest.mark.parametrize("job", ["sparse", "equal", "added", "skipped"])
 def test_weights_are_the_same_everywhere_bit_by_bit(job: str, seen: dict[str, list[dict[str, Any]]]) -> None:
     """Also filters, and their momenta, that only one of the processes used in a step."""
     assert_same(*seen[job])
-    assert seen["sparse"][0]["step"] == 50
+    assert seen["sparse"][0]["step"] == 20
 
 
 def test_the_measurement_at_the_end_is_shared(

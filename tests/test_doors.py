@@ -17,6 +17,7 @@ from tiny import TREE, files_of, paint, write_bank
 import stylebank
 from stylebank.bank.io import load_bank
 from stylebank.errors import BankError, ConfigError, ImageError, StyleBankError
+from stylebank.evaluation import evaluation
 from stylebank.evaluation.progress import EvaluationProgress
 from stylebank.evaluation.request import EvaluationRequest
 from stylebank.optimize import PRESETS, Painting
@@ -32,6 +33,13 @@ def request_to_train(photos: Path, tmp_path: Path, random_vgg_weights: Path) -> 
     values = {section: dict(keys) for section, keys in TREE.items()}
     values["data"] |= {"content": photos, "styles": (paintings,), "held_out": 0}
     return TrainRequest(out=tmp_path / "run", overrides=values, device="cpu", loss_weights=random_vgg_weights)
+
+
+@pytest.fixture
+def _quick_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done with plain cards takes long and is tested by itself."""
+    row = {"card_style_gap_closed": 0.4321, "halo": 1.23}
+    monkeypatch.setattr(evaluation, "measure_cards", lambda painter, style: row)
 
 
 def test_importing_the_package_is_quick_and_offers_the_doors() -> None:
@@ -163,6 +171,7 @@ def test_what_is_wrong_is_one_error_of_ours(request_to_train: TrainRequest, tmp_
         stylebank.evaluate(EvaluationRequest(styles=[tmp_path], out=tmp_path / "report"))
 
 
+@pytest.mark.usefixtures("_quick_cards")
 def test_a_bank_is_evaluated(photos: Path, tmp_path: Path, random_vgg_weights: Path) -> None:
     bank, paintings = write_bank(tmp_path / "bank", "calm", "storm"), paint(tmp_path / "paintings", "calm", "storm")
     said: list[str] = []
@@ -185,6 +194,7 @@ def test_a_bank_is_evaluated(photos: Path, tmp_path: Path, random_vgg_weights: P
     assert said == []
 
 
+@pytest.mark.usefixtures("_quick_cards")
 def test_an_evaluation_tells_how_far_it_is_and_prints_nothing(
     photos: Path, tmp_path: Path, random_vgg_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,7 +152,8 @@ def test_what_is_too_coarse_is_not_kept(
     black.mkdir()
     Image.new("RGB", (32, 32)).save(black / "a.png")
     out = tmp_path / "made" / "out"
-    fail(capsys, "export", bank, "--out", out, "--precision", "int8", "--calibrate", black, mentions=["int8"])
+    options = ("--precision", "int8", "--size", "64x48", "--calibrate", black)
+    fail(capsys, "export", bank, "--out", out, *options, mentions=["int8"])
     assert not list(out.parent.iterdir())
 
 

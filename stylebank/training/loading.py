@@ -112,7 +112,8 @@ def _without_signals(loader: DataLoader[Any]) -> Iterator[Any]:
     """
     guarded = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if guarded else None
-    gc.collect()  # else a forked process may clear up a film's decoder, and wait for threads that it does not have
+    if loader.num_workers:  # a forked process may clear up a film's decoder, and wait for threads that it does not have
+        gc.collect()
     batches = iter(loader)
     if guarded and handler is not None:
         signal.signal(signal.SIGCHLD, handler)
