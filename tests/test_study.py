@@ -23,7 +23,6 @@ from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.sweeps import make_grid
 from stylebank.sweeps.picture import CELL
 from stylebank.training.trainer import Trainer
-from stylebank.training.training_run import TrainingRun
 
 VARY = ("train.steps_per_cycle=1,2", "bank.kernel_size=3")
 NAMES = ["steps_per_cycle=1,kernel_size=3,seed=0", "steps_per_cycle=2,kernel_size=3,seed=0"]
@@ -393,7 +392,7 @@ def test_a_signal_between_steps_ends_well(
 ) -> None:
     everything = [*arguments, "--vary", *VARY, "--out", tmp_path / "study"]
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "measure", lambda self: signal.raise_signal(signal.SIGTERM))
+        patch.setattr("stylebank.training.run.measure", lambda run: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(SystemExit) as caught:
             run(*everything)
     assert caught.value.code == 0
