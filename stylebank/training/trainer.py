@@ -61,7 +61,7 @@ class Trainer:
             return True
         run.begin_alike()
         run.model.train()
-        if run.compile_mode:
+        if run.compile_mode and run.processes.is_main:
             self._say(
                 "The networks are compiled first: steps begin in a minute or two (train.compile=false leaves it out)."
             )
