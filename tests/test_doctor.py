@@ -135,7 +135,8 @@ def test_all_the_work_is_done_and_right(capsys: Capture) -> None:
     text = succeed(capsys, "doctor", "--run", "--device", "cpu")
     found = text.split("Work on cpu:\n")[1].splitlines()
     for line, check in zip(found, work.CHECKS, strict=False):
-        assert line.startswith("ok "), line
+        only_gpus = check in ("training in float16", "steps that do not wait")
+        assert line.startswith("note " if only_gpus else "ok "), line
         assert check in line
         assert " s  " in line[:15]
     assert "images/s" in text
@@ -211,4 +212,5 @@ def test_random_weights_take_the_place_of_those_that_are_not_there(
 def test_a_gpu_does_all_the_work() -> None:
     device = torch.device(os.environ.get("STYLEBANK_TEST_DEVICE", "cuda"))
     found = [*machine.look_at_machine(device, None), *work.try_work(device)]
+    print(*(row(finding, 24) for finding in found), sep="\n")  # with -s, for who wants the speeds
     assert [finding for finding in found if finding.state == "off"] == []

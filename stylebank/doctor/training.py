@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from stylebank.device import has_float16
 from stylebank.doctor.finding import Off
 from stylebank.doctor.trial import STYLES, TINY, Trial
 from stylebank.evaluation.clock import Clock
@@ -70,6 +73,26 @@ def more_styles(trial: Trial) -> str:
     return f"{STEPS} steps, style loss {result.report['losses']['loss/style']:.2f}; the old styles stayed as they were"
 
 
+def in_float16(trial: Trial) -> str:
+    """Trains both branches in float16, whose small gradients need a factor."""
+    if not has_float16(trial.device):
+        raise NotImplementedError("float16 is for GPUs")
+    losses = _train(trial, 2 * STEPS, trial.folder / "float16", precision="float16").report["losses"]
+    return f"{2 * STEPS} steps, style loss {losses['loss/style']:.2f}, content {losses['loss/content']:.2f}"
+
+
+def without_waiting(trial: Trial) -> str:
+    """Takes steps in which torch refuses whatever waits for the GPU."""
+    if trial.device.type != "cuda":
+        raise NotImplementedError("only CUDA can tell")
+    watch = _NoWaiting()
+    try:
+        _train(trial, 2 * STEPS, trial.folder / "waiting", hooks=watch, log_every=10 * STEPS)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return f"{watch.steps} steps of both branches wait for nothing"
+
+
 def speed(trial: Trial) -> str:
     """Times steps of the default network and says what takes their time."""
     steps = 9 if trial.device.type == "cpu" else 63
@@ -80,9 +103,12 @@ def speed(trial: Trial) -> str:
     return watch.summary(SPEED["train"]["batch_size"], SPEED["train"]["crop_size"])
 
 
-def _train(trial: Trial, steps: int, resume: bool = False) -> TrainResult:
-    request = _request(trial, trial.run, _with(TINY, trial, {"train": {"steps": steps}}), resume)
-    result = _finished(train(request))
+def _train(
+    trial: Trial, steps: int, out: Path | None = None, resume: bool = False, hooks: Hooks | None = None, **more: Any
+) -> TrainResult:
+    """Trains the tiny network; `more` are keys of `train`."""
+    overrides = _with(TINY, trial, {"train": {**TINY["train"], "steps": steps, **more}})
+    result = _finished(train(_request(trial, out or trial.run, overrides, resume), hooks=hooks))
     if result.step != steps:
         raise Off(f"it ended at step {result.step} of {steps}")
     lost = [name for name, value in result.report["losses"].items() if not math.isfinite(value)]
@@ -111,6 +137,23 @@ def _finished(result: TrainResult) -> TrainResult:
     if not result.finished:
         raise KeyboardInterrupt
     return result
+
+
+class _NoWaiting(Hooks):
+    """From the second cycle on, an operation of a step that waits for the GPU is an error."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def forward_begins(self, run: TrainingRun, identity: bool) -> None:
+        """See `Hooks`."""
+        if run.step % STEPS >= WARM_UP:  # the first steps of a branch look for the fastest convolutions
+            torch.cuda.set_sync_debug_mode("error")
+            self.steps += 1
+
+    def update_ends(self, run: TrainingRun, identity: bool) -> None:
+        """See `Hooks`."""
+        torch.cuda.set_sync_debug_mode("default")
 
 
 class _Watch(Hooks):

@@ -23,6 +23,8 @@ CHECKS: dict[str, Check] = {
     "training, identity branch": training.identity_branch,
     "resuming, stylizing branch": training.stylizing_branch,
     "adding a style": training.more_styles,
+    "training in float16": training.in_float16,
+    "steps that do not wait": training.without_waiting,
     "number formats": inference.formats,
     "mixing styles": inference.mixtures,
     "styles by region": inference.regions,

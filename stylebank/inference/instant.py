@@ -18,7 +18,7 @@ from stylebank.config_files import load_config
 from stylebank.device import place
 from stylebank.errors import BankError, StyleBankError
 from stylebank.images import load_picture
-from stylebank.losses.statistics import statistics_of
+from stylebank.losses.statistics import seen_at, statistics_of
 from stylebank.losses.vgg import LossNetwork, load_loss_network
 from stylebank.network.model import StyleFilter
 from stylebank.styles import StyleSource
@@ -63,7 +63,8 @@ class InstantStyles:
             ImageError: a painting is smaller than 16 pixels.
         """
         data, layers = self.settings.data, list(self.predictor.layers)
-        statistics = statistics_of(self.network, paintings, layers, data.style_size, data.style_side).mean()
+        seen = (seen_at(painting, data.style_size, data.style_side) for painting in paintings)
+        statistics = statistics_of(self.network, seen, layers).mean()
         kernels, biases = self.predictor(statistics)
         architecture = self.bank.manifest.architecture
         with torch.device("meta"):

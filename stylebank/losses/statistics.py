@@ -17,28 +17,33 @@ from stylebank.network.predictor import Statistics
 SMALLEST_PAINTING = 16  # pixels; the deepest layer sees an eighth of them
 
 
-@torch.no_grad()
-def statistics_of(
-    network: LossNetwork, pictures: Iterable[Image.Image], layers: Sequence[str], size: int, side: Side
-) -> Statistics:
-    """The statistics of each picture by itself; B of them in one.
+def seen_at(picture: Image.Image, size: int, side: Side) -> Tensor:
+    """A painting (mode RGB) at the size at which its texture is read: (3, H, W) in [0, 1].
 
     Args:
-        pictures: mode RGB.
-        size: pixels at which their short or long side is seen.
+        size: pixels at which its short or long side is seen.
         side: which of them.
 
     Raises:
-        ImageError: a picture is too small to have a texture.
+        ImageError: it is too small to have a texture.
+    """
+    if min(picture.size) < SMALLEST_PAINTING:
+        width, height = picture.size
+        raise ImageError(f"A painting of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
+    return to_tensor(resize_side(picture, size, side))
+
+
+@torch.no_grad()
+def statistics_of(network: LossNetwork, pictures: Iterable[Tensor], layers: Sequence[str]) -> Statistics:
+    """The statistics of each picture by itself; B of them in one.
+
+    Args:
+        pictures: (3, H, W) in [0, 1], each of its own size.
     """
     grams: dict[str, list[Tensor]] = {name: [] for name in layers}
     means: dict[str, list[Tensor]] = {name: [] for name in layers}
     for picture in pictures:
-        if min(picture.size) < SMALLEST_PAINTING:
-            width, height = picture.size
-            raise ImageError(f"A painting of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
-        image = to_tensor(resize_side(picture, size, side))[None]
-        seen = network(image.to(network.mean.device, memory_format=torch.channels_last))
+        seen = network(picture[None].to(network.mean.device, memory_format=torch.channels_last))
         for name in layers:
             grams[name].append(gram(seen[name])[0])
             means[name].append(seen[name].float().mean((2, 3))[0])

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from stylebank.ahead import ahead
 from stylebank.bank.io import add_predictor, load_bank
 from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
@@ -20,7 +21,7 @@ from stylebank.config import Config
 from stylebank.device import seed_everything
 from stylebank.errors import BankError, ConfigError
 from stylebank.images import Side, load_picture
-from stylebank.losses.statistics import statistics_of
+from stylebank.losses.statistics import seen_at, statistics_of
 from stylebank.losses.terms import Grams
 from stylebank.losses.vgg import LossNetwork, channels_of
 from stylebank.network.layers import reflected
@@ -111,18 +112,18 @@ class PredictorTask(Task):
 
     def grams(self, network: LossNetwork, layers: Sequence[str], size: int, side: Side) -> Grams:
         """The targets of training; the same numbers are what the predictor reads."""
-        shown = bar(self._pictures(), name="reading paintings", unit="painting", total=len(self.sources), after=1)
-        statistics = statistics_of(network, shown, layers, size, side)
+        pictures = ahead(lambda i: seen_at(self._picture(i), size, side), range(len(self.sources)))
+        shown = bar(pictures, name="reading paintings", unit="painting", total=len(self.sources), after=1)
+        statistics = statistics_of(network, shown, layers)
         filters = self.model.filters
         assert isinstance(filters, PredictedFilters)
         filters.statistics = statistics
         return statistics.grams
 
-    def _pictures(self) -> Iterator[Image.Image]:
+    def _picture(self, i: int) -> Image.Image:
         each = 1 + self.variants
-        for i, source in enumerate(self.sources):
-            number = i % each if i < self.trained else 0
-            yield variant_of(load_picture(source.files[0]).rgb, number, self.seed + i // each)
+        number = i % each if i < self.trained else 0
+        return variant_of(load_picture(self.sources[i].files[0]).rgb, number, self.seed + i // each)
 
     def save(
         self,
