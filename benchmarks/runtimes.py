@@ -123,7 +123,8 @@ def exported(options: argparse.Namespace, kind: Kind, precision: Precision) -> P
         raise ExportError(
             f"{folder} was not exported from {options.bank} as it is now; remove it, or choose --exported."
         )
-    return folder / manifest.styles[0].picture
+    [picture] = [style.picture for style in manifest.styles[:1] if style.picture]
+    return folder / picture
 
 
 def measure(size: str, options: argparse.Namespace) -> str:

@@ -25,8 +25,10 @@ from stylebank.export import graphs, parity
 from stylebank.export.graphs import PictureGraph
 from stylebank.export.layers import scaled_decoder
 from stylebank.export.manifest import read_export
+from stylebank.export.models import Form
 from stylebank.export.openvino_runtime import compiled, installed
 from stylebank.export.parity import pictures
+from stylebank.export.run import ExportRequest, export
 from stylebank.export.runtime import ExportedBank
 from stylebank.inference.blending import StyleWeights, region_masks
 from stylebank.inference.stylizer import Stylizer
@@ -110,6 +112,17 @@ def test_noise_has_the_same_values(exports: Path, seed: int) -> None:
     expected = smooth_noise(2, [seed], range(37), range(70))
     assert found.shape == tuple(expected.shape)
     assert np.abs(found - expected.numpy()).max() < 1e-5
+
+
+def test_shared_models_alone_are_compared_too(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Form, "pictures", lambda *_: pytest.fail("a whole model was asked for"))
+    made = export(ExportRequest(plain / "bank", tmp_path / "parts", "float16", (26, 37), whole=False))
+    assert made.manifest.picture is None
+    assert {each.what for each in made.comparisons} >= {"waves, kernel", "mixture", "regions"}
+    assert sorted(file.name for file in (tmp_path / "parts" / "styles").iterdir()) == [
+        f"{name}.safetensors" for name in ("dots", "encoder", "waves")
+    ]
+    assert read_export(tmp_path / "parts") == made.manifest
 
 
 def test_float16_of_one_size(plain: Path) -> None:

@@ -42,6 +42,7 @@ def write_folder(
     folder: Path,
     progress: Progress,
     photographs: Sequence[Tensor] = (),
+    whole: bool = True,
 ) -> ExportManifest:
     """Fills a new folder with the models and filters of some styles, a README, and the manifest that is returned.
 
@@ -49,11 +50,12 @@ def write_folder(
         bank: calibrated.
         size: (H, W) of all pictures; None for any.
         photographs: for int8, see `Form`.
+        whole: with a model for every style that does all of it; else there is no README, which is about these.
     """
     files = FORMATS[kind]
     form, tools = _form(bank, files, precision, size, photographs), files.tools()
     about = {"licence": bank.manifest.licence or "none given", "autoencoder_sha256": bank.manifest.autoencoder_sha256}
-    total, done = len(form.wiring()) + len(names), 0
+    total, done = len(form.wiring()) + whole * len(names), 0
 
     models = dict[str, ModelRecord]()
     for part in form.shared(about):
@@ -62,10 +64,12 @@ def write_folder(
         progress("exporting", done := done + 1, total)
     (folder / "styles").mkdir()
     titles = {name: bank.records[name].title for name in names}
-    styles = [_write_filter(form, name, titles[name], files.suffix, folder) for name in names]
-    for style in _write_pictures(form.pictures(titles, about), tools, files.suffix, folder / "styles"):
-        models["picture"] = _model_record(f"styles/NAME{files.suffix}", style.inputs, style.output)
-        progress("exporting", done := done + 1, total)
+    styles = [_write_filter(form, name, titles[name], folder) for name in names]
+    if whole:
+        styles = [style.model_copy(update={"picture": f"styles/{style.name}{files.suffix}"}) for style in styles]
+        for style in _write_pictures(form.pictures(titles, about), tools, files.suffix, folder / "styles"):
+            models["picture"] = _model_record(f"styles/NAME{files.suffix}", style.inputs, style.output)
+            progress("exporting", done := done + 1, total)
     return _write_manifest(bank, kind, precision, form, models, styles, folder)
 
 
@@ -121,11 +125,12 @@ def _write_manifest(
         licence=bank.manifest.licence,
         autoencoder_sha256=bank.manifest.autoencoder_sha256,
         models={name: record for name, record in models.items() if name != "picture"},
-        picture=models["picture"],
+        picture=models.get("picture"),
         styles=styles,
         files={},
     )
-    (folder / "README.md").write_text(readme(manifest), encoding="utf-8")
+    if manifest.picture:
+        (folder / "README.md").write_text(readme(manifest), encoding="utf-8")
     manifest = manifest.model_copy(update={"files": file_records(folder)})
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
@@ -139,12 +144,12 @@ def _port_record(port: Port) -> PortRecord:
     return PortRecord(name=port.name, dtype=port.dtype, shape=port.shape, about=port.about)
 
 
-def _write_filter(form: Form, name: str, title: str, suffix: str, folder: Path) -> StyleFiles:
+def _write_filter(form: Form, name: str, title: str, folder: Path) -> StyleFiles:
     """A style's kernel and bias as the model `apply` wants them."""
-    picture, file = f"styles/{name}{suffix}", f"styles/{name}.safetensors"
+    file = f"styles/{name}.safetensors"
     if not form.linear:
-        return StyleFiles(name=name, title=title, picture=picture)
+        return StyleFiles(name=name, title=title)
     kernel, bias = (parameter.to(form.dtype).contiguous() for parameter in form.kernel(name))
     data = safetensors.torch.save({"kernel": kernel, "bias": bias}, {"style": name, "title": title})
     (folder / file).write_bytes(data)
-    return StyleFiles(name=name, title=title, filter=file, picture=picture)
+    return StyleFiles(name=name, title=title, filter=file)

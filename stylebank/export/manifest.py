@@ -58,8 +58,8 @@ class StyleFiles(_Part):
     title: str = ""
     filter: Inside | None = None
     """Safetensors with `kernel` (C, C + Z, k, k) and `bias` (C,); none of banks whose filters are no single kernel."""
-    picture: Inside
-    """A model, photo in and picture out."""
+    picture: Inside | None = None
+    """A model, photo in and picture out; none in a folder of shared models."""
 
 
 class FileRecord(_Part):
@@ -93,7 +93,7 @@ class ExportManifest(_Part):
     licence: str
     autoencoder_sha256: str
     models: dict[str, ModelRecord]
-    picture: ModelRecord
+    picture: ModelRecord | None = None
     """What all models of single styles are like; their files are those of `styles`."""
     styles: Annotated[list[StyleFiles], Field(min_length=1)]
     files: dict[Inside, FileRecord]
@@ -139,7 +139,8 @@ def read_export(folder: Path) -> ExportManifest:
 
 
 def _check_files(folder: Path, manifest: ExportManifest) -> None:
-    models = [model.file for model in manifest.models.values()] + [style.picture for style in manifest.styles]
+    models = [model.file for model in manifest.models.values()]
+    models += [style.picture for style in manifest.styles if style.picture]
     named = models + [style.filter for style in manifest.styles if style.filter]
     if manifest.kind == "openvino":
         named += [str(PurePosixPath(file).with_suffix(".bin")) for file in models]

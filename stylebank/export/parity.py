@@ -98,7 +98,7 @@ def _cases(manifest: ExportManifest) -> Iterator[_Case]:
     photos = [pictures(size, 1 if manifest.size or i % 2 == 0 else 2) for i, size in enumerate(sizes)]
     one = photos[1:2] or photos
     names = [style.name for style in manifest.styles]
-    for name in names:
+    for name in names if manifest.picture else ():
         for photo in photos if name == names[0] else one:
             yield _Case(f"{name}, its own model", photo, Recipe({name: 1.0}), whole=name)
     if "apply" in manifest.models:

@@ -41,6 +41,8 @@ class ExportRequest:
     paintings: Path | None = None
     """For int8: a folder of paintings named like the styles, to measure them on."""
     kind: Kind = "onnx"
+    whole: bool = True
+    """With a model for every style that does all of it, beside the shared ones."""
 
     def __post_init__(self) -> None:
         FORMATS[self.kind].check(self.precision, self.size)
@@ -77,7 +79,7 @@ def export(request: ExportRequest, progress: Progress = lambda what, done, total
     photographs = for_calibration(request.calibrate, request.size) if request.precision == "int8" else []
     with new_folder(request.out) as folder:
         manifest = write_folder(
-            bank, names, request.kind, request.precision, request.size, folder, progress, photographs
+            bank, names, request.kind, request.precision, request.size, folder, progress, photographs, request.whole
         )
         proof = _proven(bank, folder, manifest, request.paintings, progress)
     return Exported(request.out, manifest, *proof)

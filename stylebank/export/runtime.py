@@ -44,7 +44,7 @@ class ExportedBank:
 
     def picture(self, style: str, photo: np.ndarray) -> np.ndarray:
         """Photo (B, 3, H, W) in [0, 1] -> picture, by the model of one style."""
-        [file] = [each.picture for each in self.manifest.styles if each.name == style]
+        [file] = [each.picture for each in self.manifest.styles if each.name == style and each.picture]
         return self._run(file, {"photo": photo})
 
     def encode(self, photo: np.ndarray) -> np.ndarray:

@@ -75,7 +75,9 @@ def export_web(request: WebRequest, progress: Progress = lambda what, done, tota
         _copy_page(folder)
         work = folder / "work"
         exports = [
-            export(ExportRequest(request.bank, work / precision, precision, None, request.styles), progress)
+            export(
+                ExportRequest(request.bank, work / precision, precision, styles=request.styles, whole=False), progress
+            )
             for precision in request.precisions
         ]
         sizes = {"page": _size(folder) - _size(work)}
