@@ -257,6 +257,9 @@ class PredictorConfig(_Section):
     """Its residual blocks."""
     compressed: Annotated[int, Field(gt=0, le=256)] = 32
     """Directions of every layer whose covariances it reads."""
+    shrink: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How much of a prediction's difference from what all kernels have in common is kept, but in training: what is
+    predicted for paintings that were not learned from is less certain than for those that were."""
     variants: Annotated[int, Field(ge=0, le=64)] = 2
     """Crops of every painting, mirrored and in other colours, that it learns from beside the whole."""
     held_out: Annotated[int, Field(ge=1)] = 30

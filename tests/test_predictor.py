@@ -92,6 +92,17 @@ def test_biases_stay_below_the_largest_and_small_ones_as_they_are() -> None:
     assert torch.allclose(biases[1e6], biases[0.0], rtol=1e-4)
 
 
+def test_once_trained_a_prediction_is_nearer_to_what_all_have_in_common() -> None:
+    torch.manual_seed(0)
+    network = FilterPredictor(ARCHITECTURE, FORM.model_copy(update={"shrink": 0.25}), {"relu1_2": 12})
+    nn.init.normal_(network.kernel)
+    learning, _ = network(statistics(3))
+    kernels, _ = network.eval()(statistics(3))
+    assert torch.allclose(kernels - network.kernel, 0.25 * (learning - network.kernel), atol=1e-6)
+    plain = predictor().eval()
+    assert torch.equal(plain(statistics(3))[0], plain.train()(statistics(3))[0])
+
+
 def test_a_batch_of_predictions_is_that_of_each_by_itself() -> None:
     model, filters = StyleBank(ARCHITECTURE), PredictedFilters(predictor(), 3)
     filters.statistics = statistics(3)

@@ -73,7 +73,7 @@ class FilterPredictor(nn.Module):
         largest_bias: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers, self.size, self.largest_bias = dict(layers), size, largest_bias
+        self.layers, self.size, self.largest_bias, self.shrink = dict(layers), size, largest_bias, form.shrink
         channels, inputs = (
             architecture.model.channels[2],
             architecture.model.channels[2] + architecture.bank.noise_channels,
@@ -110,6 +110,7 @@ class FilterPredictor(nn.Module):
             seen = seen + block(seen)
         shares = self.shares(seen)  # (B, rank)
         factors, offsets = self.gains(seen).chunk(2, 1)
+        shares = shares if self.training else self.shrink * shares
         change = torch.einsum("cr,br,rk->bck", self.outputs, shares, self.inputs).reshape(-1, *self.kernel_shape)
         kernels = (self.kernel + change) * (1 + factors)[:, :, None, None, None]
         if self.size:
