@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stylebank.ahead import ahead
+from stylebank.training.ahead import ahead
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from stylebank.ahead import ahead
 from stylebank.bank.io import add_predictor, load_bank
 from stylebank.bank.predictor import Predictor, PredictorInfo
 from stylebank.bank.records import StyleInfo
@@ -28,6 +27,7 @@ from stylebank.network.layers import reflected
 from stylebank.network.model import StyleBank
 from stylebank.network.predictor import FilterPredictor, Statistics
 from stylebank.styles import StyleSource
+from stylebank.training.ahead import ahead
 from stylebank.training.task import Task
 from stylebank.training.variants import variant_of
 
