@@ -223,6 +223,17 @@ def test_what_cannot_be_trained_is_refused(
     assert not (place / "refused").exists()
 
 
+def test_a_painting_too_small_is_named(
+    place: Path, arguments: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(place / "paintings", tmp_path / "paintings")
+    Image.new("RGB", (9, 9)).save(tmp_path / "paintings" / "speck.png")
+    options = ("--styles", tmp_path / "paintings", "--out", tmp_path / "run", "--set", "predictor.variants=0")
+    said = fail(capsys, "train", *arguments, *options)
+    assert "speck.png' of 9x9 pixels is too small; 16 are the least" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_filters_of_several_layers_are_refused(
     place: Path, arguments: list[object], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,19 +17,20 @@ from stylebank.network.predictor import Statistics
 SMALLEST_PAINTING = 16  # pixels; the deepest layer sees an eighth of them
 
 
-def seen_at(picture: Image.Image, size: int, side: Side) -> Tensor:
+def seen_at(picture: Image.Image, size: int, side: Side, name: str = "A painting") -> Tensor:
     """A painting (mode RGB) at the size at which its texture is read: (3, H, W) in [0, 1].
 
     Args:
         size: pixels at which its short or long side is seen.
         side: which of them.
+        name: of the painting, for messages.
 
     Raises:
         ImageError: it is too small to have a texture.
     """
     if min(picture.size) < SMALLEST_PAINTING:
         width, height = picture.size
-        raise ImageError(f"A painting of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
+        raise ImageError(f"{name} of {width}x{height} pixels is too small; {SMALLEST_PAINTING} are the least.")
     return to_tensor(resize_side(picture, size, side))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 from stylebank.bank.io import add_predictor, load_bank
@@ -112,7 +111,7 @@ class PredictorTask(Task):
 
     def grams(self, network: LossNetwork, layers: Sequence[str], size: int, side: Side) -> Grams:
         """The targets of training; the same numbers are what the predictor reads."""
-        pictures = ahead(lambda i: seen_at(self._picture(i), size, side), range(len(self.sources)))
+        pictures = ahead(lambda i: self._seen(i, size, side), range(len(self.sources)))
         shown = bar(pictures, name="reading paintings", unit="painting", total=len(self.sources), after=1)
         statistics = statistics_of(network, shown, layers)
         filters = self.model.filters
@@ -120,10 +119,11 @@ class PredictorTask(Task):
         filters.statistics = statistics
         return statistics.grams
 
-    def _picture(self, i: int) -> Image.Image:
-        each = 1 + self.variants
+    def _seen(self, i: int, size: int, side: Side) -> Tensor:
+        """Source i as the loss network sees it, (3, H, W)."""
+        each, file = 1 + self.variants, self.sources[i].files[0]
         number = i % each if i < self.trained else 0
-        return variant_of(load_picture(self.sources[i].files[0]).rgb, number, self.seed + i // each)
+        return seen_at(variant_of(load_picture(file).rgb, number, self.seed + i // each), size, side, f"'{file}'")
 
     def save(
         self,
