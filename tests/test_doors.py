@@ -22,7 +22,7 @@ from stylebank.evaluation.progress import EvaluationProgress
 from stylebank.evaluation.request import EvaluationRequest
 from stylebank.optimize import PRESETS, Painting
 from stylebank.training.hooks import Hooks
-from stylebank.training.plan import TrainRequest
+from stylebank.training.request import TrainRequest
 from stylebank.training.run import TrainResult
 from stylebank.training.training_run import TrainingRun
 

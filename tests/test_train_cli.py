@@ -49,7 +49,8 @@ from stylebank.folder_lock import LOCK, in_use
 from stylebank.images import to_tensor
 from stylebank.images.contact_sheet import CAPTION, GAP
 from stylebank.inference.stylizer import Stylizer
-from stylebank.training.plan import TrainRequest, plan_of
+from stylebank.training.plan import plan_of
+from stylebank.training.request import TrainRequest
 from stylebank.training.state import load_training_state
 
 ROOT = Path(stylebank.__file__).parents[1]
@@ -662,8 +663,8 @@ def test_settings_of_the_bank_are_used_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("stylebank.training.plan.ADDED_STYLE_STEPS", 2)
-    monkeypatch.setattr("stylebank.training.plan.KEPT_PIXELS", 3 * 2 * 32**2 + 1)  # batches of 2 crops of 32
+    monkeypatch.setattr("stylebank.training.added_style.ADDED_STYLE_STEPS", 2)
+    monkeypatch.setattr("stylebank.training.added_style.KEPT_PIXELS", 3 * 2 * 32**2 + 1)  # batches of 2 crops of 32
     options = [option for option in add("sunny") if not str(option).startswith("train.steps")]
     succeed(capsys, *options, "--out", tmp_path / "more")
     used = load_config(tmp_path / "more-run" / "config.yaml")

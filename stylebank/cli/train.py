@@ -12,7 +12,7 @@ from stylebank.bars import above, load_torch
 from stylebank.cli.arguments import CONFIG_HELP, at_least, config_overrides, require
 
 if TYPE_CHECKING:  # else imported when there is work: they import torch
-    from stylebank.training.plan import TrainRequest
+    from stylebank.training.request import TrainRequest
 
 MOST_STYLES = 20  # whose numbers are printed at the end
 
@@ -122,7 +122,7 @@ def request_of(options: argparse.Namespace) -> TrainRequest:
     Raises:
         ConfigError: a --set is not of the right form.
     """
-    from stylebank.training.plan import TrainRequest
+    from stylebank.training.request import TrainRequest
 
     return TrainRequest(
         out=options.out,

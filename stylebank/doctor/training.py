@@ -17,7 +17,7 @@ from stylebank.evaluation.clock import Clock
 from stylebank.losses.objective import Values
 from stylebank.training.crops import ContentBatch
 from stylebank.training.hooks import Hooks
-from stylebank.training.plan import TrainRequest
+from stylebank.training.request import TrainRequest
 from stylebank.training.run import TrainResult, train
 from stylebank.training.training_run import TrainingRun
 

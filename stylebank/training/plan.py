@@ -1,64 +1,22 @@
-"""What a run is asked to do: configuration, folders and styles, settled before anything is written."""
+"""What is to be done for a request: configuration, folders and styles, settled before anything is written."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stylebank.bank.find import find_bank
-from stylebank.bank.io import load_bank
-from stylebank.bank.predictor import read_predictor_info
-from stylebank.bank.records import read_manifest, read_style_record, trained_with
-from stylebank.config import Config, TrainConfig
-from stylebank.config_files import Overrides, load_config
+from stylebank.config import Config
+from stylebank.config_files import load_config
 from stylebank.errors import ConfigError, TrainingError
-from stylebank.losses.weights import held_network
 from stylebank.shipped import BANKS
 from stylebank.styles import StyleSource, check_name, find_styles
-from stylebank.training.optimizer import MUON_STEP
+from stylebank.training.added_style import in_form_of_bank, settings_of, start_of
 from stylebank.training.predictor_task import predictor_task
+from stylebank.training.request import TrainRequest
 from stylebank.training.run_folder import RunFolder
-from stylebank.training.task import Start, StartWish, Task, more_styles, new_bank
-
-ADDED_STYLE_BATCH = 2  # crops at most: a bank may have been trained on a GPU, and the style is added on a laptop
-ADDED_STYLE_CROP = 192  # pixels at most: larger ones bring little and take long (docs/training.md)
-ADDED_STYLE_STEPS = 1000  # "around 1,000 iterations", Chen et al. 2017, section 3.4
-KERNEL_STEP = 0.05  # of a kernel's root mean square, how far a step goes
-KEPT_PIXELS = 1000 * 128**2  # about 0.7 GB with what is made of them: larger crops and batches must not fill the memory
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """A bank to train, styles to add to one, or a run to go on with."""
-
-    out: Path | None = None
-    """The run's folder; with `add_style` that of the new bank, which has the run's beside it (`OUT-run`)."""
-    config: Path | None = None
-    """YAML configuration; None for the defaults, or for what the bank was trained with where styles are added."""
-    overrides: Overrides = field(default_factory=dict)
-    """Values that stand above the configuration's, by section and key."""
-    start_from: Path | None = None
-    """A bank whose auto-encoder, and filters for styles of the same names, the run begins with."""
-    bank: Path | None = None
-    """The bank to add styles to; it is not modified."""
-    add_style: Sequence[Path] = ()
-    """Paintings to add to it: files or folders."""
-    names: Sequence[str] = ()
-    """Names of the added styles; none takes the files' names."""
-    start: StartWish = "auto"
-    """What added filters begin as."""
-    in_place: bool = False
-    """Write the result over `bank` instead of to `out`."""
-    resume: bool | Literal["auto"] = False
-    """Go on with the run in `out`; `auto` begins it if there is none yet."""
-    device: str = "auto"
-    loss_weights: Path | None = None
-    """The loss network's file, see `losses.weights.read_weights`."""
-    skip_nonfinite: int = 0
-    """How many steps whose loss or gradient is not finite may be left out."""
+from stylebank.training.task import Start, Task, more_styles, new_bank
 
 
 @dataclass(frozen=True)
@@ -106,9 +64,9 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
     folder = _run_folder(request, out, resume)
     bank, add_style, names = request.bank or request.start_from, tuple(request.add_style), tuple(request.names)
     if not resume:
-        config = load_config(request.config, request.overrides, _settings_of(request))
+        config = load_config(request.config, request.overrides, settings_of(request))
         _check_kind(request, config)
-        config = _in_form_of_bank(request, config)
+        config = in_form_of_bank(request, config)
         return TrainingPlan(
             config,
             out,
@@ -117,7 +75,7 @@ def plan_of(request: TrainRequest, restarted: bool = False) -> TrainingPlan:
             bank=bank,
             add_style=add_style,
             names=names,
-            start=_start_of(request, config),
+            start=start_of(request, config),
         )
     wanted = folder.task()
     began = tuple(wanted["add_style"] or ())
@@ -153,17 +111,6 @@ def _check_kind(request: TrainRequest, config: Config) -> None:
             "predictor.rank trains a predictor for the bank given with --bank, from the paintings of --styles; it does "
             "not go with --add-style, --start-from and --in-place."
         )
-
-
-def _start_of(request: TrainRequest, config: Config) -> Start:
-    """Fifty steps from a prediction come nearer to the painting than a hundred from the identity (docs/instant.md)."""
-    if request.start != "auto":
-        return request.start
-    info = read_predictor_info(find_bank(request.bank)) if request.bank and request.add_style else None
-    if not info:
-        return "identity"
-    trains = held_network(request.loss_weights) or config.loss.network
-    return "predicted" if info.settings.get("loss", {}).get("network") == trains else "identity"
 
 
 def _begun(request: TrainRequest) -> bool:
@@ -217,72 +164,6 @@ def _numbered(path: Path, last: bool) -> Path:
     while names[-1].exists():
         names.append(path.with_name(f"{path.name}-{len(names) + 1}"))
     return names[-2] if last and len(names) > 1 else names[-1]
-
-
-def _settings_of(request: TrainRequest) -> dict[str, dict[str, Any]] | None:
-    """An added style starts from the settings its bank was trained with."""
-    if not request.add_style or not request.bank or request.config:
-        return None
-    bank = find_bank(request.bank)
-    manifest = read_manifest(bank)
-    if not manifest.styles:
-        return {"train": {"steps": ADDED_STYLE_STEPS}}
-    record = read_style_record(bank, _like(request, manifest.styles), manifest.autoencoder_sha256)
-    settings, train = record.settings, trained_with(record).train
-    side, steps = min(train.crop_size, ADDED_STYLE_CROP), _steps_asked(request)
-    batch = min(train.batch_size, ADDED_STYLE_BATCH)
-    quicker: dict[str, Any] = {
-        "steps": steps,
-        "batch_size": batch,
-        "crop_size": side,
-        "small_crop_steps": steps // 2 if side >= 32 else 0,
-        "warmup_steps": min(train.warmup_steps, steps // 20),
-        "kept_batches": max(1, KEPT_PIXELS // (batch * side**2)),
-    }
-    if manifest.architecture.bank.linear:
-        quicker["fixed_norm"] = True
-        if request.start != "own":  # which is near its best already
-            quicker["lr"] = _rate(bank, train)
-    loss = dict(settings.get("loss", {}))
-    if request.start != "own":
-        loss.pop("strengths", None)  # of other styles
-    return {**settings, "loss": loss, "train": {**settings.get("train", {}), **quicker}}
-
-
-def _like(request: TrainRequest, styles: Sequence[str]) -> str:
-    """The style whose settings are taken: the bank's first, or the one that is trained on."""
-    if request.start != "own":
-        return styles[0]
-    names = request.names or [source.name for source in find_styles(request.add_style)]
-    return next((name for name in names if name in styles), styles[0])
-
-
-def _rate(bank: Path, train: TrainConfig) -> float:
-    """The learning rate at which a step changes a kernel by a twentieth, as its norm is fixed."""
-    model = load_bank(bank).model
-    kernel = next(model.filters[0].parameters())
-    step = KERNEL_STEP * model.kernel_norm() / math.sqrt(kernel.numel())
-    return min(1.0, float(f"{step / (MUON_STEP if train.optimizer == 'muon' else 1):.2g}"))
-
-
-def _steps_asked(request: TrainRequest) -> int:
-    """How long an added style is to be trained; what is no number of steps is refused with the configuration."""
-    steps = request.overrides.get("train", {}).get("steps")
-    return steps if isinstance(steps, int) and steps > 0 else ADDED_STYLE_STEPS
-
-
-def _in_form_of_bank(request: TrainRequest, config: Config) -> Config:
-    """With the network that is there, where one is trained on as it is: a configuration may be of another."""
-    if not request.bank:
-        return config
-    bank = find_bank(request.bank)
-    form = read_manifest(bank).architecture
-    for section in ("model", "bank"):
-        there = getattr(form, section)
-        for key in request.overrides.get(section, {}):
-            if getattr(getattr(config, section), key) != (value := getattr(there, key)):
-                raise ConfigError(f"{section}.{key} is {value} in {bank}, whose network stays as it is: leave it out.")
-    return config.model_copy(update={"model": form.model, "bank": form.bank})
 
 
 def task_of(plan: TrainingPlan, loss_weights: Path | None = None) -> Task:

@@ -21,7 +21,8 @@ from stylebank.signals import leaving_on_sigterm
 from stylebank.training.hooks import Hooks
 from stylebank.training.measuring import measure
 from stylebank.training.memory import check_memory
-from stylebank.training.plan import TrainingPlan, TrainRequest, plan_of, task_of
+from stylebank.training.plan import TrainingPlan, plan_of, task_of
+from stylebank.training.request import TrainRequest
 from stylebank.training.task import StartWish
 from stylebank.training.trainer import Trainer
 from stylebank.training.training_run import TrainingRun
