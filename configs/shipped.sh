@@ -27,7 +27,7 @@ train --config configs/shipped_noise.yaml --start-from "$out/large" --out "$out/
 # Then with made-up next frames, for films that are steady frame by frame.
 train --config configs/shipped_steady.yaml --start-from "$out/noise" --out "$out/steady" "$@"
 
-# Then with a trunk in place of two residual blocks, on batches that are for a GPU: six minutes of one, days of two cores.
+# Then with a trunk in place of two residual blocks, on batches that are for a GPU: six minutes of one, about a day of two cores.
 train --config configs/shipped_trunk.yaml --start-from "$out/steady" --out "$out/trunk" "$@"
 
 [[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/trunk" --out "$out/stylebank-14" --licence MIT --titles checkpoints/titles.yaml

@@ -16,7 +16,7 @@ from stylebank.shipped import DEFAULT_BANK
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("bank", nargs="?", type=Path, default=DEFAULT_BANK, help=BANK_HELP)
+    parser.add_argument("bank", nargs="?", type=Path, help=BANK_HELP)
     where = parser.add_argument_group("folder")
     one = where.add_mutually_exclusive_group(required=True)
     one.add_argument("--out", type=Path, metavar="DIR", help="folder to write; it must not exist")
@@ -85,10 +85,10 @@ def run(options: argparse.Namespace) -> int:
             bars.show(done, total, name=what)
 
         if options.verify:
-            result = verify(options.bank, options.verify, options.paintings, follow, options.trust)
+            result = verify(options.bank or DEFAULT_BANK, options.verify, options.paintings, follow, options.trust)
         else:
             wanted = ExportRequest(
-                options.bank,
+                options.bank or DEFAULT_BANK,
                 options.out,
                 options.precision or "float32",
                 size=options.size or None,

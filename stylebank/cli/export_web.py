@@ -6,6 +6,7 @@ import argparse
 
 from stylebank.bars import Bars
 from stylebank.errors import ConfigError
+from stylebank.shipped import DEFAULT_BANK
 
 
 def export_page(options: argparse.Namespace) -> int:
@@ -20,7 +21,7 @@ def export_page(options: argparse.Namespace) -> int:
         raise ConfigError(f"The page computes in {' and '.join(BOTH)}, not in {options.precision}.")
     precisions = (options.precision,) if options.precision else BOTH
     runtime = Runtime(options.runtime or str(INSTALLED))
-    wanted = WebRequest(options.bank, options.out, runtime, precisions, tuple(options.styles))
+    wanted = WebRequest(options.bank or DEFAULT_BANK, options.out, runtime, precisions, tuple(options.styles))
     with Bars() as bars:
         result = export_web(wanted, lambda what, done, total: bars.show(done, total, name=what))
     for each in result.exports:

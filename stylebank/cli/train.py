@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with a bank's auto-encoder, and its filters for styles of the same names; all of them train on",
     )
     group = parser.add_argument_group("adding styles to a bank")
-    group.add_argument("--bank", type=Path, metavar="DIR|NAME", help="the bank to add to; it is not modified")
+    group.add_argument(
+        "--bank",
+        type=Path,
+        metavar="DIR|NAME",
+        help="the bank to add to, or to train a predictor for; not modified without --in-place",
+    )
     group.add_argument("--add-style", type=Path, nargs="+", metavar="PATH", help="paintings to add: files or folders")
     group.add_argument(
         "--name", nargs="+", metavar="NAME", help="names of the added styles, else from the files' names"

@@ -26,7 +26,7 @@ class KernelMuon:
     Has what `torch.optim.Optimizer` has and training needs.
 
     Args:
-        parameters: in channels-last order in memory, see `runtime.place`.
+        parameters: in channels-last order in memory, see `device.place`.
         lr: the learning rate of both.
     """
 

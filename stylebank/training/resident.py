@@ -1,7 +1,7 @@
 """Photographs decoded once into a device's memory, where crops are cut, scaled and mirrored.
 
 A GPU takes more crops than the processors beside it can decode. Two thousand photographs with a short side of 384
-pixels are about 1 GB as 8-bit pixels. Which crop comes at which position is what `data.Crops` says; its edges fall on
+pixels are about 1 GB as 8-bit pixels. Which crop comes at which position is what `crops.Crops` says; its edges fall on
 whole pixels of what is kept, and torch scales it instead of Pillow, so that pixels differ a little.
 """
 
@@ -100,7 +100,7 @@ class ResidentCrops:
     def batches(
         self, crops: Crops, batch_size: int, numbers: Sequence[int], workers: int, part: range
     ) -> Iterator[ContentBatch]:
-        """Batches of crops on the device, as `data.content_loader` gives them.
+        """Batches of crops on the device, as `loading.content_loader` gives them.
 
         Args:
             crops: of the same photographs, perhaps of another size.

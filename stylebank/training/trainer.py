@@ -1,8 +1,9 @@
 """Training: the loop is `Trainer.fit`.
 
 The branch of each step, its learning rate, crops and styles are pure functions of the step number (`schedule`,
-`data`), so the state to save is weights, optimizers and that number (`training_run`). Where several processes train
-(`distributed`), each runs this same loop on its part of every batch; from `Gradients.weight` on all have the same.
+`crops`, `draws`), so the state to save is weights, optimizers and that number (`training_run`). Where several
+processes train (`distributed`), each runs this same loop on its part of every batch; from `Gradients.weight` on all
+have the same.
 """
 
 from __future__ import annotations

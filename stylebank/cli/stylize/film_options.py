@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch", type=int, metavar="N", help="frames through the network at a time, else by size")
     group.add_argument("--lenient", action="store_true", help="read damaged films as far as possible")
     group.add_argument("--drop-streams", action="store_true", help="leave out sound and titles the output cannot hold")
-    group.add_argument("--transcode-audio", action="store_true", help="sound the output cannot hold becomes AAC")
+    group.add_argument(
+        "--transcode-audio", action="store_true", help="sound the output cannot hold becomes AAC (Opus in WebM)"
+    )
     group.add_argument("--strict", action="store_true", help="refuse whatever would be left out, data too")
     group.add_argument("--profile", action="store_true", help="print where the time went")
 
