@@ -24,14 +24,27 @@ from stylebank.inference.encoded import Encoded
 from stylebank.inference.stylizer import Stylizer
 from stylebank.inference.whole import WholePicture
 
-FEATURE_MEMORY = 0.8
-"""Share of the features that comes from the frames before, where nothing changed."""
-OUTPUT_MEMORY = 0.45
-"""The same share of the outputs."""
-TOLERANCE = 0.08
-"""Difference from what is remembered, in [0, 1], at which both shares have fallen to 1/e of that."""
 WARM_UP = 16
 """Frames to be shown again before going on in the middle of a film: 0.8^16 is 3 % of a frame's features."""
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """How much is kept of the frames before."""
+
+    features: float
+    """Share of the features that comes from them, where nothing changed."""
+    outputs: float
+    """The same share of the outputs."""
+    tolerance: float
+    """Difference from what is remembered, in [0, 1], at which both shares have fallen to 1/e of that."""
+
+
+_MEMORIES = {
+    # Follows the camera alone: what is not where it is thought to be is let go early, or it would blur strokes.
+    "blend": _Memory(0.7, 0.45, 0.05),
+    "flow": _Memory(0.8, 0.45, 0.08),
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ class Stabilizer:
 
     def __init__(self, stylizer: Stylizer, method: StabilizeMethod) -> None:
         self.stylizer, self.method = stylizer, method
+        self._memory = _MEMORIES[method]
         self._stride = stylizer.model.stride
         if method == "flow":
             load_opencv()
@@ -95,7 +109,7 @@ class Stabilizer:
             return encoded
         mixed = []
         for step, features in zip(self._steps, encoded.features.split(1), strict=True):
-            self._features = _mix(step, features, self._features, FEATURE_MEMORY)
+            self._features = _mix(step, features, self._features, self._memory.features)
             mixed.append(self._features)
         return encoded.with_features(torch.cat(mixed))
 
@@ -111,7 +125,7 @@ class Stabilizer:
         settled = []
         # In channels-last order, as outputs come, mixing would take twenty times as long.
         for step, picture in zip(self._steps, output.contiguous().split(1), strict=True):
-            self._outputs[name] = _mix(step, picture, self._outputs.get(name), OUTPUT_MEMORY)
+            self._outputs[name] = _mix(step, picture, self._outputs.get(name), self._memory.outputs)
             settled.append(self._outputs[name])
         return torch.cat(settled).clamp(0, 1)
 
@@ -130,10 +144,10 @@ class Stabilizer:
         motion = self._motion(now, before)
         carried = motion.carry(remembered)
         # Not against the frame before: changes too slow to be seen from one frame to the next add up.
-        same = _sameness(half, carried, self._stride // 2)
+        same = _sameness(half, carried, self._stride // 2, self._memory.tolerance)
         if motion.visible is not None:
             same = same * motion.visible
-        self._remembered = torch.lerp(half, carried, _enlarged(same * FEATURE_MEMORY, half))
+        self._remembered = torch.lerp(half, carried, _enlarged(same * self._memory.features, half))
         return _Step(motion, same)
 
     def _motion(self, now: _Frame, before: _Frame) -> Motion:
@@ -142,11 +156,11 @@ class Stabilizer:
         return camera_motion(now.small, before.small, self._stride)
 
 
-def _sameness(now: Tensor, remembered: Tensor, factor: int) -> Tensor:
+def _sameness(now: Tensor, remembered: Tensor, factor: int, tolerance: float) -> Tensor:
     """1 where two pictures at half the size agree, towards 0 where they do not: (1, 1, h, w), `factor` times less."""
     change = pooled((now - remembered).abs_().amax(1, keepdim=True), factor)
     change = F.avg_pool2d(change, 3, 1, 1, count_include_pad=False)  # noise is not motion
-    return torch.exp(-(change / TOLERANCE).square())
+    return torch.exp(-(change / tolerance).square())
 
 
 def _mix(step: _Step | None, now: Tensor, before: Tensor | None, memory: float) -> Tensor:
