@@ -194,6 +194,14 @@ def test_any_size_will_do(stylizer: Stylizer, method: StabilizeMethod, size: tup
     assert bool(((output >= 0) & (output <= 1)).all())
 
 
+def test_what_the_cameras_shift_does_not_fit_is_hardly_blurred(stylizer: Stylizer) -> None:
+    film = [texture(64, 128, at=(1.2 * i, 0.0)) for i in range(10)]
+    for i, frame in enumerate(film):
+        frame[..., 64:] = texture(64, 128, at=(-1.2 * i, 0.0))[..., 64:]  # one half goes one way, one the other
+    changed = torch.cat(settled(Stabilizer(stylizer, "blend"), film))[5:] - torch.cat(film[5:])
+    assert max(float(half.abs().mean()) for half in changed.split(64, 3)) < 0.006
+
+
 def test_after_the_warm_up_the_beginning_is_forgotten(stylizer: Stylizer) -> None:
     film = noisy(pan(WARM_UP + 24, (0.5, 0.25)), 0.02)
     whole = stylized(Stabilizer(stylizer, "blend"), film)
