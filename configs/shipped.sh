@@ -33,7 +33,7 @@ train --config configs/shipped_trunk.yaml --start-from "$out/steady" --out "$out
 # Then the woodcut by itself, with more of the style and less of the term for films, which had taken strokes from its black and white.
 [[ -e $out/woodcut ]] || python train.py --bank "$out/trunk" --add-style "$styles/rotterdam_woodcut.jpg" --start own \
     --content "$content" --out "$out/woodcut" --resume auto --set train.steps=900 'loss.strengths={rotterdam_woodcut: 4.2}' \
-    loss.temporal_weight=120 data.held_out=20
+    loss.temporal_weight=120 data.held_out=20 "$@"
 
 [[ -e $out/stylebank-14 ]] || stylebank bank pack "$out/woodcut" --out "$out/stylebank-14" --licence MIT --titles checkpoints/titles.yaml
 stylebank bank verify "$out/stylebank-14" --content "$content" --styles "$styles"
