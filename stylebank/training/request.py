@@ -24,7 +24,7 @@ class TrainRequest:
     start_from: Path | None = None
     """A bank whose auto-encoder, and filters for styles of the same names, the run begins with."""
     bank: Path | None = None
-    """The bank to add styles to; it is not modified."""
+    """The bank to add styles to, or to train a predictor for; not modified unless `in_place`."""
     add_style: Sequence[Path] = ()
     """Paintings to add to it: files or folders."""
     names: Sequence[str] = ()
