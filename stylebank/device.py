@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.errors import ConfigError
@@ -24,7 +25,13 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 BFLOAT16_CAPABILITY = (8, 0)  # of CUDA devices that have bfloat16 units (Ampere); older ones emulate them slowly
 FLOAT16_CAPABILITY = (5, 3)  # of those that compute in float16
-_OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory")  # how such errors of torch begin
+_OUT_OF_MEMORY = (  # what torch says where it has no error of its own for that
+    "DefaultCPUAllocator",
+    "MPS backend out of memory",
+    "Invalid buffer size",  # MPS: one larger than Metal makes
+    "CUDA error: out of memory",  # outside of its allocator: a context, pinned memory
+    "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN
+)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -137,7 +144,7 @@ def described(device: torch.device) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had: on a processor and on MPS torch has no error of its own for that."""
+    """Whether memory could not be had: for some of the ways to that torch has no error of its own."""
     if isinstance(error, RuntimeError) and any(name in str(error) for name in _OUT_OF_MEMORY):
         return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
@@ -154,6 +161,16 @@ def repeatable() -> Iterator[None]:
 def place(module: Network, device: torch.device) -> Network:
     """Moves a network to the device, its weights in channels-last order, which convolutions are fastest in."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def resampled(pictures: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """`grid_sample` with edges repeated: (B, C, H, W) at the places of (B, h, w, 2) -> (B, C, h, w).
+
+    On the processor in place of MPS, which lacks bicubic with edges repeated, and in older torch gradients.
+    """
+    if pictures.device.type == "mps":
+        return resampled(pictures.cpu(), grid.cpu(), mode).to(pictures.device)
+    return F.grid_sample(pictures, grid, mode, "border", align_corners=False)
 
 
 def sent(numbers: Sequence[int], device: torch.device) -> Tensor:

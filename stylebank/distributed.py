@@ -182,6 +182,8 @@ def join(device: str, patience: timedelta = timedelta(minutes=30)) -> Iterator[t
         # gloo also beside NCCL: whatever is on the processor is spoken about without waiting for a GPU.
         dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=patience)
         gpus = dist.new_group(backend="nccl", timeout=GPU_PATIENCE) if own.type == "cuda" else None
+        if gpus:  # NCCL connects when it is first asked to send, and what it lacks is to be met here
+            dist.all_reduce(torch.zeros(1, device=own), group=gpus)
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"The {count} processes of this run cannot reach each other: {reason}") from error
@@ -279,8 +281,12 @@ def _answer(flat: Tensor) -> None:
 def _reaching_all() -> Iterator[None]:
     try:
         yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # of this process's own GPU
+        raise
     except RuntimeError as error:  # what torch raises when a connection breaks
+        reason = " ".join(str(error).split())[:200]
+        nccl = f" NCCL says: {reason} (NCCL_DEBUG=INFO has more)." if isinstance(error, dist.DistBackendError) else ""
         raise ProcessLost(
-            "Another process of this run ended or cannot be reached; if it could still say why, it did. "
-            "The last checkpoint is whole: the same command with --resume goes on."
+            "Another process of this run ended or cannot be reached; if it could still say why, it did."
+            f"{nccl} The last checkpoint is whole: the same command with --resume goes on."
         ) from error

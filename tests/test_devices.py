@@ -26,15 +26,17 @@ from stylebank.device import (
     has_fast_bfloat16,
     precisions,
     repeatable,
+    resampled,
     resolve_device,
     sent,
     training_steps,
 )
 from stylebank.distributed import Processes, ProcessLost, join
 from stylebank.errors import ConfigError
-from stylebank.films.optical_flow import warp
+from stylebank.films import motion
 from stylebank.inference import memory, tiling
 from stylebank.inference.blending import Recipe, Region, region_masks
+from stylebank.inference.tile_grid import cut
 from stylebank.losses import vgg
 from stylebank.losses.functional import gram
 from stylebank.losses.terms import Made, StyleLoss
@@ -169,16 +171,54 @@ def test_masks_are_made_smaller_on_the_processor(device: torch.device) -> None:
 # --------------------------------------------------------------------------------------------------------- MPS
 
 
-def test_films_are_warped_on_the_processor_where_mps_cannot() -> None:
+def test_frames_are_resampled_on_the_processor_where_mps_cannot() -> None:
     with FakeTensorMode(), Where(F.grid_sample) as called:
-        there = warp(torch.ones(1, 3, 8, 8, device=MPS), torch.ones(1, 2, 8, 8, device=MPS))
-        assert there.device.type == "mps"
-    assert called.devices == ["cpu"]
+        for mode in ("bicubic", "bilinear"):
+            there = resampled(torch.ones(1, 3, 8, 8, device=MPS), torch.ones(1, 4, 4, 2, device=MPS), mode)
+            assert (there.device.type, there.shape) == ("mps", (1, 3, 4, 4))
+    assert called.devices == ["cpu", "cpu"]
+
+
+def test_the_camera_is_followed_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes dozens of small steps, after each of which a GPU would be waited for."""
+    seen: list[str] = []
+    monkeypatch.setattr(motion, "camera_shift", lambda *pair: (seen.extend(p.device.type for p in pair), (0.0, 0.0))[1])
+    with FakeTensorMode():
+        motion.camera_motion(torch.ones(1, 3, 8, 8, device=CUDA), torch.ones(1, 3, 8, 8, device=CUDA), 4)
+    assert seen == ["cpu", "cpu"]
+
+
+def test_moments_of_tiles_are_copied_before_they_become_float64() -> None:
+    """MPS has no such numbers, and in one step converts first."""
+
+    class AtOnce(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            given = (*args, *(kwargs or {}).values())
+            assert not (func is torch.Tensor.to and torch.float64 in given and len(given) > 2)
+            return func(*args, **(kwargs or {}))
+
+    gathered = tiling.Gathered(stride=4)
+    with AtOnce(), pytest.raises(tiling._Enough):
+        gathered.add_core(cut((8, 8), 8, 0, 4)[0], torch.ones(1, 4, 2, 2))
+    assert gathered.moments(CPU)(torch.ones(1, 4, 2, 2))[0].flatten().tolist() == [1.0] * 4
+
+
+def test_what_torch_keeps_to_use_again_is_free_on_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 100)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 120)
+    for taken, free in ((30, 70), (110, 0)):
+        monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda taken=taken: taken)
+        assert memory.available_memory(MPS) == free
+        assert memory.tile_for(1, (1000, 1000), Architecture(), torch.float32, MPS) == 64
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        "Invalid buffer size: 16.00 GiB",
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some other API call",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "MPS backend out of memory (MPS allocated: 7.98 GB, other allocations: 1.00 GB, max allowed: 9.07 GB).",
         "[enforce fail at alloc_cpu.cpp:124] data. DefaultCPUAllocator: can't allocate memory",
     ],
@@ -231,6 +271,8 @@ def test_no_tensor_has_more_elements_than_a_gpu_can_count(
     assert memory.tile_for(1, (side, side), arch, torch.bfloat16, CPU) is None
     many = memory.tile_for(400, (1000, 1000), arch, torch.bfloat16, device)
     assert many is not None
+    whole = memory.tile_for(1, (side - 100, side - 100), arch, torch.float32, device) is None
+    assert whole == (device == CUDA)  # MPS counts bytes: more than 2^32 in a tensor, and Metal ends the program
     assert 400 * arch.model.channels[0] * (many + 2 * 64) ** 2 < 2**31
 
 
@@ -267,6 +309,27 @@ def test_a_lost_process_is_said_before_anybody_waits_for_a_gpu(
     monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: pytest.fail("the GPU's result was waited for"))
     with refused(ProcessLost, "ended or cannot be reached", "--resume"):
         getattr(Processes(0, 2, gpus="nccl"), method)([torch.ones(3, device="meta")])
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_what_is_wrong_with_ones_own_gpu_is_not_put_down_to_another_process(
+    kind: type[RuntimeError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise kind("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(dist, "broadcast", fails)
+    with pytest.raises(kind):
+        Processes(0, 2).broadcast([torch.ones(3)])
+
+
+def test_what_nccl_says_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise dist.DistBackendError("NCCL error in ProcessGroupNCCL.cpp:3690, unhandled system error\n/dev/shm is full")
+
+    monkeypatch.setattr(dist, "all_reduce", fails)
+    with refused(ProcessLost, "unhandled system error /dev/shm is full", "NCCL_DEBUG=INFO", "--resume"):
+        Processes(0, 2).all_reduce_sum([torch.ones(3)])
 
 
 def test_tensors_on_the_processor_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, StyleBankError):
         return str(error)
     if out_of_memory(error):
-        return f"{_process()}Out of memory; lower train.batch_size, train.crop_size or --size."
+        advice = "pictures: lower --size; training: raise train.accumulate, or lower train.crop_size"
+        return f"{_process()}Out of memory; {advice}."
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{_process()}'{str(error.filename)[:300]}' cannot be used: {error.strerror}."
     if isinstance(error, UnicodeEncodeError):

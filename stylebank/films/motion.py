@@ -56,8 +56,8 @@ class FlowMotion:
 
 
 def camera_motion(now: Tensor, before: Tensor, scale: int) -> CameraMotion:
-    """Of two frames made `scale` times smaller, (1, 3, h, w)."""
-    x, y = camera_shift(now, before)
+    """Of two frames, `scale` times smaller: (1, 3, h, w). On the processor: a GPU would be waited for each time."""
+    x, y = camera_shift(now.cpu(), before.cpu())
     return CameraMotion((x * scale, y * scale), now.shape[3] * scale)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from stylebank.device import resampled
 from stylebank.errors import MissingExtraError
 
 
@@ -43,14 +43,12 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
     Args:
         mode: bicubic or bilinear; bicubic blurs less when a picture is warped again and again.
     """
-    if picture.device.type == "mps":  # which lacks this of grid_sample: bicubic, with the border repeated
-        return warp(picture.cpu(), flow.cpu(), mode).to(picture.device)
     height, width = picture.shape[2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]
     y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)  # (1, H, W, 2)
     grid = grid.to(picture.dtype).expand(len(picture), -1, -1, -1)
-    return F.grid_sample(picture, grid, mode, "border", align_corners=False)
+    return resampled(picture, grid, mode)
 
 
 def visible(backward: Tensor, forward: Tensor) -> Tensor:

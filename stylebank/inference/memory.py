@@ -16,6 +16,7 @@ SHARE = 0.5  # of the memory that is free now; the rest is for others, and for e
 TENSORS = 5  # as large as the first convolution's output, alive at the same time at most (see benchmarks/inference.py)
 LARGEST_TILE = 1024  # larger ones are no faster
 MOST_ELEMENTS = 2**31 - 1  # of one tensor: many operations of GPUs count them in 32 bits
+MOST_BYTES_MPS = 2**32 - 1  # of one tensor: Metal ends the whole program where an operation meets a larger one
 BORDER = 16  # pixels; margins add no more to a side
 
 
@@ -25,7 +26,7 @@ def tile_for(
     """The side of tiles in pixels for `count` pictures of `size` (H, W), or None where they fit as a whole."""
     channels = architecture.model.channels[0]
     pixels = SHARE * available_memory(device) / (TENSORS * channels * dtype.itemsize)
-    most = math.inf if device.type == "cpu" else MOST_ELEMENTS / channels
+    most = _most_elements(dtype, device) / channels
     if count * math.prod(size) <= pixels and count * math.prod(side + BORDER for side in size) <= most:
         return None
     pixels = min(pixels, most)
@@ -38,8 +39,16 @@ def available_memory(device: torch.device) -> int:
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        taken = torch.mps.current_allocated_memory()  # what the driver holds has also what torch keeps to use again
+        return max(0, torch.mps.recommended_max_memory() - taken)
     return int(min(_free_on_machine(), _free_in_container(), _free_in_addresses()))
+
+
+def _most_elements(dtype: torch.dtype, device: torch.device) -> float:
+    """How many a tensor can have on a device."""
+    if device.type == "cpu":
+        return math.inf
+    return min(MOST_ELEMENTS, MOST_BYTES_MPS // dtype.itemsize) if device.type == "mps" else MOST_ELEMENTS
 
 
 def _free_on_machine() -> int:

@@ -188,7 +188,7 @@ class Gathered:
     def add_core(self, tile: Tile, x: Tensor) -> NoReturn:
         """Takes a tile's core into account and ends its run."""
         core = tile.core_of(x, self.stride)
-        mean, var = (moment.to("cpu", torch.float64) for moment in moments_of(core))
+        mean, var = (moment.cpu().double() for moment in moments_of(core))  # in this order: MPS has no float64
         count = core.shape[2] * core.shape[3]
         self.count += count
         self.total = self.total + count * mean

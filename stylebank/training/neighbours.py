@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.device import carried
+from stylebank.device import carried, resampled
 
 MOTION = 8.0  # pixels, the largest shift in either direction
 TURN = math.radians(1.0)
@@ -37,8 +37,7 @@ class Neighbours:
 
     def expected(self, outputs: Tensor) -> Tensor:
         """What should come of the frames, given what came of the photographs: (N, 3, H, W) -> (N, 3, H, W)."""
-        moved = F.grid_sample(outputs.to(self.grid.dtype), self.grid, "bilinear", "border", align_corners=False)
-        return moved + self.relit
+        return resampled(outputs.to(self.grid.dtype), self.grid, "bilinear") + self.relit
 
     @property
     def known(self) -> Tensor:
@@ -61,7 +60,7 @@ def neighbours_of(photographs: Tensor, seeds: list[int]) -> Neighbours:
     device = photographs.device
     theta = carried(torch.tensor(np.stack([motion for motion, _, _ in drawn]), dtype=torch.float32), device)
     grid = F.affine_grid(theta, [len(seeds), 3, height, width], align_corners=False)
-    moved = F.grid_sample(photographs.float(), grid, "bicubic", "border", align_corners=False)
+    moved = resampled(photographs.float(), grid, "bicubic")
     light, grain = carried(torch.tensor([rest for _, *rest in drawn]), device)[:, :, None, None, None].unbind(1)
     # Drawn on the device: a processor takes longer for it than a GPU for the whole step.
     noise = torch.randn(moved.shape, generator=torch.Generator(device).manual_seed(seeds[0]), device=device)
