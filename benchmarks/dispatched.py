@@ -133,6 +133,7 @@ def count(config: Path, styles: int, batch_size: int, as_gpu: bool = False) -> C
             )
             for module in modules:
                 stack.enter_context(patch(f"stylebank.{module}.runs_ahead", lambda device: True))
+            stack.enter_context(patch("stylebank.training.stacked_muon.has_fast_bfloat16", lambda device: True))
             stack.enter_context(patch("stylebank.network.layers.reflected", gathered))
             stack.enter_context(patch("stylebank.losses.vgg.repeated", lambda x: gathered(x, 1, repeat=True)))
         sources = [StyleSource(f"style-{i}", (path,)) for i, path in enumerate(paintings)]
