@@ -471,6 +471,7 @@ def test_one_bad_film_does_not_stop_the_others(
         ("out.png", ("--style", "calm"), ["is a film", "out.png"]),
         ("out", ("--style", "calm", "--frames", "--codec", "libx264"), ["takes no codec"]),
         ("out.gif", ("--style", "calm", "--preset", "fast"), ["no preset"]),
+        ("out.mkv", ("--style", "calm", "--fps", "10"), ["--fps", "folders of frames"]),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,12 +232,16 @@ def test_a_strip_names_the_styles_at_its_ends_and_the_shares_between(
         (("--regions", "kmeans:3"), ["--assign is missing"]),
         (("--assign", "0=calm"), ["--assign needs"]),
         (("--show-regions", "map.png", "--style", "calm"), ["--show-regions needs"]),
-        (("--regions", "kmeans:3", "--show-regions", "map.png", "--sweep", "3"), ["two names", "[]"]),
+        (("--regions", "kmeans:3", "--show-regions", "new.png", "--sweep", "3"), ["two names", "not none"]),
         (("--regions", "kmeans:3", "--assign", "7=calm"), ["region 7", "0, 1, 2"]),
         (("--regions", "kmeans:3", "--assign", "0=gone"), ["gone", "calm, storm"]),
         (("--regions", "kmeans:3", "--label-map", "map.png", "--assign", "0=calm"), ["--label-map", "one of them"]),
         (("--style", "calm", "--outside", "original"), ["--outside original"]),
-        (("--style", "calm", "--sweep", "3"), ["two names"]),
+        (("--style", "calm", "--sweep", "3"), ["two names, not calm"]),
+        (("--style", "calm:0.3", "storm", "--sweep", "3"), ["--style calm:0.3", "all weights", "name alone"]),
+        (("--style", "all:0.5"), ["--style all:0.5", "every style by itself", "--alpha"]),
+        (("--style", "original"), ["'original' is no style", "--outside original"]),
+        (("--style-image", "a/storm.png"), ["a/storm.png", "called 'storm'", "rename the file"]),
         (("--style", "calm", "calm", "--sweep", "3"), ["itself"]),
         (("--style", "calm", "--feather", "-1"), ["-1", "0 to 10000"]),
     ],
@@ -250,6 +255,44 @@ def test_regions_and_sweeps_that_cannot_be_are_refused_in_one_sentence(
     code = 2 if "missing" in mentions[0] else 1
     fail(capsys, "stylize", "--bank", bank, "--input", photos, "--output", out, *options, mentions=mentions, code=code)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+@pytest.mark.parametrize(
+    ("photo", "shown", "output", "named"),
+    [
+        ("a.png", "b.png", "b.png", "b.png"),  # the picture would take the map's place
+        ("a.png", "b.png", "b.key.png", "b.key.png"),
+        ("a.png", "a.png", "b.png", "a.png"),  # the map the photograph's
+        ("a.key.png", "a.png", "b.png", "a.key.png"),  # and its key, which nobody has named
+        ("m.png", "m.png", "b.png", "m.png"),
+    ],
+)
+def test_a_map_never_takes_the_place_of_a_picture_nor_a_picture_its(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    photo: str,
+    shown: str,
+    output: str,
+    named: str,
+    overwrite: tuple[str, ...],
+) -> None:
+    bank, source = write_bank(tmp_path / "bank", "calm", "storm"), tmp_path / photo
+    shutil.copy(next(paint(tmp_path / "photos", "photo", size=SIZE).iterdir()), source)
+    before = source.read_bytes()
+    look = ("--regions", "kmeans:2", "--assign", "0=calm", "--show-regions", tmp_path / shown, *overwrite)
+    paths = ("--input", source, "--output", tmp_path / output)
+    fail(capsys, "stylize", "--bank", bank, *paths, *look, mentions=["--show-regions", tmp_path / named])
+    assert source.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"bank", "photos", photo}
+
+
+def test_two_pictures_of_one_name_have_no_map_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = write_bank(tmp_path / "bank", "calm")
+    photos = [next(paint(tmp_path / folder, "photo", size=SIZE).iterdir()) for folder in ("a", "b")]
+    command = ("stylize", "--bank", bank, "--input", *photos, "--regions", "kmeans:2")
+    fail(capsys, *command, "--show-regions", tmp_path / "maps", mentions=[*photos, "rename one"])
+    assert not (tmp_path / "maps").exists()
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,15 @@ def test_options_beside_a_recipe_are_refused(
         ('{"feather": Infinity}', "feather"),
         ('{"colors": "no"}', "'none', 'luma' or 'histogram'"),
         ('{"version": 2}', "version"),
-        ('{"masks": [{"style": "a"}]}', "masks.0.mask"),
+        ('{"masks": [{"style": "a"}]}', "'masks.0.mask' is missing"),
+        ('{"masks": {}}', "masks must be a list"),
+        ('{"style": {}}', "one at least"),
+        ('{"style": {"a": true}}', "finite weights"),
+        ('{"size": "100"}', "size must be a valid integer, not '100'"),
+        ('{"raw_weights": "yes"}', "raw_weights must be a valid boolean"),
+        ('{"strength": "1"}', "strength must be a valid number"),
+        ('{"style": "a", "style": "b"}', "gives 'style' twice"),
+        ('{"masks": [{"style": "a", "mask": "m", "mask": "n"}]}', "gives 'mask' twice"),
         ('{"masks": [{"style": "a", "mask": "m", "alpha": 1}]}', "valid are style, strength, mask"),
     ],
 )
@@ -139,6 +147,26 @@ def test_what_is_no_recipe_is_one_sentence(text: str, mention: str, tmp_path: Pa
     file.write_text(text)
     with refused(ConfigError, mention, file):
         read_recipe(file)
+
+
+def test_a_mark_of_byte_order_is_passed_over(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    file = tmp_path / "look.json"
+    file.write_text('{"style": "calm"}', encoding="utf-8-sig")
+    assert read_recipe(file).style == parse_recipe(file.read_text(encoding="utf-8")).style == "calm"
+
+
+@pytest.mark.parametrize(
+    ("name", "mention"), [("a.png", "ends in .json"), ("folder.json", "is a folder"), ("file.json/look.json", "")]
+)
+def test_where_no_recipe_can_be_is_said_before_any_work(
+    bank: Path, photograph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, mention: str
+) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file.json").write_text("{}")
+    command = ("stylize", "--bank", bank, "--style", "calm", "--input", photograph, "--output", tmp_path / "a.png")
+    fail(capsys, *command, "--save-recipe", tmp_path / name, "--overwrite", mentions=[tmp_path / name, mention])
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:

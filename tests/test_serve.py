@@ -113,6 +113,29 @@ def test_masks_go_where_they_are_white(client: TestClient, tmp_path: Path) -> No
     assert "mask" in told(client.post(f"/api/pictures/{photo['id']}/render", json={"recipe": recipe}), 404)
 
 
+@pytest.mark.parametrize(
+    ("more", "recipe", "mention"),
+    [
+        ([("fromat", (None, "webp"))], {}, "'fromat' is no field of this form; it has file, recipe, mask, format."),
+        ([("format", (None, "webp")), ("format", (None, "png"))], {}, "'format' 2 times"),
+        ([("file", ("again.png", b""))], {}, "'file' 2 times"),
+        ([("mask", ("left.png", b""))], {}, "No mask of the recipe is called 'left.png'"),
+        ([("mask", ("a.png", b""))] * 2, {"masks": [{"style": "storm", "mask": "a.png"}]}, "called 'a.png'"),
+    ],
+)
+def test_what_a_form_says_in_vain_is_refused(
+    client: TestClient, more: list[Any], recipe: dict[str, Any], mention: str
+) -> None:
+    parts = [("file", ("photo.png", file_of(PHOTO))), ("recipe", (None, json.dumps({"style": "calm"} | recipe)))]
+    answer = client.post("/api/stylize", files=[*parts, *more])
+    assert mention in told(answer, answer.status_code)
+    assert answer.status_code in (400, 422)
+    for place in ("pictures", "masks", "label-maps", "paintings", "paintings/instant"):
+        assert "'nonsense' is no field" in told(
+            client.post(f"/api/{place}", files=[*parts[:1], ("nonsense", (None, "1"))]), 422
+        )
+
+
 def test_a_preview_looks_as_the_picture_does_from_further_away(client: TestClient) -> None:
     photo = upload(client, file_of(smooth(640, 480)))
     recipe = {"style": "storm", "stroke": 2}

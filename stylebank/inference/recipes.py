@@ -39,6 +39,11 @@ class RecipeBook:
         Raises:
             BankError: there is no such style.
         """
+        if style == ORIGINAL and style not in self.styles:
+            raise BankError(
+                "'original' is no style: it is the photograph, kept where no mask is (--outside original; in a recipe "
+                "the style, beside masks)."
+            )
         if style != IDENTITY and style not in self.styles:
             guess = did_you_mean(style, [*self.styles, IDENTITY])
             raise BankError(f"The bank has no style '{style}'; it has {several(self.styles)} and {IDENTITY}.{guess}")

@@ -6,6 +6,7 @@ A label map is an array (H, W) of whole numbers from 0 up; all pixels of one num
 from typing import TYPE_CHECKING
 
 from stylebank.late import late
+from stylebank.regions.map_files import label_map_files
 from stylebank.regions.method import MAX_LABELS, RegionMethod, parse_method
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "find_regions",
     "key_picture",
     "key_text",
+    "label_map_files",
     "load_label_map",
     "parse_assignment",
     "parse_method",

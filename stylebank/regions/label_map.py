@@ -16,9 +16,9 @@ from scipy import ndimage
 from stylebank.errors import ImageError
 from stylebank.files import new_file
 from stylebank.images import load_picture, save_picture
+from stylebank.regions.map_files import LOSSLESS, label_map_files
 from stylebank.regions.method import MAX_LABELS
 
-LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _STEP = 85  # between the levels of a channel
 _TOLERANCE = 32  # of a channel, where a colour still is a label's; less than half a step
 _FLAT = 12  # a channel that changes less around a pixel belongs to an area, not to an edge
@@ -60,15 +60,15 @@ def save_label_map(labels: np.ndarray, path: str | Path, *, overwrite: bool = Fa
     if path.suffix.lower() not in LOSSLESS:
         raise ImageError(f"'{path}' would not keep a label map's colours; valid suffixes are {' '.join(LOSSLESS)}")
     _check(labels)
-    picture, text = path.with_name(f"{path.stem}.key.png"), path.with_name(f"{path.stem}.key.txt")
-    for file in (path, picture, text):
+    files = path, picture, text = label_map_files(path)
+    for file in files:
         if file.exists() and not overwrite:
             raise ImageError(f"'{file}' exists; pass --overwrite to replace it")
     save_picture(Image.fromarray(_COLORS[labels]), path, overwrite=overwrite)
     save_picture(key_picture(labels), picture, overwrite=overwrite)
     with new_file(text) as temporary:
         temporary.write_text(key_text(labels), encoding="utf-8")
-    return [path, picture, text]
+    return list(files)
 
 
 def load_label_map(path: str | Path) -> np.ndarray:

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from stylebank.regions import PALETTE, RegionMethod, find_regions, load_label_map
 from stylebank.serve.bodies import MaskInfo, RegionsBody
+from stylebank.serve.forms import FORM
 from stylebank.serve.line import URGENT, Ticket
 from stylebank.serve.photographs import small_copy
 from stylebank.serve.picture_routes import PICTURE, answer
@@ -38,7 +39,7 @@ async def find_picture_regions(service: Here, request: Request, key: str, body: 
     return answer(await service.line.run(make, gone=request.is_disconnected), "png")
 
 
-@router.post("/masks")
+@router.post("/masks", dependencies=FORM)
 async def upload_mask(service: Here, request: Request, file: UploadFile) -> MaskInfo:
     """Takes a mask: a grey picture, white where a style goes."""
     upload = await run_in_threadpool(service.store.add, "mask", file.filename, file.file)
@@ -64,7 +65,7 @@ def delete_mask(service: Here, key: str) -> None:
     service.store.remove(service.store.get("mask", key).id)
 
 
-@router.post("/label-maps", responses=PICTURE, response_class=Response)
+@router.post("/label-maps", responses=PICTURE, response_class=Response, dependencies=FORM)
 async def read_label_map(service: Here, request: Request, file: UploadFile) -> Response:
     """A label map in colours, as `--show-regions` writes them, as a grey PNG whose values are the regions' numbers."""
     upload = await run_in_threadpool(service.store.add, "mask", file.filename, file.file)

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from stylebank.images import probe
 from stylebank.serve.banks import ServedBank
 from stylebank.serve.bodies import Added, Begun
+from stylebank.serve.forms import FORM
 from stylebank.serve.line import Ticket
 from stylebank.serve.painting_job import MOST_STEPS, STEPS, PaintingRecord, new_painting_job
 from stylebank.serve.refusals import Refused, called
@@ -28,7 +29,7 @@ Name = Annotated[str | None, Form(description="The style's name; else from the f
 Bank = Annotated[str | None, Form(description="The bank whose copy gets the style; else the first.")]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=FORM)
 async def add_painting(
     service: Here,
     file: UploadFile,
@@ -56,7 +57,7 @@ async def add_painting(
     return Begun(job=job.id)
 
 
-@router.post("/instant", status_code=201)
+@router.post("/instant", status_code=201, dependencies=FORM)
 async def predict_painting(
     service: Here, request: Request, file: UploadFile, name: Name = None, bank: Bank = None
 ) -> Added:

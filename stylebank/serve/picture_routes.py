@@ -13,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from stylebank.images import probe
 from stylebank.inference.saved_recipe import SavedRecipe, parse_recipe
 from stylebank.serve.bodies import LARGEST_SIDE, PictureInfo, PictureKind, RenderBody
+from stylebank.serve.forms import FORM
 from stylebank.serve.line import LATER, URGENT, Ticket
 from stylebank.serve.photographs import small_copy
-from stylebank.serve.refusals import called
+from stylebank.serve.refusals import Refused, called
 from stylebank.serve.renderer import PREVIEW_QUALITY, encode
 from stylebank.serve.service import Here, Service
 from stylebank.serve.store import Upload
@@ -28,7 +29,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/pictures")
+@router.post("/pictures", dependencies=FORM)
 async def upload_picture(service: Here, request: Request, file: UploadFile) -> PictureInfo:
     """Takes a photograph, which stays until it is deleted, the server ends, or others need its place."""
     upload = await run_in_threadpool(service.store.add, "picture", file.filename, file.file)
@@ -97,7 +98,7 @@ async def render_picture(
     return answer(data, body.format, None if body.side else _file_name(upload.name, body.recipe, body.format))
 
 
-@router.post("/stylize", responses=PICTURE, response_class=Response)
+@router.post("/stylize", responses=PICTURE, response_class=Response, dependencies=FORM)
 async def stylize_at_once(
     service: Here,
     request: Request,
@@ -108,6 +109,9 @@ async def stylize_at_once(
 ) -> Response:
     """A photograph in, the stylized picture out, in one request that leaves nothing behind."""
     wanted = parse_recipe(recipe)
+    named = {each.mask for each in wanted.masks}
+    if unnamed := next((each.filename for each in mask or [] if each.filename not in named), None):
+        raise Refused(400, f"No mask of the recipe is called '{unnamed[:100]}', as an uploaded one is.")
     given: dict[str, str] = {}
     stored: list[str] = []
     try:
@@ -116,8 +120,8 @@ async def stylize_at_once(
             given[each.filename or ""] = stored[-1]
         picture = await run_in_threadpool(service.store.add, "picture", file.filename, file.file)
         stored.append(picture.id)
-        named = [m.model_copy(update={"mask": given.get(m.mask, m.mask)}) for m in wanted.masks]
-        ready = wanted.model_copy(update={"masks": tuple(named)})
+        masks = tuple(m.model_copy(update={"mask": given.get(m.mask, m.mask)}) for m in wanted.masks)
+        ready = wanted.model_copy(update={"masks": masks})
         service.check(ready)
         _check_picture(picture)
         work = partial(service.renderer.full, picture, ready, format, service.mask)

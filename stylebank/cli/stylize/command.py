@@ -11,11 +11,11 @@ from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest
 from stylebank.bars import load_torch
 from stylebank.cli.styles import run as show_styles
-from stylebank.cli.stylize.jobs import find_sources, plan
+from stylebank.cli.stylize.jobs import check_maps, find_sources, maps_of, plan
 from stylebank.cli.stylize.look_options import LookOptions, names_of
 from stylebank.cli.stylize.options import StylizeOptions, add_arguments, request_of, webcam_of
-from stylebank.errors import BankError, ConfigError
-from stylebank.inference.saved_recipe import save_recipe
+from stylebank.errors import BankError
+from stylebank.inference.saved_recipe import check_recipe_file, save_recipe
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if os.environ.get("WORLD_SIZE", "1") == "1":  # of several processes one speaks for all, later
         refuse_what_exists(request_of(options))
-    if options.save_recipe is not None and options.save_recipe.exists() and not options.overwrite:
-        raise ConfigError(f"'{options.save_recipe}' exists; pass --overwrite to replace it.")
+    if options.save_recipe is not None:
+        check_recipe_file(options.save_recipe, overwrite=options.overwrite)
     load_torch(line=False)
     from stylebank.cli.stylize.work import carry_out
 
@@ -52,18 +52,17 @@ def refuse_what_exists(request: StylizeOptions) -> None:
     Raises:
         StyleBankError: as `plan` does.
     """
-    existing, output = request.existing, request.output
-    if existing.overwrite or existing.resume or not os.path.lexists(output):
+    existing, output, show = request.existing, request.output, request.looks.regions.show
+    stands = os.path.lexists(output) and not (existing.overwrite or existing.resume)
+    if not stands and not show:
         return
+    sources = find_sources(request.inputs, output, request.films.frames)
     names = names_of(request.looks, _styles(request.bank, request.looks))
-    if names:
-        plan(
-            find_sources(request.inputs, output, request.films.frames),
-            names,
-            output,
-            existing,
-            frames=request.films.frames,
-        )
+    jobs = plan(sources, names, output, existing, frames=request.films.frames) if names else []
+    if show:
+        written = [target for job in jobs for target in job.targets.values()]
+        maps = list(maps_of(list(sources), show).values())
+        check_maps(maps, [*sources, *request.looks.files], written, existing.overwrite)
 
 
 def _styles(bank: Path, looks: LookOptions) -> list[str]:

@@ -24,6 +24,8 @@ class StyleChoice:
     """As it was written."""
     name: str
     weight: float | None = None
+    option: str = "--style"
+    """Where it was written."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class LookOptions:
     colors: ColorMode = "none"
     stroke: Stroke = "auto"
     regions: RegionOptions = field(default_factory=RegionOptions)
+
+    @property
+    def files(self) -> list[Path]:
+        """All that is read beside the pictures."""
+        label_map = [self.regions.label_map] if self.regions.label_map else []
+        return [*self.paintings.values(), *(mask.path for mask in self.masks), *label_map]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,7 +169,7 @@ def names_of(looks: LookOptions, bank: Sequence[str]) -> list[str]:
     """
     styles = looks.styles
     if looks.sweep:
-        return [" to ".join(style.text for style in styles)]
+        return [" to ".join(style.name for style in styles)]
     if any(style.weight is not None for style in styles):
         return ["+".join(style.name for style in styles)]
     if styles:
@@ -186,7 +194,7 @@ def parse_painting(text: str) -> tuple[StyleChoice, Path]:
         ConfigError: the file's name gives no style name.
     """
     file, weight = _split_number(text)
-    return StyleChoice(text, name_from_path(Path(file)), weight), Path(file)
+    return StyleChoice(text, name_from_path(Path(file)), weight, "--style-image"), Path(file)
 
 
 def is_painting(name: str) -> bool:

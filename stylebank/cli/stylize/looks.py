@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylebank.cli.stylize.look_options import LookOptions, MaskChoice, StyleChoice
 from stylebank.cli.stylize.regions import RegionFinder
-from stylebank.errors import BankError, ConfigError
+from stylebank.errors import BankError, ConfigError, ImageError
 from stylebank.images import load_picture
 from stylebank.inference.blending import Recipe, Region, blend
 from stylebank.inference.choices import ORIGINAL
@@ -33,7 +33,7 @@ class Looks:
     def __init__(self, options: LookOptions, stylizer: Stylizer) -> None:
         for name, path in options.paintings.items():
             if name not in stylizer.styles or name in stylizer.bank.manifest.styles:  # else another look has brought it
-                stylizer.add_instant(load_picture(path).rgb, name)
+                _add_painting(stylizer, name, path)
         self.finder = RegionFinder(options, stylizer)
         self.moving: list[tuple[StyleWeights, MaskChoice]] = []
         """Masks that are films or folders of frames, and what is done in them."""
@@ -65,6 +65,15 @@ class Looks:
             raise ConfigError(f"--mask {mask.text} moves; it takes a film to go with it.")
 
 
+def _add_painting(stylizer: Stylizer, name: str, path: Path) -> None:
+    if name in stylizer.styles:
+        raise BankError(f"'{path}' would be called '{name}', as a style of the bank is; rename the file.")
+    try:
+        stylizer.add_instant(load_picture(path).rgb, name)
+    except ImageError as error:
+        raise error if str(path) in str(error) else ImageError(f"'{path}' cannot be a style: {error}") from error
+
+
 def is_moving(path: Path) -> bool:
     """Whether a mask is a film, an animation or a folder of frames."""
     return path.is_dir() or is_film(path)
@@ -83,9 +92,11 @@ def _bases(options: LookOptions, stylizer: Stylizer) -> dict[str, Recipe]:
 
 
 def _sweep_recipes(styles: Sequence[StyleChoice], count: int, alpha: float, stylizer: Stylizer) -> dict[str, Recipe]:
-    if len(styles) != 2 or any(style.weight is not None or style.name == "all" for style in styles):
-        given = [style.text for style in styles]
+    if len(styles) != 2 or any(style.name == "all" for style in styles):
+        given = ", ".join(style.text for style in styles) or "none"
         raise ConfigError(f"--sweep goes from one style to another: give --style two names, not {given}.")
+    if weighted := next((style for style in styles if style.weight is not None), None):
+        raise ConfigError(f"{weighted.option} {weighted.text}: --sweep goes through all weights; give the name alone.")
     one, other = (stylizer.check_style(style.name) for style in styles)
     if one == other:
         raise ConfigError(f"--sweep goes from one style to another, not from '{one}' to itself.")
@@ -112,8 +123,12 @@ def _styles(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, dict
 def _mixture(styles: Sequence[StyleChoice], stylizer: Stylizer) -> dict[str, float]:
     weights: dict[str, float] = {}
     for style in styles:
+        if style.name == "all":
+            raise ConfigError(f"--style {style.text}: all is every style by itself; for their strength give --alpha.")
         if style.weight is None:
-            raise ConfigError(f"--style {style.text}: give every style a weight, as in {style.name}:0.5, or none.")
+            raise ConfigError(
+                f"{style.option} {style.text}: give every style a weight, as in {style.text}:0.5, or none."
+            )
         weights[stylizer.check_style(style.name)] = style.weight
     if len(weights) < len(styles):
         raise ConfigError(f"--style names a style twice: {' '.join(style.text for style in styles)}.")

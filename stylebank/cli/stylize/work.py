@@ -15,7 +15,7 @@ from stylebank.cli.arguments import require
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
-from stylebank.cli.stylize.jobs import find_sources, plan, what_is_unread
+from stylebank.cli.stylize.jobs import Job, check_maps, find_sources, maps_of, plan, what_is_unread
 from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.look_options import names_of
 from stylebank.cli.stylize.looks import Looks
@@ -23,7 +23,6 @@ from stylebank.cli.stylize.options import StylizeOptions, request_of
 from stylebank.distributed import Processes, SaidElsewhere, join
 from stylebank.errors import ConfigError
 from stylebank.films.optical_flow import load_opencv
-from stylebank.images import SAVE_FORMATS
 
 PATIENCE = timedelta(days=30)  # of a process that has done its share, until the others have
 
@@ -56,12 +55,12 @@ def stylize(options: StylizeOptions, processes: Processes, device: torch.device)
         looks = Looks(options.looks, stylizer)
         sources = find_sources(options.inputs, options.output, options.films.frames)
         _check(options, looks, sources)
-        if options.looks.regions.show and processes.is_main:
-            _show_regions(looks, list(sources), options.looks.regions.show, options)
-        if not looks.names:
-            return 0
         names = names_of(options.looks, stylizer.styles)
-        jobs = plan(sources, names, options.output, options.existing, frames=options.films.frames)
+        jobs = plan(sources, names, options.output, options.existing, frames=options.films.frames) if names else []
+        if options.looks.regions.show and processes.is_main:
+            _show_regions(looks, list(sources), jobs, options.looks.regions.show, options)
+        if not names:
+            return 0
     to_do = [job for job in jobs if job.targets]
     share = to_do[processes.rank :: processes.world_size]
     own = stylize_all(stylizer, looks, share, options, quiet=not processes.is_main)
@@ -91,14 +90,17 @@ def _check(options: StylizeOptions, looks: Looks, sources: dict[Path, bool]) -> 
         looks.check_still()
     if not looks.names and not options.looks.regions.show:
         require(style=None)
+    if options.films.fps and not any(source.is_dir() for source in sources):
+        raise ConfigError("--fps says how fast folders of frames are shown; films keep the times that they have.")
     if not all(sources.values()) and options.quality is not None and not 1 <= options.quality <= 100:
         raise ConfigError(f"--quality {options.quality} is out of range; valid is 1 to 100 for pictures.")
 
 
-def _show_regions(looks: Looks, sources: Sequence[Path], path: Path, options: StylizeOptions) -> None:
-    is_file = path.suffix.lower() in SAVE_FORMATS and not path.is_dir()
-    if is_file and len(sources) > 1:
-        raise ConfigError(f"--show-regions {path} names one file for {len(sources)} pictures; give a folder.")
-    for source in sources:
-        target = path if is_file else path / f"{source.stem}.png"
+def _show_regions(
+    looks: Looks, sources: Sequence[Path], jobs: Sequence[Job], path: Path, options: StylizeOptions
+) -> None:
+    maps = maps_of(sources, path)
+    written = [target for job in jobs for target in job.targets.values()]
+    check_maps(list(maps.values()), [*sources, *options.looks.files], written, options.existing.overwrite)
+    for source, target in maps.items():
         print("Wrote " + ", ".join(map(str, show_regions(looks, source, target, options))))
