@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,6 +95,19 @@ def test_the_extra_is_asked_for(
         mentions=["int8 needs openvino: pip install 'stylebank[fast]'"],
     )
     assert not (tmp_path / "b.png").exists()
+
+
+@needs_openvino
+def test_signals_are_survived_when_models_are_gone(bank: Path) -> None:
+    """Handlers run on a stack that OpenVINO has laid, and must not have taken away."""
+    code = (
+        "import faulthandler, gc, signal, sys; from pathlib import Path; from stylebank.export.fast import load_int8\n"
+        "faulthandler.enable(); models = [load_int8(Path(sys.argv[1])) for _ in range(2)]\n"
+        "models.clear(); gc.collect()\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('handled')); signal.raise_signal(signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, bank], capture_output=True, text=True, timeout=500, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_nothing_is_told_to_anybody() -> None:

@@ -10,7 +10,7 @@ import onnx
 
 from stylebank.export.formats import Run
 from stylebank.export.onnx_file import again, to_onnx
-from stylebank.export.openvino_runtime import compiled, openvino
+from stylebank.export.openvino_runtime import compiled, core, openvino
 
 __all__ = ["again", "made", "opened", "save"]
 
@@ -19,7 +19,7 @@ made = to_onnx
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Two files: operations, with metadata under `stylebank` of `rt_info`, and weights in the precision they have."""
-    converted = openvino().Core().read_model(model.SerializeToString())
+    converted = core().read_model(model.SerializeToString())
     for each in model.metadata_props:
         converted.set_rt_info(each.value, ["stylebank", each.key])
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +23,17 @@ def openvino() -> Any:
     return openvino
 
 
+@cache
+def core() -> Any:
+    """Its one entrance, which stays until the program ends.
+
+    With each, OpenVINO lays a stack of its own for signal handlers over the one that is there, and takes it away with
+    it. Where the older of two goes first, the younger leaves the thread with a stack that is gone, and the next Ctrl-C
+    ends Python without a word.
+    """
+    return openvino().Core()
+
+
 def compiled(model: Any, precision: str) -> Any:
     """A model, ready to be called, on as many threads as torch has.
 
@@ -30,5 +42,4 @@ def compiled(model: Any, precision: str) -> Any:
         precision: bf16 or f32, of what the model does not round itself.
     """
     hints = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
-    core = openvino().Core()
-    return core.compile_model(core.read_model(model), "CPU", hints)
+    return core().compile_model(core().read_model(model), "CPU", hints)

@@ -105,11 +105,11 @@ CODE: dict[Kind, Code] = {
         _ONNX_OTHERS,
     ),
     "openvino": Code(
-        "import openvino",
-        """model = openvino.Core().compile_model("styles/{style}.xml", "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
+        "import openvino\n\ncore = openvino.Core()  # one for the whole program",
+        """model = core.compile_model("styles/{style}.xml", "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
 picture = model({{"photo": photo}})[0]""",
         """def opened(name):
-    model = openvino.Core().compile_model(f"{{name}}.xml", "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
+    model = core.compile_model(f"{{name}}.xml", "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
     return lambda **inputs: model(inputs)[0]""",
         _OPENVINO_OTHERS,
     ),
