@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from conftest import refused
+from onnx import helper
 from PIL import Image
 from tiny import CHANNELS, config, fail, pixels, succeed, write_bank
 
@@ -98,15 +100,21 @@ def test_the_extra_is_asked_for(
 
 
 @needs_openvino
-def test_signals_are_survived_when_models_are_gone(bank: Path) -> None:
+def test_signals_are_survived_when_models_are_gone(tmp_path: Path) -> None:
     """Handlers run on a stack that OpenVINO has laid, and must not have taken away."""
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "model.onnx")
     code = (
-        "import faulthandler, gc, signal, sys; from pathlib import Path; from stylebank.export.fast import load_int8\n"
-        "faulthandler.enable(); models = [load_int8(Path(sys.argv[1])) for _ in range(2)]\n"
-        "models.clear(); gc.collect()\n"
-        "signal.signal(signal.SIGINT, lambda *_: print('handled')); signal.raise_signal(signal.SIGINT)"
+        "import faulthandler, gc, signal, sys; from stylebank.export.openvino_runtime import compiled\n"
+        "faulthandler.enable(); models = [compiled(sys.argv[1], 'f32') for _ in range(2)]\n"
+        "models.reverse(); models.clear(); gc.collect()  # the older one first\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('handled'))\n"
+        "signal.raise_signal(signal.SIGINT)"
     )
-    done = subprocess.run([sys.executable, "-c", code, bank], capture_output=True, text=True, timeout=500, check=False)
+    command = [sys.executable, "-c", code, str(tmp_path / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
