@@ -53,7 +53,8 @@ def load_config(
     except ValidationError as error:
         found += [_describe(detail["loc"], detail) for detail in error.errors()]
     if found:
-        raise _all_of(found, str(path or "configuration"))
+        source = str(path or "configuration")
+        raise _all_of(found, f"{source} and what is given beside it" if path and overrides else source)
     return config
 
 

@@ -34,6 +34,7 @@ def problems(text: str, file: Path, overrides: tuple[str, ...] = ()) -> list[str
         load_config(file, values, problems=wrong)
     first, *lines = str(caught.value).split("\n")
     assert str(file) in first
+    assert ("given beside it" in first) == bool(values)
     assert first.startswith(f"{len(lines)} problem(s)")
     assert all(line.startswith("  ") for line in lines)
     return [line.strip() for line in lines]
