@@ -325,6 +325,12 @@ def test_paintings_on_the_command_line(
     calm = made("calm.png", "--style", "calm")
     assert abs(parts[:, :20] - calm[:, :20]).max() <= 1
     assert abs(parts[:, 80:] - calm[:, 80:]).mean() > 0.5
+    Image.new("RGB", (1, 1)).save(paintings / "dot.png")
+    for options, mentions in (
+        ([paintings / "dot.png"], [paintings / "dot.png", "1x1"]),
+        ([paintings / "dawn.png:0.5", paintings / "dusk.png"], ["--style-image", paintings / "dusk.png:0.5"]),
+    ):
+        fail(capsys, "stylize", *always, "--style-image", *options, "--output", tmp_path / "no.png", mentions=mentions)
 
 
 def test_a_bank_without_a_predictor_says_what_to_do(

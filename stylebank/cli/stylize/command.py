@@ -11,7 +11,7 @@ from stylebank.bank.find import find_bank
 from stylebank.bank.records import read_manifest
 from stylebank.bars import load_torch
 from stylebank.cli.styles import run as show_styles
-from stylebank.cli.stylize.jobs import check_maps, find_sources, maps_of, plan
+from stylebank.cli.stylize.jobs import find_sources, plan, plan_maps
 from stylebank.cli.stylize.look_options import LookOptions, names_of
 from stylebank.cli.stylize.options import StylizeOptions, add_arguments, request_of, webcam_of
 from stylebank.errors import BankError
@@ -60,9 +60,7 @@ def refuse_what_exists(request: StylizeOptions) -> None:
     names = names_of(request.looks, _styles(request.bank, request.looks))
     jobs = plan(sources, names, output, existing, frames=request.films.frames) if names else []
     if show:
-        written = [target for job in jobs for target in job.targets.values()]
-        maps = list(maps_of(list(sources), show).values())
-        check_maps(maps, [*sources, *request.looks.files], written, existing.overwrite)
+        plan_maps(list(sources), show, jobs, request.looks.files, existing.overwrite)
 
 
 def _styles(bank: Path, looks: LookOptions) -> list[str]:

@@ -112,43 +112,34 @@ def plan(
     return jobs
 
 
-def maps_of(sources: Sequence[Path], show: Path) -> dict[Path, Path]:
+def plan_maps(
+    sources: Sequence[Path], show: Path, jobs: Sequence[Job], read: Sequence[Path], overwrite: bool
+) -> dict[Path, Path]:
     """The label map of every picture: `show` itself if that names a picture file, else one in that folder.
 
+    Args:
+        jobs: what is written beside the maps.
+        read: files that are read beside the sources; no map takes their place, whatever is overwritten.
+
     Raises:
-        ConfigError: two pictures would have the same.
+        ConfigError: a map or its key would be a file that is read, or that something else is written to.
+        ImageError: a file exists.
     """
     is_file = show.suffix.lower() in SAVE_FORMATS and not show.is_dir()
     if is_file and len(sources) > 1:
         raise ConfigError(f"--show-regions {show} names one file for {len(sources)} pictures; give a folder.")
-    maps: dict[Path, Path] = {}
+    taken = {target.absolute(): "written as a picture, too" for job in jobs for target in job.targets.values()}
+    taken |= dict.fromkeys(map(Path.absolute, [*sources, *read]), "one of the files to read")
+    maps = {}
     for source in sources:
-        target = show if is_file else show / f"{source.stem}.png"
-        if (other := next((one for one, known in maps.items() if known == target), None)) is not None:
-            raise ConfigError(f"{other} and {source} would both have their map in {target}; rename one.")
-        maps[source] = target
+        maps[source] = target = show if is_file else show / f"{source.stem}.png"
+        for file in label_map_files(target):
+            if (why := taken.get(file.absolute())) is not None:
+                raise ConfigError(f"--show-regions would write '{file}' for {source}, and it is {why}; rename one.")
+            if file.exists() and not overwrite:
+                raise ImageError(f"'{file}' exists; pass --overwrite to replace it.")
+            taken[file.absolute()] = f"written for {source}, too"
     return maps
-
-
-def check_maps(maps: Sequence[Path], read: Sequence[Path], written: Sequence[Path], overwrite: bool) -> None:
-    """Looks before anything is written whether label maps and their keys have files of their own.
-
-    Args:
-        read: files that are read; no map takes their place, whatever is overwritten.
-        written: the pictures that are made.
-
-    Raises:
-        ConfigError: a file is read, or written twice.
-        ImageError: a file exists.
-    """
-    taken = dict.fromkeys(map(Path.absolute, written), "written as a picture, too") | dict.fromkeys(
-        map(Path.absolute, read), "one of the files to read"
-    )
-    for file in (file for each in maps for file in label_map_files(each)):
-        if (why := taken.get(file.absolute())) is not None:
-            raise ConfigError(f"--show-regions would write '{file}', which is {why}; give the map another name.")
-        if file.exists() and not overwrite:
-            raise ImageError(f"'{file}' exists; pass --overwrite to replace it.")
 
 
 def _names_a_file(output: Path) -> bool:

@@ -68,10 +68,11 @@ class Looks:
 def _add_painting(stylizer: Stylizer, name: str, path: Path) -> None:
     if name in stylizer.styles:
         raise BankError(f"'{path}' would be called '{name}', as a style of the bank is; rename the file.")
+    painting = load_picture(path).rgb
     try:
-        stylizer.add_instant(load_picture(path).rgb, name)
-    except ImageError as error:
-        raise error if str(path) in str(error) else ImageError(f"'{path}' cannot be a style: {error}") from error
+        stylizer.add_instant(painting, name)
+    except ImageError as error:  # which knows no file
+        raise ImageError(f"'{path}' cannot be a style: {error}") from error
 
 
 def is_moving(path: Path) -> bool:

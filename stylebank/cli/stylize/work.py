@@ -15,7 +15,7 @@ from stylebank.cli.arguments import require
 from stylebank.cli.stylize.bulk import INTERRUPTED, Outcome, stylize_all, summary, what_is_missing
 from stylebank.cli.stylize.films import check_films
 from stylebank.cli.stylize.images import show_regions
-from stylebank.cli.stylize.jobs import Job, check_maps, find_sources, maps_of, plan, what_is_unread
+from stylebank.cli.stylize.jobs import Job, find_sources, plan, plan_maps, what_is_unread
 from stylebank.cli.stylize.loading import load_stylizer
 from stylebank.cli.stylize.look_options import names_of
 from stylebank.cli.stylize.looks import Looks
@@ -99,8 +99,6 @@ def _check(options: StylizeOptions, looks: Looks, sources: dict[Path, bool]) -> 
 def _show_regions(
     looks: Looks, sources: Sequence[Path], jobs: Sequence[Job], path: Path, options: StylizeOptions
 ) -> None:
-    maps = maps_of(sources, path)
-    written = [target for job in jobs for target in job.targets.values()]
-    check_maps(list(maps.values()), [*sources, *options.looks.files], written, options.existing.overwrite)
+    maps = plan_maps(sources, path, jobs, options.looks.files, options.existing.overwrite)
     for source, target in maps.items():
         print("Wrote " + ", ".join(map(str, show_regions(looks, source, target, options))))
